@@ -1,0 +1,1 @@
+"""classbase: the backend of organisations that run classes."""

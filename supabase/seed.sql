@@ -1,0 +1,1 @@
+-- Sample data for a development backend; `classbase up --sample` and `supabase db push --include-seed` load it.
