@@ -1,0 +1,32 @@
+-- The clock and the caller: the two things every rule asks about its surroundings.
+
+-- Tests that move time replace the body of this function; nothing else reads a clock.
+create function private.now() returns timestamptz
+language sql stable set search_path = ''
+return pg_catalog.now();
+comment on function private.now() is 'The only clock rules read: the start of the transaction.';
+
+create function private.caller_id() returns uuid
+language sql stable set search_path = ''
+return auth.uid();
+comment on function private.caller_id() is 'The signed-in user''s id, or null.';
+
+-- The role a request acts as. current_user would be the owner inside a definer function; the role setting is not.
+create function private.acting_role() returns text
+language sql stable set search_path = ''
+return case pg_catalog.current_setting('role', true)
+    when 'none' then session_user::text
+    else coalesce(nullif(pg_catalog.current_setting('role', true), ''), session_user::text)
+  end;
+comment on function private.acting_role() is 'The database role the caller acts as, also inside definer functions.';
+
+create function private.is_trusted() returns boolean
+language sql stable set search_path = ''
+return private.acting_role() = 'service_role'
+    or pg_catalog.pg_has_role(
+      private.acting_role(),
+      (select n.nspowner from pg_catalog.pg_namespace n where n.nspname = 'private'),
+      'member'
+    );
+comment on function private.is_trusted() is
+  'True for servers and operators: service_role, and the owner of the schema on a direct connection.';
