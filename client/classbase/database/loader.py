@@ -7,22 +7,16 @@ from typing import Any
 
 import psycopg
 
+from classbase import backend_files
 from classbase.database.statements import execute_file
 
 # The rooms of a module in load order. A room that outgrows one file becomes a folder of the same name.
 ROOMS = ("tables", "rules", "views", "rpc", "policies", "checks", "reference")
 
 
-def sql_folder() -> Path:
-    """The folder sql/: the checkout's, or the one an installed wheel carries."""
-    carried = Path(__file__).parents[1] / "_backend" / "sql"
-    return carried if carried.is_dir() else Path(__file__).parents[3] / "sql"
-
-
 def modules(sql_dir: Path | None = None) -> list[Path]:
-    """The module folders of `sql_dir` (default: sql/) in load order; empty when there is no such folder."""
-    root = sql_dir or sql_folder()
-    return sorted(path for path in root.glob("*") if path.is_dir()) if root.is_dir() else []
+    """The module folders of `sql_dir` (default: sql/) in load order."""
+    return sorted(path for path in (sql_dir or backend_files.sql_dir()).glob("*") if path.is_dir())
 
 
 def module_files(module: Path) -> list[Path]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from sqlglot import TokenType
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import TokenError
-from sqlglot.tokens import TokenType
 
 
 class StatementError(Exception):
@@ -56,9 +56,8 @@ def split_statements(sql: str) -> Iterator[Statement]:
     previous = None
     for token in tokens:
         first = token if first is None else first
-        if previous is TokenType.BEGIN and token.text.lower() == "atomic":
-            blocks += 1
-        elif blocks and token.token_type is TokenType.CASE:
+        opens_body = previous is TokenType.BEGIN and token.text.lower() == "atomic"
+        if opens_body or (blocks and token.token_type is TokenType.CASE):
             blocks += 1
         elif blocks and token.token_type is TokenType.END:
             blocks -= 1
