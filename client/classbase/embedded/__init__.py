@@ -1,0 +1,1 @@
+"""The local backend: real Postgres, real PostgREST and real Deno behind one origin, without Docker."""
