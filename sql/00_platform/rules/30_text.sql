@@ -19,10 +19,10 @@ comment on function private.is_phone(text) is 'True for a number in E.164 form, 
 
 -- Names like EST5EDT or FOO+3 would be taken as POSIX zones with fixed rules, hence the shape besides the attempt.
 create function private.is_time_zone(p_name text) returns boolean
-language plpgsql immutable set search_path = ''
+language plpgsql immutable strict set search_path = ''
 as $$
 begin
-  if p_name is null or p_name !~ '^(UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z_-]*(/[A-Z][A-Za-z_-]*)?|/GMT[+-][0-9]{1,2}))$' then
+  if p_name !~ '^(UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z_-]*(/[A-Z][A-Za-z_-]*)?|/GMT[+-][0-9]{1,2}))$' then
     return false;
   end if;
   perform timestamp '2000-01-01' at time zone p_name;

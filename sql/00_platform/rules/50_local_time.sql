@@ -19,6 +19,30 @@ return (
 comment on function private.local_to_instant(date, time, text) is
   'The instant of a wall-clock time: null where the clock skips it, the first of the two where the clock repeats it.';
 
+-- A use that ends at 02:00 on the night the clock jumps from 02:00 to 03:00 ends at the jump, although 02:00 is not
+-- shown: an end is excluded, so what counts is the moment before it.
+create function private.local_end_to_instant(p_date date, p_time time, p_time_zone text) returns timestamptz
+language sql stable strict set search_path = ''
+return coalesce(
+  private.local_to_instant(p_date, p_time, p_time_zone),
+  private.local_to_instant(
+    (p_date + p_time - interval '1 microsecond')::date, (p_date + p_time - interval '1 microsecond')::time, p_time_zone
+  ) + interval '1 microsecond'
+);
+comment on function private.local_end_to_instant(date, time, text) is
+  'The instant a use ends at, by the wall clock: also where the clock jumps at that very moment; null inside the skipped time.';
+
+create function private.fail_local_time(p_date date, p_time time, p_time_zone text, p_field text) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.fail('invalid_input',
+    format('%s %s does not exist in %s: the clock skips it', p_date, to_char(p_time, 'HH24:MI'), p_time_zone), p_field,
+    jsonb_build_object('date', p_date, 'time', p_time, 'time_zone', p_time_zone));
+end;
+$$;
+comment on function private.fail_local_time(date, time, text, text) is 'Refuses a wall-clock time the clock skips.';
+
 create function private.today() returns date
 language sql stable set search_path = ''
 return (private.now() at time zone private.setting_text('organisation_time_zone'))::date;

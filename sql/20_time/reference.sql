@@ -1,0 +1,15 @@
+-- Rows this module ships.
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, allowed_values, is_public, description) values
+  ('ledger_horizon_days', '20_time', 'integer', '400', 1, 730, null, true, 'How many days ahead time can be booked, and weekly rules are claimed.'),
+  ('availability_policy', '20_time', 'text', '"warn"', null, null, '["ignore", "warn", "refuse"]', true, 'Whether booking somebody outside their hours, during time off or a closure is refused, only warned about, or ignored.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, allowed_values = excluded.allowed_values, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.allowed_values, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.allowed_values, excluded.is_public, excluded.description);
+
+insert into public.scheduled_jobs (name, module, cron, command, description) values
+  ('extend_horizons', '20_time', '5 2 * * *', 'private.extend_horizons', 'Moves each resource''s horizon on and claims what weekly rules promise up to there.')
+on conflict (name) do update set
+  module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description;

@@ -1,0 +1,250 @@
+-- Claims follow their sources.
+--
+-- A source table has a uuid `id` and a view private.<table>_claims (source_id, resource_id, during, occurs_on, kind,
+-- title): what its rows claim, worked out from the live rows. `select private.attach_claims('public.x')` makes its
+-- claims follow it; for a child table that the view also reads, `select private.attach_claims('public.y', 'public.x',
+-- 'x_id')`. Nothing else is needed.
+
+create trigger t00_only_triggers_write before insert or update or delete or truncate on public.claims
+  for each statement execute function private.refuse_direct_write(
+    'Write the happening itself (a meeting, a weekly rule, …): its claims follow.');
+
+-- One happening's key. The table's name is part of it, so that a row made with the id of another table's row does not
+-- get the right to overlap it.
+create function private.happening_key(p_source_table text, p_source_id uuid) returns uuid
+language sql immutable strict set search_path = ''
+return md5(p_source_table || p_source_id::text)::uuid;
+comment on function private.happening_key(text, uuid) is 'The share key of a happening that is in no override group.';
+
+create function private.require_read_committed() returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform private.fail('invalid_input',
+      format('The time ledger is written under READ COMMITTED, not %s', upper(current_setting('transaction_isolation'))),
+      'isolation_level', p_hint => 'Begin the transaction without naming an isolation level.');
+  end if;
+end;
+$$;
+comment on function private.require_read_committed() is
+  'Refuses other isolation levels: under them a statement after a lock still sees what was before it.';
+
+create function private.lock_resources(p_ids uuid[]) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  select from public.resources r where r.id = any(p_ids) order by r.id for no key update;
+end;
+comment on function private.lock_resources(uuid[]) is 'Locks resources in the order everybody locks them in.';
+
+-- Explains, from the rows that stand there, why claims could not be made. Says nothing when nothing stands there any
+-- more: whoever was in the way has gone meanwhile.
+create function private.refuse_overlap(p_missing public.claims[]) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_sees_all boolean := private.has_permission('read:calendar');
+  v_self uuid := private.current_profile_id();
+  v_message text;
+  v_conflicts jsonb;
+  v_count integer;
+begin
+  with clashes as (
+    select n.resource_id, r.name, n.source_table, n.source_id, n.during,
+      c.source_table as with_table, c.source_id as with_id, c.occurs_on, c.kind, c.title, c.during as with_during,
+      v_sees_all or n.resource_id = v_self as is_told,
+      row_number() over (order by lower(n.during), r.name, lower(c.during), c.source_id) as position,
+      count(*) over () as total
+    from unnest(p_missing) n
+    join public.claims c on c.resource_id = n.resource_id and c.during && n.during and c.share_key <> n.share_key
+    join public.resources r on r.id = n.resource_id
+  )
+  select max(total),
+    max(case when position = 1 then
+      format('%s is already %s, %s', name, case when is_told then 'in ' || title else 'taken' end, private.describe_range(with_during))
+      || case when total > 1 then format(' (and %s more)', total - 1) else '' end
+    end),
+    jsonb_agg(
+      jsonb_build_object(
+        'resource_id', resource_id, 'resource_name', name, 'source_table', source_table, 'source_id', source_id,
+        'starts_at', lower(during), 'ends_at', upper(during), 'conflicts_with',
+        jsonb_build_object('starts_at', lower(with_during), 'ends_at', upper(with_during))
+        || case when is_told then jsonb_build_object(
+          'source_table', with_table, 'source_id', with_id, 'occurs_on', occurs_on, 'kind', kind, 'title', title
+        ) else '{}' end
+      ) order by position
+    ) filter (where position <= 100)
+  into v_count, v_message, v_conflicts
+  from clashes;
+  if v_count > 0 then
+    perform private.fail('time_conflict', v_message, p_details => jsonb_build_object('conflicts', v_conflicts, 'count', v_count),
+      p_hint => 'Choose another time, or somebody or somewhere else; free_slots() says when all are free.');
+  end if;
+end;
+$$;
+comment on function private.refuse_overlap(public.claims[]) is
+  'Raises time_conflict naming what stands in the way of these claims, as far as the caller may read it.';
+
+-- One-off uses end before the horizon; what a rule promises starts before it. So whatever is claimed later, by a
+-- horizon moving on, starts where no one-off can be.
+create function private.refuse_beyond_horizon(p_claims public.claims[]) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_late record;
+begin
+  select r.id, r.name, h.claimed_until, n.title into v_late
+  from unnest(p_claims) n
+  join public.resources r on r.id = n.resource_id
+  left join public.resource_horizons h on h.resource_id = n.resource_id
+  where coalesce(case when n.source_table = 'weekly_rules' then lower(n.during) >= h.claimed_until
+    else upper(n.during) > h.claimed_until end, true)
+  order by lower(n.during), r.name
+  limit 1;
+  if found then
+    perform private.fail('limit_exceeded',
+      format('%s can be booked until %s only', v_late.name, coalesce(v_late.claimed_until::text, 'an unknown time')), 'ends_at',
+      jsonb_build_object('resource_id', v_late.id, 'limit', v_late.claimed_until),
+      'Holders of book:beyond_horizon may call extend_horizon() first.');
+  end if;
+end;
+$$;
+comment on function private.refuse_beyond_horizon(public.claims[]) is 'Raises limit_exceeded for claims beyond their resource''s horizon.';
+
+-- The caller holds locks on the source rows. Only the difference between what is and what should be is written, so
+-- that an update of a note touches no claim. Losers of the constraint are found by counting, never by an exception:
+-- ON CONFLICT DO NOTHING waits for whoever is ahead instead of deadlocking with them.
+create function private.derive_claims(p_source_table text, p_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_gone public.claims[];
+  v_new public.claims[];
+  v_missing public.claims[];
+  v_inserted integer;
+begin
+  perform private.require_read_committed();
+  execute format($sql$
+    with wanted as materialized (
+      select w.resource_id, w.during,
+        case when lower(w.during) < coalesce(least(o.expires_at, o.revoked_at), 'infinity') and o.id is not null
+          then o.id else md5($2 || w.source_id::text)::uuid end as share_key,
+        $2 as source_table, w.source_id, w.occurs_on, w.kind, w.title
+      from private.%I w
+      left join public.override_members m on m.source_id = w.source_id and m.source_table = $2
+      left join public.overrides o on o.id = m.override_id
+      where w.source_id = any($1)
+    ), present as materialized (
+      select c.resource_id, c.during, c.share_key, c.source_table, c.source_id, c.occurs_on, c.kind, c.title
+      from public.claims c
+      where c.source_id = any($1) and c.source_table = $2
+    )
+    select
+      (select array_agg(row(g.*)::public.claims) from (select * from present except select * from wanted) g),
+      (select array_agg(row(n.*)::public.claims) from (select * from wanted except select * from present) n)
+    $sql$, p_source_table || '_claims')
+  into v_gone, v_new using p_ids, p_source_table;
+
+  if v_gone is not null then
+    if v_new is not null then
+      -- A move holds what it leaves while it waits for what it enters: with the resources locked, nobody holds theirs.
+      perform private.lock_resources(array(select n.resource_id from unnest(v_gone || v_new) n));
+    end if;
+    delete from public.claims c using unnest(v_gone) g
+    where c.resource_id = g.resource_id and c.source_table = g.source_table and c.source_id = g.source_id
+      and c.occurs_on = g.occurs_on;
+  end if;
+
+  if v_new is null then
+    return;
+  end if;
+  perform private.refuse_beyond_horizon(v_new);
+  v_missing := v_new;
+  for attempt in 1..5 loop
+    with inserted as (
+      insert into public.claims (resource_id, during, share_key, source_table, source_id, occurs_on, kind, title)
+      select n.resource_id, n.during, n.share_key, n.source_table, n.source_id, n.occurs_on, n.kind, n.title
+      from unnest(v_missing) n
+      order by n.resource_id, lower(n.during), n.source_id
+      on conflict do nothing
+      returning 1
+    )
+    select count(*) into v_inserted from inserted;
+    exit when v_inserted = cardinality(v_missing);
+    if attempt = 5 then
+      perform private.fail('time_conflict', 'Somebody else was there a moment ago', p_hint => 'Try again.');
+    end if;
+    v_missing := array(
+      select n from unnest(v_missing) n
+      where not exists (
+        select from public.claims c
+        where c.resource_id = n.resource_id and c.source_table = n.source_table and c.source_id = n.source_id
+          and c.occurs_on = n.occurs_on and c.during = n.during
+      )
+    );
+    perform private.refuse_overlap(v_missing);
+  end loop;
+  perform private.refuse_unavailable(v_new);
+end;
+$$;
+comment on function private.derive_claims(text, uuid[]) is
+  'Makes the claims of these happenings what their source rows say, or raises time_conflict; the caller has locked the rows.';
+
+create function private.lock_sources(p_source_table text, p_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  execute format('select from public.%I s where s.id = any($1) order by s.id for no key update', p_source_table) using p_ids;
+end;
+$$;
+comment on function private.lock_sources(text, uuid[]) is 'Locks happenings, so that nobody else derives their claims meanwhile.';
+
+-- Arguments: the source table's name, the column that holds its id, and whether this table is a child of it.
+create function private.follow_source() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+begin
+  if tg_op = 'TRUNCATE' then
+    perform private.fail('forbidden', format('%s cannot be truncated: time is claimed for its rows', tg_table_name),
+      p_details => jsonb_build_object('table', tg_table_name), p_hint => 'Delete the rows: their claims go with them.');
+  end if;
+  -- Only ids are taken from the transition tables: a later trigger may have changed the rows again.
+  execute case tg_op
+      when 'INSERT' then format('select array_agg(distinct n.%I) from new_rows n', tg_argv[1])
+      when 'DELETE' then format('select array_agg(distinct o.%I) from old_rows o', tg_argv[1])
+      else format('select array_agg(u.id) from (select n.%1$I as id from new_rows n union select o.%1$I from old_rows o) u', tg_argv[1])
+    end into v_ids;
+  if v_ids is null then
+    return null;
+  end if;
+  if tg_argv[2]::boolean then
+    -- Somebody else may be changing the parent this moment; the lock, and the next statement, see what they did.
+    perform private.lock_sources(tg_argv[0], v_ids);
+  end if;
+  perform private.derive_claims(tg_argv[0], v_ids);
+  return null;
+end;
+$$;
+comment on function private.follow_source() is 'Statement trigger of every source table and its children: derives the claims of the changed rows.';
+
+create function private.attach_claims(p_table regclass, p_source regclass default null, p_key text default 'id') returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_source text := (select c.relname from pg_catalog.pg_class c where c.oid = coalesce(p_source, p_table));
+  v_arguments text := format('%L, %L, %L', v_source, p_key, p_source is not null);
+begin
+  execute format('create trigger t50_claims_insert after insert on %s referencing new table as new_rows
+    for each statement execute function private.follow_source(%s)', p_table, v_arguments);
+  execute format('create trigger t50_claims_update after update on %s referencing old table as old_rows new table as new_rows
+    for each statement execute function private.follow_source(%s)', p_table, v_arguments);
+  execute format('create trigger t50_claims_delete after delete on %s referencing old table as old_rows
+    for each statement execute function private.follow_source(%s)', p_table, v_arguments);
+  execute format('create trigger t00_no_truncate before truncate on %s
+    for each statement execute function private.follow_source(%s)', p_table, v_arguments);
+end;
+$$;
+comment on function private.attach_claims(regclass, regclass, text) is
+  'Makes claims follow a source table, or a child of one: (table), or (child, source, the child''s column with the source''s id).';
