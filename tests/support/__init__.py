@@ -1,0 +1,1 @@
+"""What tests share: a server and its template database, roles, sample users, REST, guards and permission tables."""
