@@ -70,9 +70,9 @@ def test_acting_ends_with_the_block(db: psycopg.Connection[Any], as_role: Any) -
 def test_a_user_has_a_profile_and_the_role(world: World, db: psycopg.Connection[Any]) -> None:
     user = world.user("manager", full_name="Mina Rao")
     assert isinstance(user, User)
-    row = db.execute(
+    rows = db.execute(
         "select p.full_name, r.role_name from public.user_profiles p join public.user_roles r using (user_id) "
-        "where p.id = %s",
+        "where p.id = %s order by 2",
         [user.profile_id],
-    ).fetchone()
-    assert row == ("Mina Rao", "manager")
+    ).fetchall()
+    assert rows == [("Mina Rao", "manager"), ("Mina Rao", "member")]

@@ -25,38 +25,43 @@ class World:
         self._numbers = itertools.count(1)
 
     def user(self, role: str | None = "member", *, full_name: str | None = None, **profile: Any) -> User:
-        """A person who can sign in: a row of auth.users, a profile, and `role` (None gives no role).
+        """A person who can sign in, as signing up makes one, who is also given `role`; None takes even `member` away.
 
         `profile` are further columns of public.user_profiles.
         """
         number = next(self._numbers)
+        user_id = uuid4()
         name = full_name or f"{(role or 'stranger').title()} {number}"
         email = f"{role or 'stranger'}{number}@example.org"
-        user_id = uuid4()
-        self.db.execute("insert into auth.users (id, email) values (%s, %s)", [user_id, email])
-        made = self.db.execute("select id from public.user_profiles where user_id = %s", [user_id]).fetchone()
-        columns = {"full_name": name, "email": email, **profile}
-        if made is None:
-            profile_id = self.insert("public.user_profiles", user_id=user_id, **columns).id
-        else:  # made by a trigger on auth.users
-            profile_id = made[0]
-            assignments = sql.SQL(", ").join(
-                sql.SQL("{} = {}").format(sql.Identifier(c), _literal(v)) for c, v in columns.items()
-            )
+        self.db.execute(
+            "insert into auth.users (id, email, aud, role, raw_user_meta_data) values (%s, %s, %s, %s, %s)",
+            [user_id, email, "authenticated", "authenticated", Jsonb({"full_name": name})],
+        )
+        self.db.execute(
+            "insert into public.user_profiles (user_id, full_name, email) values (%s, %s, %s) on conflict do nothing",
+            [user_id, name, email],
+        )
+        for column, value in profile.items():
             self.db.execute(
-                sql.SQL("update public.user_profiles set {} where user_id = {}").format(assignments, user_id)
+                sql.SQL("update public.user_profiles set {} = %s where user_id = %s").format(sql.Identifier(column)),
+                [value, user_id],
             )
-        if role is not None:
-            self.db.execute(
-                "insert into public.user_roles (user_id, role_name) values (%s, %s) on conflict do nothing",
-                [user_id, role],
-            )
-        return User(user_id, email, name, role, profile_id)
+        if role is None:
+            self.db.execute("delete from public.user_roles where user_id = %s", [user_id])
+        else:
+            for held in {"member", role}:
+                self.db.execute(
+                    "insert into public.user_roles (user_id, role_name) values (%s, %s) on conflict do nothing",
+                    [user_id, held],
+                )
+        row = self.db.execute("select id from public.user_profiles where user_id = %s", [user_id]).fetchone()
+        assert row is not None
+        return User(user_id, email, name, role, row[0])
 
     def insert(self, table: str, **values: Any) -> Any:
         """Inserts one row into `table` ("schema.name") and returns it whole, as a named tuple.
 
-        A dict or list becomes jsonb.
+        A dict becomes jsonb.
         """
         name = sql.Identifier(*table.split("."))
         with self.db.cursor(row_factory=namedtuple_row) as cursor:
