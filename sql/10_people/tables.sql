@@ -29,8 +29,8 @@ create table public.user_profiles (
   time_zone text,
   is_active boolean not null default true,
   version integer not null default 1,
-  created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
   erased_at timestamptz,
   constraint full_name_is_present check (length(full_name) between 1 and 200 and full_name = btrim(full_name)),
   constraint email_is_a_lower_case_address check (private.is_email(email)),
@@ -65,8 +65,8 @@ comment on table public.roles is 'The roles people can hold. Holders of manage:u
 comment on column public.roles.is_builtin is 'True for the roles classbase ships, which cannot be removed or renamed.';
 
 create table public.role_permissions (
-  role_name text not null references public.roles (name) on update cascade on delete cascade,
-  permission text not null references public.permissions (name) on update cascade on delete cascade,
+  role_name text not null references public.roles (name) on delete cascade,
+  permission text not null references public.permissions (name) on delete cascade,
   is_granted boolean not null default true,
   primary key (role_name, permission),
   constraint admin_holds_every_permission check (role_name <> 'admin' or is_granted)
@@ -78,9 +78,9 @@ comment on column public.role_permissions.is_granted is
 
 create table public.user_roles (
   user_id uuid not null references auth.users (id) on delete cascade,
-  role_name text not null references public.roles (name) on update cascade on delete restrict,
+  role_name text not null references public.roles (name) on delete restrict,
   granted_by uuid references auth.users (id) on delete set null,
-  granted_at timestamptz not null default now(),
+  granted_at timestamptz not null default private.now(),
   primary key (user_id, role_name)
 );
 create index user_roles_role_name on public.user_roles (role_name);
@@ -90,12 +90,12 @@ comment on column public.user_roles.granted_by is 'The user who granted it; null
 
 create table public.user_permissions (
   user_id uuid not null references auth.users (id) on delete cascade,
-  permission text not null references public.permissions (name) on update cascade on delete cascade,
+  permission text not null references public.permissions (name) on delete cascade,
   is_granted boolean not null,
   reason text not null,
   expires_at timestamptz,
   granted_by uuid references auth.users (id) on delete set null,
-  granted_at timestamptz not null default now(),
+  granted_at timestamptz not null default private.now(),
   primary key (user_id, permission),
   constraint reason_is_present check (length(btrim(reason)) between 1 and 500),
   constraint end_is_after_start check (expires_at > granted_at)
