@@ -13,3 +13,27 @@ insert into public.scheduled_jobs (name, module, cron, command, description) val
   ('extend_horizons', '20_time', '5 2 * * *', 'private.extend_horizons', 'Moves each resource''s horizon on and claims what weekly rules promise up to there.')
 on conflict (name) do update set
   module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description;
+
+with matrix (name, manager, instructor, staff, description) as (
+  values
+    ('read:calendar',       true, false, true,  'See everyone''s calendar, not only one''s own.'),
+    ('create:calendar',     true, false, true,  'Make meetings and weekly rules.'),
+    ('update:calendar',     true, false, true,  'Change, cancel and move meetings and dates of weekly rules.'),
+    ('delete:calendar',     true, false, false, 'Delete meetings and weekly rules.'),
+    ('bulk:calendar',       true, false, false, 'Import meetings.'),
+    ('manage:resources',    true, false, false, 'Add and change places and equipment.'),
+    ('grant:override',      true, false, false, 'Let happenings overlap, with a reason.'),
+    ('book:beyond_horizon', true, false, false, 'Let time be booked further ahead than the horizon.')
+),
+registered as (
+  insert into public.permissions (name, module, description)
+  select m.name, '20_time', m.description from matrix m
+  on conflict (name) do update set module = excluded.module, description = excluded.description
+  where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description)
+)
+insert into public.role_permissions (role_name, permission)
+select h.role_name, m.name
+from matrix m
+cross join lateral (values ('manager', m.manager), ('instructor', m.instructor), ('staff', m.staff)) as h (role_name, holds)
+where h.holds
+on conflict (role_name, permission) do nothing;
