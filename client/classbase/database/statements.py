@@ -44,6 +44,7 @@ class Statement:
 def split_statements(sql: str) -> Iterator[Statement]:
     """Yields the statements of a script in order; comments before a statement belong to it.
 
+    Comments at the very end are a statement of their own, which does nothing: as the Supabase CLI has it.
     Quotes, dollar quotes, nested comments and `begin atomic … end` bodies are understood; psql's backslash commands
     and COPY data are not. Raises ValueError when a quote or comment is never closed.
     """
@@ -66,14 +67,14 @@ def split_statements(sql: str) -> Iterator[Statement]:
                 yield _statement(sql, start, token.start, first.start)
             start, first = token.end + 1, None
         previous = token.token_type
-    if first is not None:
-        yield _statement(sql, start, len(sql), first.start)
+    if sql[start:].strip():
+        yield _statement(sql, start, len(sql), first.start if first else start)
 
 
 def _statement(sql: str, start: int, end: int, first: int) -> Statement:
     text = sql[start:end]
     begin = start + len(text) - len(text.lstrip())
-    return Statement(text.strip(), sql.count("\n", 0, first) + 1, sql.count("\n", 0, begin) + 1)
+    return Statement(text.strip(), sql.count("\n", 0, max(first, begin)) + 1, sql.count("\n", 0, begin) + 1)
 
 
 def execute_file(connection: psycopg.Connection[Any], file: Path) -> list[Statement]:
