@@ -37,3 +37,19 @@ from matrix m
 cross join lateral (values ('manager', m.manager), ('instructor', m.instructor), ('staff', m.staff)) as h (role_name, holds)
 where h.holds
 on conflict (role_name, permission) do nothing;
+
+insert into public.integrity_checks (name, module, category, severity, description, fix_description) values
+  ('claims_orphaned', '20_time', 'integrity', 'error', 'Claims whose source row is gone.', 'Removes them.'),
+  ('claims_missing', '20_time', 'integrity', 'critical', 'Happenings whose time is not claimed.', 'Claims it, where nobody else has it.'),
+  ('claims_differ', '20_time', 'integrity', 'critical', 'Claims whose time, key or title is not what their source says.', 'Derives them again.'),
+  ('rule_dates_differ', '20_time', 'integrity', 'critical', 'Dates a weekly rule promises and the ledger lacks, or the reverse.', 'Derives them again, where nobody else has the time.'),
+  ('resources_overlapping', '20_time', 'integrity', 'critical', 'Somebody or something is in two places.', null),
+  ('ledger_guards_missing', '20_time', 'schema', 'critical', 'The exclusion constraint or a trigger of the ledger is missing or disabled.', null),
+  ('horizons_late', '20_time', 'integrity', 'warning', 'Weekly rules are not claimed as far ahead as they should be.', 'Moves the horizons on.'),
+  ('rules_that_meet', '20_time', 'integrity', 'error', 'Weekly rules of one resource meet beyond the horizon.', null),
+  ('meeting_instants_differ', '20_time', 'integrity', 'error', 'Meetings whose instants are not those of their wall-clock time.', 'Works them out again.'),
+  ('people_and_resources_differ', '20_time', 'integrity', 'error', 'People who work or places without a resource, and the reverse.', 'Makes the missing resources.'),
+  ('overrides_without_use', '20_time', 'integrity', 'info', 'Override groups with fewer than two happenings left.', null)
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity,
+  description = excluded.description, fix_description = excluded.fix_description;

@@ -114,7 +114,7 @@ comment on function private.refuse_beyond_horizon(public.claims[]) is 'Raises li
 -- The caller holds locks on the source rows. Only the difference between what is and what should be is written, so
 -- that an update of a note touches no claim. Losers of the constraint are found by counting, never by an exception:
 -- ON CONFLICT DO NOTHING waits for whoever is ahead instead of deadlocking with them.
-create function private.derive_claims(p_source_table text, p_ids uuid[]) returns void
+create function private.derive_claims(p_source_table text, p_ids uuid[], p_partial boolean default false) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
@@ -124,6 +124,12 @@ declare
   v_inserted integer;
 begin
   perform private.require_read_committed();
+  -- An override that is being taken back this moment must not lend its key: wait for whoever does that, then read.
+  perform from public.override_members m
+  join public.overrides o on o.id = m.override_id
+  where m.source_id = any(p_ids) and m.source_table = p_source_table
+  order by o.id
+  for share of m, o;
   execute format($sql$
     with wanted as materialized (
       select w.resource_id, w.during,
@@ -158,7 +164,15 @@ begin
   if v_new is null then
     return;
   end if;
-  perform private.refuse_beyond_horizon(v_new);
+  if p_partial then
+    v_new := array(
+      select n from unnest(v_new) n
+      join public.resource_horizons h on h.resource_id = n.resource_id
+      where case when n.source_table = 'weekly_rules' then lower(n.during) < h.claimed_until else upper(n.during) <= h.claimed_until end
+    );
+  else
+    perform private.refuse_beyond_horizon(v_new);
+  end if;
   v_missing := v_new;
   for attempt in 1..5 loop
     with inserted as (
@@ -170,7 +184,7 @@ begin
       returning 1
     )
     select count(*) into v_inserted from inserted;
-    exit when v_inserted = cardinality(v_missing);
+    exit when v_inserted = cardinality(v_missing) or p_partial;
     if attempt = 5 then
       perform private.fail('time_conflict', 'Somebody else was there a moment ago', p_hint => 'Try again.');
     end if;
@@ -184,11 +198,13 @@ begin
     );
     perform private.refuse_overlap(v_missing);
   end loop;
-  perform private.refuse_unavailable(v_new);
+  if not p_partial then
+    perform private.refuse_unavailable(v_new);
+  end if;
 end;
 $$;
-comment on function private.derive_claims(text, uuid[]) is
-  'Makes the claims of these happenings what their source rows say, or raises time_conflict; the caller has locked the rows.';
+comment on function private.derive_claims(text, uuid[], boolean) is
+  'Makes the claims of these happenings what their source rows say, or raises time_conflict; the caller has locked the rows. Partial (repairs only): claims what can be claimed and leaves the rest to diagnosis.';
 
 create function private.lock_sources(p_source_table text, p_ids uuid[]) returns void
 language plpgsql volatile security definer set search_path = ''
@@ -248,3 +264,46 @@ end;
 $$;
 comment on function private.attach_claims(regclass, regclass, text) is
   'Makes claims follow a source table, or a child of one: (table), or (child, source, the child''s column with the source''s id).';
+
+-- Repairs go through a table of their own, so that claims are still written by triggers only, and each repair is on
+-- record.
+create table private.ledger_rebuilds (
+  id bigint generated always as identity primary key,
+  source_table text not null,
+  source_ids uuid[] not null,
+  rebuilt_by text not null default private.calling(),
+  rebuilt_at timestamptz not null default private.now()
+);
+comment on table private.ledger_rebuilds is 'Every time claims were derived again from their sources: of what, by whom, when.';
+comment on column private.ledger_rebuilds.source_ids is 'The happenings whose claims were derived again.';
+
+create function private.rebuild_claims() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.lock_sources(new.source_table, new.source_ids);
+  perform private.lock_resources(array(
+    select c.resource_id from public.claims c where c.source_table = new.source_table and c.source_id = any(new.source_ids)
+    union
+    select p.resource_id from public.weekly_rule_resources p where new.source_table = 'weekly_rules' and p.rule_id = any(new.source_ids)
+  ));
+  perform private.derive_claims(new.source_table, new.source_ids, true);
+  return null;
+end;
+$$;
+comment on function private.rebuild_claims() is 'Row trigger on ledger_rebuilds: derives the claims of the named happenings again, as far as they fit.';
+
+create trigger t50_rebuild after insert on private.ledger_rebuilds
+  for each row execute function private.rebuild_claims();
+
+create function private.claim_sources() returns table (source_table text)
+language sql stable set search_path = ''
+begin atomic
+  select left(v.relname, -length('_claims'))
+  from pg_catalog.pg_class v
+  join pg_catalog.pg_namespace n on n.oid = v.relnamespace and n.nspname = 'private'
+  join pg_catalog.pg_class t on t.relname = left(v.relname, -length('_claims')) and t.relkind in ('r', 'p')
+  join pg_catalog.pg_namespace p on p.oid = t.relnamespace and p.nspname = 'public'
+  where v.relkind = 'v' and v.relname like '%\_claims';
+end;
+comment on function private.claim_sources() is 'The tables whose rows claim time: those with a view private.<table>_claims.';

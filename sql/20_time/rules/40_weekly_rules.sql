@@ -69,16 +69,13 @@ comment on function private.rule_meets(public.weekly_rules, public.weekly_rules,
   'The occurrences, from an instant on, in which two weekly rules overlap.';
 
 -- Inside the horizon the constraint on claims decides. Beyond it nothing is claimed yet, so rules are compared.
-create function private.refuse_rules_that_meet(p_rule_ids uuid[]) returns void
-language plpgsql stable security definer set search_path = ''
-as $$
-declare
-  v_sees_all boolean := private.has_permission('read:calendar');
-  v_clash record;
-begin
-  select s.name, s.id as resource_id, r.id as rule_id, q.id as with_id, q.title, q.kind, m.occurs_on, m.during,
-    m.other_occurs_on, m.other_during
-  into v_clash
+create function private.rules_that_meet(p_rule_ids uuid[]) returns table (
+  resource_id uuid, resource_name text, rule_id uuid, during tstzrange,
+  with_id uuid, with_title text, with_kind text, with_occurs_on date, with_during tstzrange
+)
+language sql stable security definer set search_path = ''
+begin atomic
+  select s.id, s.name, r.id, m.during, q.id, q.title, q.kind, m.other_occurs_on, m.other_during
   from public.weekly_rules r
   join public.weekly_rule_resources a on a.rule_id = r.id
   join public.weekly_rule_resources b on b.resource_id = a.resource_id and b.rule_id <> r.id
@@ -88,30 +85,47 @@ begin
   left join public.override_members mr on mr.source_table = 'weekly_rules' and mr.source_id = r.id
   left join public.override_members mq on mq.source_table = 'weekly_rules' and mq.source_id = q.id
   left join public.overrides o on o.id = mr.override_id and o.id = mq.override_id
-  cross join lateral private.rule_meets(r, q, h.claimed_until) m
-  where r.id = any(p_rule_ids)
-    and (lower(m.during) >= h.claimed_until or lower(m.other_during) >= h.claimed_until)
-    and not coalesce(
-      greatest(lower(m.during), lower(m.other_during)) < coalesce(least(o.expires_at, o.revoked_at), 'infinity') and o.id is not null,
-      false
-    )
-  order by lower(m.during), s.name
+  cross join lateral (
+    select m.*
+    from private.rule_meets(r, q, h.claimed_until) m
+    where (lower(m.during) >= h.claimed_until or lower(m.other_during) >= h.claimed_until)
+      and (o.id is null
+        or greatest(lower(m.during), lower(m.other_during)) >= coalesce(least(o.expires_at, o.revoked_at), 'infinity'))
+    order by m.during
+    limit 1
+  ) m
+  where r.id = any(p_rule_ids);
+end;
+comment on function private.rules_that_meet(uuid[]) is
+  'With which other rule of the same resource each of these rules meets beyond the horizon, and when first, unless an override lets them.';
+
+create function private.refuse_rules_that_meet(p_rule_ids uuid[]) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_clash record;
+  v_is_told boolean;
+begin
+  select m.* into v_clash
+  from private.rules_that_meet(p_rule_ids) m
+  order by lower(m.during), m.resource_name
   limit 1;
-  if found then
-    perform private.fail('time_conflict',
-      format('%s will be %s, %s', v_clash.name,
-        case when v_sees_all or v_clash.resource_id = private.current_profile_id() then 'in ' || v_clash.title else 'taken' end,
-        private.describe_range(v_clash.other_during)),
-      p_details => jsonb_build_object('count', 1, 'conflicts', jsonb_build_array(jsonb_build_object(
-        'resource_id', v_clash.resource_id, 'resource_name', v_clash.name,
-        'source_table', 'weekly_rules', 'source_id', v_clash.rule_id,
-        'starts_at', lower(v_clash.during), 'ends_at', upper(v_clash.during),
-        'conflicts_with', jsonb_build_object('starts_at', lower(v_clash.other_during), 'ends_at', upper(v_clash.other_during))
-          || case when v_sees_all or v_clash.resource_id = private.current_profile_id() then jsonb_build_object(
-            'source_table', 'weekly_rules', 'source_id', v_clash.with_id, 'occurs_on', v_clash.other_occurs_on,
-            'kind', v_clash.kind, 'title', v_clash.title) else '{}' end))),
-      p_hint => 'The two rules meet beyond the dates that are claimed so far; end one before that, or choose another time.');
+  if not found then
+    return;
   end if;
+  v_is_told := private.has_permission('read:calendar') or v_clash.resource_id = private.current_profile_id();
+  perform private.fail('time_conflict',
+    format('%s will be %s, %s', v_clash.resource_name,
+      case when v_is_told then 'in ' || v_clash.with_title else 'taken' end, private.describe_range(v_clash.with_during)),
+    p_details => jsonb_build_object('count', 1, 'conflicts', jsonb_build_array(jsonb_build_object(
+      'resource_id', v_clash.resource_id, 'resource_name', v_clash.resource_name,
+      'source_table', 'weekly_rules', 'source_id', v_clash.rule_id,
+      'starts_at', lower(v_clash.during), 'ends_at', upper(v_clash.during),
+      'conflicts_with', jsonb_build_object('starts_at', lower(v_clash.with_during), 'ends_at', upper(v_clash.with_during))
+        || case when v_is_told then jsonb_build_object(
+          'source_table', 'weekly_rules', 'source_id', v_clash.with_id, 'occurs_on', v_clash.with_occurs_on,
+          'kind', v_clash.with_kind, 'title', v_clash.with_title) else '{}' end))),
+    p_hint => 'The two rules meet beyond the dates that are claimed so far; end one before that, or choose another time.');
 end;
 $$;
 comment on function private.refuse_rules_that_meet(uuid[]) is
