@@ -1,5 +1,5 @@
 create function private.mend_faults(p_checks text[], p_modules text[], p_dry_run boolean) returns table (
-  check_name text, found integer, fixed integer, remaining integer, description text
+  check_name text, faults integer, fixed integer, remaining integer, description text
 )
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -15,14 +15,14 @@ begin
     continue when v_ids is null;
     check_name := v_check.name;
     description := v_check.fix_description;
-    found := cardinality(v_ids);
-    remaining := found;
+    faults := cardinality(v_ids);
+    remaining := faults;
     if not p_dry_run then
       execute format('select private.%I($1)', 'fix_' || v_check.name) using v_ids;
       execute format('select count(distinct f.entity_id) from private.%I() f where f.entity_id = any($1)', 'check_' || v_check.name)
       into remaining using v_ids;
     end if;
-    fixed := found - remaining;
+    fixed := faults - remaining;
     return next;
   end loop;
 end;
@@ -31,10 +31,10 @@ comment on function private.mend_faults(text[], text[], boolean) is 'Runs the re
 
 -- A repair that has been made finds nothing more to do, so a retry needs no key.
 create function public.apply_fixes(p_checks text[] default null, p_modules text[] default null, p_dry_run boolean default false)
-returns table (check_name text, found integer, fixed integer, remaining integer, description text)
+returns table (check_name text, faults integer, fixed integer, remaining integer, description text)
 language sql volatile set search_path = ''
 begin atomic
   select * from private.mend_faults(p_checks, p_modules, p_dry_run);
 end;
 comment on function public.apply_fixes(text[], text[], boolean) is
-  'Mends what the checks of these names and modules (all by default) find and can mend, in one transaction, and checks again: one row a check with how many rows were found, fixed and remain. p_dry_run only says what would be done. Needs apply:fixes. Raises not_found for an unknown check or module.';
+  'Mends what the checks of these names and modules (all by default) find and can mend, in one transaction, and checks again: one row a check with how many rows were at fault, were fixed and remain. p_dry_run only says what would be done. Needs apply:fixes. Raises not_found for an unknown check or module.';
