@@ -71,7 +71,7 @@ class PostgresServer:
         self._user = server_user()
         self._child: subprocess.Popen[bytes] | None = None
 
-    # -- what it is -------------------------------------------------------------------------------------------
+    # -- what it is --------------------------------------------------------------------------------------------
 
     @property
     def pid(self) -> int | None:
@@ -119,7 +119,7 @@ class PostgresServer:
         who = quote(user, safe="") + (f":{quote(secret, safe='')}" if secret and self.auth == "scram" else "")
         return f"postgresql://{who}@{processes.LOOPBACK}:{self.port}/{quote(database, safe='')}"
 
-    # -- its life ---------------------------------------------------------------------------------------------
+    # -- its life ----------------------------------------------------------------------------------------------
 
     def start(self, timeout: float = 60.0) -> None:
         """Makes the data when there is none and starts the server; does nothing when it already runs.
@@ -174,7 +174,7 @@ class PostgresServer:
             self._send(process.pid, signal.SIGKILL)
         self._wait_gone(members, 10.0)
 
-    # -- how ----------------------------------------------------------------------------------------------------
+    # -- how ---------------------------------------------------------------------------------------------------
 
     def _make_data(self) -> None:
         # Made beside its place and moved there when whole: an interrupted initdb leaves no half-made data behind.
