@@ -6,6 +6,7 @@ import datetime
 import os
 import re
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +19,8 @@ from classbase import backend_files
 from classbase.database.drift import difference, rows_of_all_tables, schema_dump
 from classbase.database.loader import load_sql, modules, sql_files
 from classbase.database.migrations import migrate, migration_files
-from classbase.database.scratch import Scratch
+from classbase.database.scratch import SUPERUSER, Scratch
+from classbase.database.statements import execute_file, split_statements
 from classbase.embedded.binaries import node_modules_dirs
 from classbase.embedded.errors import Missing
 
@@ -54,10 +56,12 @@ def cli_diff(from_dsn: str, to_dsn: str) -> str:
 
     Raises RuntimeError with its words when it fails.
     """
-    done = run_supabase("db", "diff", "--from", from_dsn, "--to", to_dsn)
-    if done.returncode != 0:
-        raise RuntimeError(f"supabase db diff failed:\n{done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout.strip()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "diff.sql"  # on standard output notices are mixed in
+        done = run_supabase("db", "diff", "--from", from_dsn, "--to", to_dsn, "--output", str(file))
+        if done.returncode != 0:
+            raise RuntimeError(f"supabase db diff failed:\n{done.stderr.strip() or done.stdout.strip()}")
+        return file.read_text(encoding="utf-8").strip() if file.exists() else ""
 
 
 def run_supabase(*arguments: str, workdir: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -125,9 +129,12 @@ def compare(scratch: Scratch, migrated: str, declared: str) -> Drift:
 def write_migration(scratch: Scratch, name: str, migrations_dir: Path | None = None) -> tuple[Path | None, Drift]:
     """Writes the migration `<now>_<name>.sql` that takes the migrations' database to what sql/ says.
 
-    The Supabase CLI writes the difference; what it leaves out (default privileges, extended statistics, rows) is
-    added. Returns the file (None when there is nothing to do) and what still differs after applying it, which a
-    person has to see to. Raises ValueError when `name` is not snake_case.
+    The Supabase CLI writes the difference; what it leaves out (extended statistics, rows) is added. Returns the file
+    (None when there is nothing to do) and what still differs after applying it, which a person has to see to.
+
+    Raises:
+        ValueError: `name` is not snake_case.
+        StatementError: the migrations, sql/ or the difference between them does not load.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ValueError(f"a migration's name is snake_case, unlike {name!r}")
@@ -135,21 +142,42 @@ def write_migration(scratch: Scratch, name: str, migrations_dir: Path | None = N
     drift, migrated, declared = find_drift(scratch, folder)
     if not drift:
         return None, drift
-    with scratch.connect(migrated) as have, scratch.connect(declared) as want:
-        left_out = [*_statistics(have, want), *_default_privileges(have, want)]
-    parts = [drift.cli_diff, "\n".join(left_out)]
-    if drift.rows:
-        reference = [module / "reference.sql" for module in modules() if (module / "reference.sql").is_file()]
-        parts += [f"-- sql/{f.parent.name}/{f.name}\n\n{f.read_text(encoding='utf-8').strip()}" for f in reference]
     existing = migration_files(folder)
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d%H%M%S")
     if existing and stamp <= existing[-1].version:
         stamp = str(int(existing[-1].version) + 1)
     file = folder / f"{stamp}_{name}.sql"
+    parts = [_HEADER, portable(drift.cli_diff)]
+    file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    with scratch.connect(migrated) as have, scratch.connect(declared) as want:
+        with have.transaction():
+            execute_file(have, file)
+        parts.append("\n".join(_statistics(have, want)))
+    if drift.rows:
+        reference = [module / "reference.sql" for module in modules() if (module / "reference.sql").is_file()]
+        parts += [f"-- sql/{f.parent.name}/{f.name}\n\n{f.read_text(encoding='utf-8').strip()}" for f in reference]
     file.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
-    with scratch.connect(migrated) as connection:
-        migrate(connection, migrations_dir=folder)
-    return file, compare(scratch, migrated, declared)
+    return file, find_drift(scratch, folder)[0]
+
+
+_HEADER = """\
+-- Written from the difference between the migrations before it and sql/. Read it before it lands: a renamed column
+-- reads as one dropped and one added, and a new not-null column needs its old rows filled in.
+-- Runs before the code that needs it."""
+
+
+def portable(diff: str) -> str:
+    """The CLI's diff without what belongs to the scratch server.
+
+    It spells out the owner's rights on what the owner makes: by name, which is another one elsewhere, and with
+    privileges that older servers do not have. An owner has them anyway.
+    """
+    kept = []
+    for statement in split_statements(diff):
+        text = statement.text.replace(f'FOR ROLE "{SUPERUSER}" ', "")
+        if not re.search(rf'^(GRANT|REVOKE)\s.*\s(TO|FROM) "{SUPERUSER}"$', text, re.DOTALL):
+            kept.append(f"{text};")
+    return "\n\n".join(kept)
 
 
 _STATISTICS = """
@@ -162,43 +190,14 @@ order by 1
 
 
 def _statistics(have: psycopg.Connection[Any], want: psycopg.Connection[Any]) -> list[str]:
-    had, wanted = (dict(c.cursor(row_factory=tuple_row).execute(_STATISTICS).fetchall()) for c in (have, want))
+    had, wanted = _definitions(have), _definitions(want)
     changed = {name for name in had.keys() | wanted.keys() if had.get(name) != wanted.get(name)}
     return [f"drop statistics if exists {name};" for name in sorted(changed & had.keys())] + [
         f"{wanted[name]};" for name in sorted(changed & wanted.keys())
     ]
 
 
-# What new objects of the current role start with: what is stored, or Postgres' own default where nothing is.
-_DEFAULT_PRIVILEGES = """
-with kinds (kind, noun) as (
-  values ('r'::"char", 'tables'), ('S', 'sequences'), ('f', 'functions'), ('T', 'types'), ('n', 'schemas')
-), stored as (
-  select d.defaclnamespace as schema, d.defaclobjtype as kind, d.defaclacl as acl
-  from pg_catalog.pg_default_acl d where d.defaclrole = current_user::regrole
-), everywhere as (
-  select 0::oid as schema, k.kind, coalesce(s.acl,
-    pg_catalog.acldefault(case k.kind when 'S' then 's' else k.kind end, current_user::regrole)) as acl
-  from kinds k left join stored s on s.kind = k.kind and s.schema = 0
-)
-select coalesce(' in schema ' || quote_ident(n.nspname), ''), k.noun, e.privilege_type,
-  case when e.grantee = 0 then 'public' else quote_ident(e.grantee::regrole::text) end
-from (select * from everywhere union all select * from stored where schema <> 0) a
-join kinds k on k.kind = a.kind
-left join pg_catalog.pg_namespace n on n.oid = a.schema
-cross join lateral pg_catalog.aclexplode(a.acl) e
-order by 1, 2, 4, 3
-"""
-
-
-def _default_privileges(have: psycopg.Connection[Any], want: psycopg.Connection[Any]) -> list[str]:
-    had, wanted = (c.cursor(row_factory=tuple_row).execute(_DEFAULT_PRIVILEGES).fetchall() for c in (have, want))
-    return [
-        f"alter default privileges{where} revoke {privilege} on {kind} from {grantee};"
-        for where, kind, privilege, grantee in had
-        if (where, kind, privilege, grantee) not in wanted
-    ] + [
-        f"alter default privileges{where} grant {privilege} on {kind} to {grantee};"
-        for where, kind, privilege, grantee in wanted
-        if (where, kind, privilege, grantee) not in had
-    ]
+def _definitions(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    with connection.transaction():
+        connection.execute("set local search_path = ''")  # so that definitions name their schemas
+        return dict(connection.cursor(row_factory=tuple_row).execute(_STATISTICS).fetchall())

@@ -1,7 +1,7 @@
 """Compares two databases by everything a migration could have forgotten.
 
-The Supabase CLI's diff leaves out data, extended statistics and default privileges, so two databases count as equal
-only when their schema dumps are the same text and their tables hold the same rows.
+The Supabase CLI's diff leaves out data and extended statistics, so two databases count as equal only when their schema
+dumps are the same text and their tables hold the same rows.
 """
 
 from __future__ import annotations
@@ -59,4 +59,4 @@ def rows_of_all_tables(connection: psycopg.Connection[Any]) -> list[str]:
 
 def difference(have: list[str], want: list[str]) -> list[str]:
     """The lines in which `have` differs from `want`, as a unified diff without its headers; empty when equal."""
-    return [line for line in difflib.unified_diff(have, want, "have", "want", n=2, lineterm="")][2:]
+    return list(difflib.unified_diff(have, want, "have", "want", n=2, lineterm=""))[2:]

@@ -17,6 +17,8 @@ from classbase.embedded.binaries import Major
 from classbase.embedded.postgres import PostgresServer
 from classbase.embedded.standin import install_standin
 
+SUPERUSER = "postgres"
+
 
 class Scratch:
     """A server of which everything may be thrown away."""

@@ -1,0 +1,5603 @@
+-- Written by `make squash` from sql/. Edit sql/, never this file.
+
+-- sql/00_platform/tables.sql
+
+-- 00_platform: what must exist before anything else.
+--
+-- This module knows nothing of classes, people or time. It gives every other module the same few things: a place
+-- for what is exposed (`public`) and a place for what is not (`private`); one way to say no (`private.fail`); one
+-- clock (`private.now`); settings with their defaults, types and bounds in one table; answers that are remembered,
+-- so that a retried call does nothing twice; versions that catch two people editing one row; counting of calls; and
+-- the registries that modules add rows to: permissions, integrity checks and jobs.
+--
+-- The life of a setting: a module ships its definition (default, kind, bounds) in its reference.sql; an administrator
+-- may give it a value, which is validated against the definition; putting the value back to null returns to the
+-- default. Shipping a new default never touches a value somebody chose.
+--
+-- Promises: nothing becomes visible to the API by being created (default privileges are taken away first); every
+-- refusal has a code that is listed in `private.error_codes`; the second of two calls with one idempotency key
+-- answers what the first answered, in the same transaction as the work itself.
+
+create schema if not exists private;
+create schema if not exists extensions;
+comment on schema private is 'Helpers, trigger functions and bookkeeping; never exposed over REST.';
+
+-- A hosted project may once have granted everything in public to everyone; what this role makes from here on starts
+-- with nothing, and each module grants what it exposes.
+alter default privileges in schema public revoke all on tables from anon, authenticated, service_role;
+alter default privileges in schema public revoke all on sequences from anon, authenticated, service_role;
+alter default privileges in schema public revoke all on functions from anon, authenticated, service_role;
+alter default privileges revoke execute on functions from public;
+
+create extension if not exists btree_gist with schema extensions;
+
+create table private.error_codes (
+  code text primary key,
+  http_status integer not null,
+  category text not null,
+  is_retryable boolean not null default false,
+  description text not null,
+  constraint code_is_snake_case check (code ~ '^[a-z]+(_[a-z]+)*$'),
+  constraint status_is_a_refusal check (http_status between 400 and 599),
+  constraint category_is_known check (category in ('network', 'validation', 'integrity', 'permission', 'system'))
+);
+comment on table private.error_codes is 'Every code a refusal may carry, with the HTTP status it travels under.';
+comment on column private.error_codes.category is 'What kind of trouble it is: network, validation, integrity, permission or system.';
+comment on column private.error_codes.is_retryable is 'True when the same call may succeed later without being changed.';
+
+create table public.settings (
+  key text primary key,
+  module text not null,
+  value jsonb,
+  default_value jsonb not null,
+  kind text not null,
+  minimum numeric,
+  maximum numeric,
+  allowed_values jsonb,
+  description text not null,
+  is_public boolean not null default false,
+  version integer not null default 1,
+  updated_at timestamptz not null default now(),
+  constraint key_is_snake_case check (key ~ '^[a-z]+(_[a-z0-9]+)*$'),
+  constraint kind_is_known check (kind in ('text', 'integer', 'number', 'boolean', 'time_zone', 'object')),
+  constraint bounds_belong_to_numbers check (kind in ('integer', 'number') or (minimum is null and maximum is null)),
+  constraint allowed_values_are_a_list check (allowed_values is null or jsonb_typeof(allowed_values) = 'array')
+);
+comment on table public.settings is 'What an organisation may choose, each with its default, kind and bounds. A null value means the default.';
+comment on column public.settings.value is 'The chosen value as JSON, or null for the default.';
+comment on column public.settings.kind is 'text, integer, number, boolean, time_zone (an IANA name) or object.';
+comment on column public.settings.is_public is 'True when app_config() tells it to anyone, signed in or not.';
+comment on column public.settings.version is 'Counts the changes; an update that names an older one is refused.';
+
+create table public.permissions (
+  name text primary key,
+  module text not null,
+  description text not null,
+  constraint name_is_action_and_thing check (name ~ '^[a-z_]+:[a-z_]+$')
+);
+comment on table public.permissions is 'Every permission there is, named action:thing, with the module that asks for it.';
+
+create table public.integrity_checks (
+  name text primary key,
+  module text not null,
+  category text not null,
+  severity text not null,
+  description text not null,
+  fix_description text,
+  is_active boolean not null default true,
+  constraint name_is_snake_case check (name ~ '^[a-z]+(_[a-z0-9]+)*$'),
+  constraint category_is_known check (category in ('crud', 'integrity', 'realtime', 'performance', 'security', 'schema')),
+  constraint severity_is_known check (severity in ('critical', 'error', 'warning', 'info'))
+);
+comment on table public.integrity_checks is
+  'Every check diagnosis runs. private.check_<name>() finds; where fix_description is given, private.fix_<name>(text[]) mends.';
+comment on column public.integrity_checks.fix_description is 'What the repair does, or null when a person has to decide.';
+
+create table public.scheduled_jobs (
+  name text primary key,
+  module text not null,
+  cron text not null,
+  time_zone text,
+  command text not null,
+  description text not null,
+  is_active boolean not null default true,
+  last_run_at timestamptz,
+  constraint cron_has_five_fields check (cron ~ '^\S+(\s+\S+){4}$')
+);
+comment on table public.scheduled_jobs is 'Every recurring job: when (five cron fields, local to time_zone) and which private function it runs.';
+comment on column public.scheduled_jobs.time_zone is 'The IANA zone the cron fields are in; null is the organisation''s.';
+comment on column public.scheduled_jobs.command is 'The function it calls, without arguments, such as private.extend_horizons.';
+
+create table private.idempotency_keys (
+  caller text not null,
+  function_name text not null,
+  key text not null,
+  request_hash bytea not null,
+  answer jsonb not null,
+  created_at timestamptz not null,
+  primary key (caller, function_name, key)
+);
+create index idempotency_keys_created_at on private.idempotency_keys (created_at);
+comment on table private.idempotency_keys is 'The answers of calls that carried a key, kept in the transaction that did the work.';
+comment on column private.idempotency_keys.request_hash is 'SHA-256 of the arguments: the same key with other arguments is refused.';
+
+-- Unlogged: losing the count of the last minute in a crash costs nothing. One row a call rather than a counter, so
+-- that two calls of one caller never wait for each other.
+create unlogged table private.api_calls (
+  caller text not null,
+  action text not null,
+  called_at timestamptz not null
+);
+create index api_calls_recent on private.api_calls (caller, action, called_at);
+comment on table private.api_calls is 'Writing calls of the last minutes, for the rate limit.';
+
+-- sql/00_platform/rules/10_clock.sql
+
+-- The clock and the caller: the two things every rule asks about its surroundings.
+
+-- Tests that move time replace the body of this function; nothing else reads a clock.
+create function private.now() returns timestamptz
+language sql stable set search_path = ''
+return pg_catalog.now();
+comment on function private.now() is 'The only clock rules read: the start of the transaction.';
+
+create function private.caller_id() returns uuid
+language sql stable set search_path = ''
+return auth.uid();
+comment on function private.caller_id() is 'The signed-in user''s id, or null.';
+
+-- The role a request acts as. current_user would be the owner inside a definer function; the role setting is not.
+create function private.acting_role() returns text
+language sql stable set search_path = ''
+return case pg_catalog.current_setting('role', true)
+    when 'none' then session_user::text
+    else coalesce(nullif(pg_catalog.current_setting('role', true), ''), session_user::text)
+  end;
+comment on function private.acting_role() is 'The database role the caller acts as, also inside definer functions.';
+
+create function private.is_trusted() returns boolean
+language sql stable set search_path = ''
+return private.acting_role() = 'service_role'
+    or pg_catalog.pg_has_role(
+      private.acting_role(),
+      (select n.nspowner from pg_catalog.pg_namespace n where n.nspname = 'private'),
+      'member'
+    );
+comment on function private.is_trusted() is
+  'True for servers and operators: service_role, and the owner of the schema on a direct connection.';
+
+-- sql/00_platform/rules/20_errors.sql
+
+-- Saying no. One function raises every refusal, so that each has a code, a sentence, and what a program needs.
+
+-- SQLSTATE PGRST lets us choose code, status and headers. (PTxyz would put the sentence in the HTTP status line,
+-- where a line break stored in somebody's name becomes a header.)
+create function private.fail(
+  p_code text,
+  p_message text,
+  p_field text default null,
+  p_details jsonb default '{}',
+  p_hint text default null
+) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_details jsonb := coalesce(p_details, '{}') || case when p_field is null then '{}' else jsonb_build_object('field', p_field) end;
+  v_status integer := coalesce((select e.http_status from private.error_codes e where e.code = p_code), 400);
+  v_headers jsonb := case when v_details ? 'retry_after' then jsonb_build_object('Retry-After', v_details ->> 'retry_after') else '{}' end;
+begin
+  raise sqlstate 'PGRST' using
+    message = jsonb_build_object(
+      'code', p_code,
+      'message', regexp_replace(p_message, '[[:cntrl:]]+', ' ', 'g'),
+      'details', v_details::text,
+      'hint', p_hint
+    )::text,
+    detail = jsonb_build_object('status', v_status, 'headers', v_headers)::text;
+end;
+$$;
+comment on function private.fail(text, text, text, jsonb, text) is
+  'Raises a refusal: a code of private.error_codes, a sentence, the field at fault, details for programs, and what to do.';
+
+create function private.input_error(p_when boolean, p_field text, p_message text) returns jsonb
+language sql immutable set search_path = ''
+return case when p_when then jsonb_build_array(jsonb_build_object('field', p_field, 'message', p_message)) else '[]' end;
+comment on function private.input_error(boolean, text, text) is
+  'One bad field as a list of one, or an empty list: concatenate several and hand them to private.fail_input.';
+
+create function private.fail_input(p_errors jsonb) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if coalesce(jsonb_array_length(p_errors), 0) > 0 then
+    perform private.fail(
+      'invalid_input',
+      (select string_agg(e ->> 'message', '; ') from jsonb_array_elements(p_errors) e),
+      p_errors -> 0 ->> 'field',
+      jsonb_build_object('errors', p_errors)
+    );
+  end if;
+end;
+$$;
+comment on function private.fail_input(jsonb) is
+  'Raises invalid_input for all offending fields at once ([{field, message}]); does nothing when there are none.';
+
+-- For tables that only their own triggers may write.
+create function private.refuse_direct_write() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  if tg_op = 'TRUNCATE' or pg_catalog.pg_trigger_depth() < 2 then
+    perform private.fail(
+      'forbidden',
+      format('%s is kept by triggers and cannot be written directly', tg_table_name),
+      p_details => jsonb_build_object('table', tg_table_name, 'operation', tg_op),
+      p_hint => tg_argv[0]
+    );
+  end if;
+  return null;
+end;
+$$;
+comment on function private.refuse_direct_write() is
+  'Statement trigger: lets only other triggers write the table; its argument is the hint that says what to write instead.';
+
+-- sql/00_platform/rules/30_text.sql
+
+-- What counts as well-formed text.
+
+create function private.clean_text(p_text text) returns text
+language sql immutable set search_path = ''
+return nullif(btrim(regexp_replace(p_text, '[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]', '', 'g')), '');
+comment on function private.clean_text(text) is 'Trimmed, without control characters (line breaks and tabs stay); empty becomes null.';
+
+create function private.is_email(p_text text) returns boolean
+language sql immutable set search_path = ''
+return p_text = lower(p_text)
+  and length(p_text) <= 254
+  and p_text ~ '^[^\s@<>(),;:"\[\]\\]{1,64}@[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$';
+comment on function private.is_email(text) is 'True for a lower-case address with a domain; deliberately no more than that.';
+
+create function private.is_phone(p_text text) returns boolean
+language sql immutable set search_path = ''
+return p_text ~ '^\+[1-9][0-9]{6,14}$';
+comment on function private.is_phone(text) is 'True for a number in E.164 form, such as +919876543210.';
+
+-- Names like EST5EDT or FOO+3 would be taken as POSIX zones with fixed rules, hence the shape besides the attempt.
+create function private.is_time_zone(p_name text) returns boolean
+language plpgsql immutable strict set search_path = ''
+as $$
+begin
+  if p_name !~ '^(UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z_-]*(/[A-Z][A-Za-z_-]*)?|/GMT[+-][0-9]{1,2}))$' then
+    return false;
+  end if;
+  perform timestamp '2000-01-01' at time zone p_name;
+  return true;
+exception when invalid_parameter_value then
+  return false;
+end;
+$$;
+comment on function private.is_time_zone(text) is 'True for an IANA time zone this server knows, such as America/New_York.';
+
+-- sql/00_platform/rules/40_settings.sql
+
+-- Settings: read fast, validated on the way in.
+
+create function private.setting(p_key text) returns jsonb
+language sql stable security definer set search_path = ''
+return (select coalesce(s.value, s.default_value) from public.settings s where s.key = p_key);
+comment on function private.setting(text) is 'A setting''s value, or its default; null when there is no such setting.';
+
+create function private.setting_text(p_key text) returns text
+language sql stable security definer set search_path = ''
+return (select coalesce(s.value, s.default_value) #>> '{}' from public.settings s where s.key = p_key);
+comment on function private.setting_text(text) is 'A setting as text.';
+
+create function private.setting_integer(p_key text) returns integer
+language sql stable set search_path = ''
+return private.setting_text(p_key)::integer;
+comment on function private.setting_integer(text) is 'A setting as a whole number.';
+
+create function private.setting_boolean(p_key text) returns boolean
+language sql stable set search_path = ''
+return private.setting_text(p_key)::boolean;
+comment on function private.setting_boolean(text) is 'A setting as true or false.';
+
+create function private.setting_error(p_setting public.settings, p_value jsonb) returns text
+language sql immutable set search_path = ''
+return case
+    when p_value is null then null
+    when p_setting.kind = 'boolean' and jsonb_typeof(p_value) <> 'boolean' then 'must be true or false'
+    when p_setting.kind in ('integer', 'number') and jsonb_typeof(p_value) <> 'number' then 'must be a number'
+    when p_setting.kind in ('text', 'time_zone') and jsonb_typeof(p_value) <> 'string' then 'must be text'
+    when p_setting.kind = 'object' and jsonb_typeof(p_value) <> 'object' then 'must be an object'
+    when p_setting.kind = 'integer' and (p_value #>> '{}')::numeric % 1 <> 0 then 'must be a whole number'
+    when p_setting.kind in ('integer', 'number') and (p_value #>> '{}')::numeric < p_setting.minimum
+      then 'must not be below ' || p_setting.minimum
+    when p_setting.kind in ('integer', 'number') and (p_value #>> '{}')::numeric > p_setting.maximum
+      then 'must not be above ' || p_setting.maximum
+    when p_setting.kind = 'time_zone' and not private.is_time_zone(p_value #>> '{}') then 'must be an IANA time zone, such as Europe/Paris'
+    when p_setting.kind = 'text' and length(p_value #>> '{}') > 1000 then 'must not be longer than 1000 characters'
+    when p_setting.allowed_values is not null and not p_setting.allowed_values @> p_value
+      then 'must be one of ' || p_setting.allowed_values::text
+  end;
+comment on function private.setting_error(public.settings, jsonb) is 'Why a value does not fit a setting''s definition, or null when it does.';
+
+create function private.check_setting() returns trigger
+language plpgsql set search_path = ''
+as $$
+declare
+  v_reason text;
+begin
+  if new.value = 'null'::jsonb then
+    new.value := null;
+  end if;
+  v_reason := private.setting_error(new, new.value);
+  if v_reason is not null then
+    perform private.fail('invalid_input', format('%s %s', new.key, v_reason), 'value',
+      jsonb_build_object('setting', new.key, 'errors', jsonb_build_array(jsonb_build_object('field', new.key, 'message', v_reason))));
+  end if;
+  v_reason := private.setting_error(new, new.default_value);
+  if v_reason is not null then
+    perform private.fail('invalid_input', format('the default of %s %s', new.key, v_reason), 'default_value');
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_setting() is 'Row trigger: a setting''s value and default fit its definition.';
+
+create trigger t20_value_fits_definition before insert or update on public.settings
+  for each row execute function private.check_setting();
+
+-- sql/00_platform/rules/50_local_time.sql
+
+-- Wall-clock time to instants. Local date, time and IANA zone are the truth; this is the one place that turns them
+-- into instants, because `at time zone` alone silently moves a time in the hour that does not exist and takes the
+-- second of the two in the hour that happens twice.
+
+-- Two candidates: what Postgres makes of it, and the same with the offset in force a day earlier. In the fold these are
+-- the two, of which the first counts; in the gap neither reads back as the wanted wall-clock time. No zone changes its
+-- offset twice in a day. In plpgsql because bulk loads call it for every row, and it is three times as fast there.
+create function private.local_to_instant(p_date date, p_time time, p_time_zone text) returns timestamptz
+language plpgsql stable strict set search_path = ''
+as $$
+declare
+  v_wanted constant timestamp := p_date + p_time;
+  v_plain constant timestamptz := v_wanted at time zone p_time_zone;
+  v_earlier constant timestamptz := v_plain - interval '24 hours'
+    + (v_wanted - ((v_plain - interval '24 hours') at time zone p_time_zone));
+begin
+  if v_earlier at time zone p_time_zone = v_wanted then
+    return least(v_earlier, v_plain);
+  elsif v_plain at time zone p_time_zone = v_wanted then
+    return v_plain;
+  end if;
+  return null;
+end;
+$$;
+comment on function private.local_to_instant(date, time, text) is
+  'The instant of a wall-clock time: null where the clock skips it, the first of the two where the clock repeats it.';
+
+-- A use that ends at 02:00 on the night the clock jumps from 02:00 to 03:00 ends at the jump, although 02:00 is not
+-- shown: an end is excluded, so what counts is the moment before it.
+create function private.local_end_to_instant(p_date date, p_time time, p_time_zone text) returns timestamptz
+language plpgsql stable strict set search_path = ''
+as $$
+declare
+  v_moment_before constant timestamp := p_date + p_time - interval '1 microsecond';
+begin
+  return coalesce(
+    private.local_to_instant(p_date, p_time, p_time_zone),
+    private.local_to_instant(v_moment_before::date, v_moment_before::time, p_time_zone) + interval '1 microsecond'
+  );
+end;
+$$;
+comment on function private.local_end_to_instant(date, time, text) is
+  'The instant a use ends at, by the wall clock: also where the clock jumps at that very moment; null inside the skipped time.';
+
+create function private.fail_local_time(p_date date, p_time time, p_time_zone text, p_field text) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.fail('invalid_input',
+    format('%s %s does not exist in %s: the clock skips it', p_date, to_char(p_time, 'HH24:MI'), p_time_zone), p_field,
+    jsonb_build_object('date', p_date, 'time', p_time, 'time_zone', p_time_zone));
+end;
+$$;
+comment on function private.fail_local_time(date, time, text, text) is 'Refuses a wall-clock time the clock skips.';
+
+create function private.today() returns date
+language sql stable set search_path = ''
+return (private.now() at time zone private.setting_text('organisation_time_zone'))::date;
+comment on function private.today() is 'Today''s date where the organisation is.';
+
+create function private.describe_range(p_during tstzrange, p_time_zone text default null) returns text
+language sql stable set search_path = ''
+return (
+  select to_char(l.starts, 'YYYY-MM-DD HH24:MI') || '–'
+    || case
+      when l.starts::date = l.ends::date then to_char(l.ends, 'HH24:MI')
+      when l.ends = l.starts::date + 1 then '24:00'
+      else to_char(l.ends, 'YYYY-MM-DD HH24:MI')
+    end || ' ' || l.zone
+  from (
+    select lower(p_during) at time zone z.zone as starts, upper(p_during) at time zone z.zone as ends, z.zone
+    from (select coalesce(p_time_zone, private.setting_text('organisation_time_zone')) as zone) z
+  ) l
+);
+comment on function private.describe_range(tstzrange, text) is
+  'A range of instants as people read it, in a zone (by default the organisation''s): 2026-03-02 09:00–10:30 Europe/Paris.';
+
+-- sql/00_platform/rules/60_versions.sql
+
+-- Two people editing one row: the second is told.
+
+create function private.keep_version() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  if new.version is distinct from old.version then
+    perform private.fail(
+      'stale_version',
+      format('This row was changed meanwhile: it is at version %s, not %s', old.version, new.version),
+      'version',
+      jsonb_build_object('table', tg_table_name, 'current', to_jsonb(old)),
+      'Read the row again, apply the change to what is there now, and send its version.'
+    );
+  end if;
+  new.version := old.version + 1;
+  new.updated_at := private.now();
+  return new;
+end;
+$$;
+comment on function private.keep_version() is
+  'Row trigger: counts changes in version and stamps updated_at; an update that names another version than the row''s is refused.';
+
+create trigger t10_keep_version before update on public.settings
+  for each row execute function private.keep_version();
+
+-- sql/00_platform/rules/70_idempotency.sql
+
+-- A call that is retried does its work once. The key and the answer are kept in the transaction that does the work,
+-- so either both are there or neither is.
+
+create function private.calling() returns text
+language sql stable set search_path = ''
+return coalesce(private.caller_id()::text, private.acting_role());
+comment on function private.calling() is 'Who is calling, for bookkeeping: the user''s id, or else the role.';
+
+-- Statement after statement on purpose: the look-up must not share a snapshot with the attempt to lock. A caller
+-- whose twin is still running is told so at once, because a crowd waiting on one key would fill the connection pool.
+create function private.answered_before(p_function text, p_key text, p_request jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_hash bytea := sha256(convert_to(coalesce(p_request, '{}')::text, 'UTF8'));
+  v_kept private.idempotency_keys;
+begin
+  if p_key is null then
+    return null;
+  end if;
+  if length(p_key) not between 1 and 200 then
+    perform private.fail('invalid_input', 'An idempotency key has 1 to 200 characters', 'idempotency_key');
+  end if;
+  if not pg_try_advisory_xact_lock(hashtextextended(format('%s %s %s', private.calling(), p_function, p_key), 0)) then
+    perform private.fail('in_progress', 'The same call is still running', 'idempotency_key',
+      p_hint => 'Ask again in a moment with the same key.');
+  end if;
+  select k.* into v_kept
+  from private.idempotency_keys k
+  where k.caller = private.calling() and k.function_name = p_function and k.key = p_key;
+  if found and v_kept.request_hash <> v_hash then
+    perform private.fail('idempotency_mismatch', 'This idempotency key was used with other arguments', 'idempotency_key',
+      p_hint => 'Use a new key for a new call.');
+  end if;
+  return v_kept.answer;
+end;
+$$;
+comment on function private.answered_before(text, text, jsonb) is
+  'The answer an earlier call with this key gave, or null when this is the first; refuses other arguments and a twin still running.';
+
+create function private.remember_answer(p_function text, p_key text, p_request jsonb, p_answer jsonb) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  insert into private.idempotency_keys (caller, function_name, key, request_hash, answer, created_at)
+  select private.calling(), p_function, p_key, sha256(convert_to(coalesce(p_request, '{}')::text, 'UTF8')),
+    coalesce(p_answer, 'null'), private.now()
+  where p_key is not null;
+end;
+comment on function private.remember_answer(text, text, jsonb, jsonb) is
+  'Keeps the answer of a call that carried a key, for the call that will be made again.';
+
+-- sql/00_platform/rules/80_limits.sql
+
+-- What one caller may ask of us. PostgREST runs private.pre_request before every request (db-pre-request).
+
+-- Reading requests run in read-only transactions and are not counted; a refused call takes its count back with it.
+create function private.pre_request() returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_headers jsonb := nullif(current_setting('request.headers', true), '')::jsonb;
+  v_action text := current_setting('request.method', true) || ' ' || current_setting('request.path', true);
+  v_caller text;
+  v_limit integer;
+  v_calls integer;
+begin
+  if private.is_trusted() then
+    return;
+  end if;
+  if (v_headers ->> 'content-length') ~ '^[0-9]{1,18}$'
+    and (v_headers ->> 'content-length')::bigint > private.setting_integer('request_bytes_limit') then
+    perform private.fail('limit_exceeded', format('A request may hold %s bytes', private.setting_integer('request_bytes_limit')), 'body',
+      jsonb_build_object('limit', private.setting_integer('request_bytes_limit')),
+      'Send the rows in smaller parts.');
+  end if;
+  if current_setting('transaction_read_only') = 'on' then
+    return;
+  end if;
+  v_caller := coalesce(private.caller_id()::text, 'anonymous ' || coalesce(v_headers ->> 'x-forwarded-for', ''));
+  v_limit := private.setting_integer(case when private.caller_id() is null then 'anonymous_calls_per_minute' else 'calls_per_minute' end);
+  select count(*) into v_calls
+  from (
+    select from private.api_calls c
+    where c.caller = v_caller and c.action = v_action and c.called_at > private.now() - interval '1 minute'
+    limit v_limit
+  ) recent;
+  if v_calls >= v_limit then
+    perform private.fail('rate_limited', format('At most %s such calls a minute', v_limit), p_details => jsonb_build_object('limit', v_limit, 'retry_after', 60),
+      p_hint => 'Wait a minute, or send several rows in one call.');
+  end if;
+  insert into private.api_calls (caller, action, called_at) values (v_caller, v_action, private.now());
+end;
+$$;
+comment on function private.pre_request() is
+  'Runs before every REST request: bounds its size and counts writing calls per caller and action.';
+
+create function private.forget_old_calls() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_calls integer;
+  v_keys integer;
+begin
+  delete from private.api_calls c where c.called_at < private.now() - interval '10 minutes';
+  get diagnostics v_calls = row_count;
+  delete from private.idempotency_keys k where k.created_at < private.now() - make_interval(days => private.setting_integer('idempotency_days'));
+  get diagnostics v_keys = row_count;
+  return v_calls + v_keys;
+end;
+$$;
+comment on function private.forget_old_calls() is 'Job: deletes counted calls and remembered answers that are past their use; returns how many.';
+
+-- sql/00_platform/rpc/app_config.sql
+
+create function private.version() returns text
+language sql immutable set search_path = ''
+return '0.1.0';
+comment on function private.version() is 'The release of classbase this database is at.';
+
+create function private.public_settings() returns jsonb
+language sql stable security definer set search_path = ''
+return (select jsonb_object_agg(s.key, coalesce(s.value, s.default_value)) from public.settings s where s.is_public);
+comment on function private.public_settings() is 'The settings anyone may know, by key.';
+
+-- A document rather than rows: frontends keep it whole, and modules add keys by marking a setting public.
+create function public.app_config() returns jsonb
+language sql stable set search_path = ''
+return private.public_settings() || jsonb_build_object('version', private.version());
+comment on function public.app_config() is
+  'What a frontend needs before anyone signs in: one document of the public settings (organisation, time zone, currency, page size, refresh and cache seconds, bulk limit, flags) and the backend''s version.';
+
+-- sql/00_platform/policies.sql
+
+-- Nothing here may be written over REST except settings, by those who hold manage:settings (10_people says who).
+
+grant usage on schema public, private to anon, authenticated, service_role;
+
+alter table public.settings enable row level security;
+alter table public.permissions enable row level security;
+alter table public.integrity_checks enable row level security;
+alter table public.scheduled_jobs enable row level security;
+
+-- anon learns settings through app_config() only.
+grant select on public.settings, public.permissions, public.integrity_checks, public.scheduled_jobs to authenticated, service_role;
+grant update (value, version) on public.settings to authenticated, service_role;
+grant update (is_active) on public.integrity_checks, public.scheduled_jobs to service_role;
+
+grant execute on function public.app_config() to anon, authenticated, service_role;
+
+grant execute on function private.now(), private.today(), private.caller_id(), private.acting_role(), private.is_trusted(),
+  private.calling(), private.fail(text, text, text, jsonb, text), private.fail_input(jsonb), private.input_error(boolean, text, text),
+  private.clean_text(text), private.is_email(text), private.is_phone(text), private.is_time_zone(text),
+  private.local_to_instant(date, time, text), private.local_end_to_instant(date, time, text),
+  private.fail_local_time(date, time, text, text), private.describe_range(tstzrange, text),
+  private.public_settings(), private.version(), private.pre_request(),
+  private.setting_error(public.settings, jsonb)
+  to anon, authenticated, service_role;
+-- Settings that are not public stay out of anon's reach; rules read them inside definer functions.
+grant execute on function private.setting(text), private.setting_text(text), private.setting_integer(text), private.setting_boolean(text),
+  private.answered_before(text, text, jsonb), private.remember_answer(text, text, jsonb, jsonb)
+  to authenticated, service_role;
+
+-- sql/00_platform/reference.sql
+
+-- Rows this module ships.
+
+insert into private.error_codes (code, http_status, category, is_retryable, description) values
+  ('invalid_input', 400, 'validation', false, 'A value is missing or does not make sense; errors lists every field at fault.'),
+  ('forbidden', 403, 'permission', false, 'The caller may not do this.'),
+  ('not_found', 404, 'validation', false, 'There is no such row, or the caller may not see it.'),
+  ('time_conflict', 409, 'integrity', false, 'Somebody or something would be in two places; conflicts lists what is already there.'),
+  ('seats_full', 409, 'integrity', false, 'There are not enough free places.'),
+  ('stale_version', 409, 'integrity', false, 'The row was changed since it was read; current holds it as it is now.'),
+  ('illegal_transition', 409, 'integrity', false, 'The row cannot go from its status to that one.'),
+  ('duplicate', 409, 'integrity', false, 'There is one like it already.'),
+  ('in_progress', 409, 'system', true, 'The same call, with the same idempotency key, is still running.'),
+  ('limit_exceeded', 413, 'validation', false, 'More than may be asked for at once, or further ahead than allowed; limit says how much is.'),
+  ('idempotency_mismatch', 422, 'validation', false, 'The idempotency key was used before with other arguments.'),
+  ('rate_limited', 429, 'system', true, 'Too many calls in a minute; retry_after says for how many seconds to wait.')
+on conflict (code) do update set
+  http_status = excluded.http_status, category = excluded.category,
+  is_retryable = excluded.is_retryable, description = excluded.description;
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, is_public, description) values
+  ('organisation_name', '00_platform', 'text', '"Our organisation"', null, null, true, 'What the organisation is called.'),
+  ('organisation_time_zone', '00_platform', 'time_zone', '"UTC"', null, null, true, 'Where the organisation''s days begin and end.'),
+  ('currency', '00_platform', 'text', '"USD"', null, null, true, 'ISO 4217 code of all amounts.'),
+  ('page_size', '00_platform', 'integer', '50', 1, 1000, true, 'Rows a page in lists.'),
+  ('refresh_seconds', '00_platform', 'integer', '60', 5, 3600, true, 'How often a frontend asks again.'),
+  ('cache_seconds', '00_platform', 'integer', '300', 0, 86400, true, 'How long a frontend may keep what it read.'),
+  ('bulk_limit', '00_platform', 'integer', '100', 1, 1000, true, 'Rows one bulk call may change.'),
+  ('request_bytes_limit', '00_platform', 'integer', '1048576', 1024, 67108864, false, 'Bytes one REST request may hold.'),
+  ('calls_per_minute', '00_platform', 'integer', '300', 1, 100000, false, 'Writing calls of one kind a signed-in user may make in a minute.'),
+  ('anonymous_calls_per_minute', '00_platform', 'integer', '60', 1, 100000, false, 'Writing calls of one kind one address may make in a minute without signing in.'),
+  ('idempotency_days', '00_platform', 'integer', '30', 1, 365, false, 'Days for which a retried call gets its first answer.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
+
+insert into public.scheduled_jobs (name, module, cron, command, description) values
+  ('forget_old_calls', '00_platform', '17 * * * *', 'private.forget_old_calls', 'Deletes counted calls and remembered answers that are past their use.')
+on conflict (name) do update set
+  module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description;
+
+-- sql/10_people/tables.sql
+
+-- 10_people: who is who, and who may do what.
+--
+-- A person is one row of user_profiles, with or without a login: an instructor who came with an import has a profile
+-- (and, in the modules after this one, a timetable) long before signing in for the first time. Signing up makes a
+-- profile and gives the role `member`; link_profile joins a login to a profile that was there first, which keeps its id
+-- and therefore everything that hangs on it.
+--
+-- What a person may do is decided in three steps, and private.has_permission is the only place that decides:
+-- the roles they hold (user_roles) grant what role_permissions says; a row of user_permissions grants or denies one
+-- permission to one person, with a reason and perhaps an end, and is stronger than any role; a deactivated person may
+-- do nothing. `admin` holds every permission that exists: registering one gives it to admin in the same statement.
+--
+-- Who may change that: holders of `manage:users`, through the functions grant_role, revoke_role, grant_permission and
+-- revoke_permission, and nobody else through any door. Row level security and the missing grants stop the API's roles;
+-- triggers say the same again to whoever slips past them. There is always somebody left who can: the last able admin
+-- cannot be revoked, denied, deactivated or deleted. Every change becomes a row of access_changes, which is only ever
+-- added to.
+--
+-- Contact data is personal. user_profiles shows a caller their own row, and all rows to holders of `read:contact`;
+-- everyone else who is signed in reads people_directory, where emails and phones are masked. Each module says in
+-- private.personal_data where it keeps what belongs to a person, so that export_person and erase_person reach all of it.
+
+create table public.user_profiles (
+  id uuid primary key default gen_random_uuid(),
+  user_id uuid unique references auth.users (id) on delete set null,
+  full_name text not null,
+  email text,
+  phone text,
+  time_zone text,
+  is_active boolean not null default true,
+  version integer not null default 1,
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  erased_at timestamptz,
+  constraint full_name_is_present check (length(full_name) between 1 and 200 and full_name = btrim(full_name)),
+  constraint email_is_a_lower_case_address check (private.is_email(email)),
+  constraint phone_is_e164 check (private.is_phone(phone)),
+  constraint time_zone_is_known check (time_zone is null or private.is_time_zone(time_zone)),
+  constraint erased_people_are_gone check (
+    erased_at is null or (not is_active and user_id is null and email is null and phone is null and time_zone is null)
+  )
+);
+create index user_profiles_email on public.user_profiles (email);
+create index user_profiles_full_name on public.user_profiles (full_name);
+comment on table public.user_profiles is
+  'One row a person. Visible to that person and to holders of read:contact; everyone else reads people_directory.';
+comment on column public.user_profiles.id is 'The person, in every module; somebody who teaches or works is the resource with this id.';
+comment on column public.user_profiles.user_id is 'The login, or null for somebody who has none (yet).';
+comment on column public.user_profiles.full_name is 'The name as the person writes it, 1 to 200 characters.';
+comment on column public.user_profiles.email is 'Lower-case address; follows the login''s address where there is a login.';
+comment on column public.user_profiles.phone is 'E.164, such as +919876543210, or null.';
+comment on column public.user_profiles.time_zone is 'IANA zone in which this person reads times; null is the organisation''s.';
+comment on column public.user_profiles.is_active is 'False for somebody who left: keeps every row, holds no role or permission.';
+comment on column public.user_profiles.version is 'Counts the changes; an update that names an older one is refused.';
+comment on column public.user_profiles.erased_at is 'When the identity was removed by erase_person; null for everyone else.';
+
+create table public.roles (
+  name text primary key,
+  description text not null,
+  is_builtin boolean not null default false,
+  constraint name_is_snake_case check (name ~ '^[a-z]+(_[a-z0-9]+)*$'),
+  constraint description_is_present check (length(btrim(description)) between 1 and 500)
+);
+comment on table public.roles is 'The roles people can hold. Holders of manage:users may add their own beside the built-in ones.';
+comment on column public.roles.is_builtin is 'True for the roles classbase ships, which cannot be removed or renamed.';
+
+create table public.role_permissions (
+  role_name text not null references public.roles (name) on delete cascade,
+  permission text not null references public.permissions (name) on delete cascade,
+  is_granted boolean not null default true,
+  primary key (role_name, permission),
+  constraint admin_holds_every_permission check (role_name <> 'admin' or is_granted)
+);
+create index role_permissions_permission on public.role_permissions (permission);
+comment on table public.role_permissions is 'Which role holds which permission; the rows of built-in roles are switched off, not deleted.';
+comment on column public.role_permissions.is_granted is
+  'False where the organisation took a shipped permission away from a role: the row stays, so that an upgrade does not bring it back.';
+
+create table public.user_roles (
+  user_id uuid not null references auth.users (id) on delete cascade,
+  role_name text not null references public.roles (name) on delete restrict,
+  granted_by uuid references auth.users (id) on delete set null,
+  granted_at timestamptz not null default private.now(),
+  primary key (user_id, role_name)
+);
+create index user_roles_role_name on public.user_roles (role_name);
+create index user_roles_granted_by on public.user_roles (granted_by);
+comment on table public.user_roles is 'Who holds which role. Written through grant_role and revoke_role.';
+comment on column public.user_roles.granted_by is 'The user who granted it; null when the system or a server did.';
+
+create table public.user_permissions (
+  user_id uuid not null references auth.users (id) on delete cascade,
+  permission text not null references public.permissions (name) on delete cascade,
+  is_granted boolean not null,
+  reason text not null,
+  expires_at timestamptz,
+  granted_by uuid references auth.users (id) on delete set null,
+  granted_at timestamptz not null default private.now(),
+  primary key (user_id, permission),
+  constraint reason_is_present check (length(btrim(reason)) between 1 and 500),
+  constraint end_is_after_start check (expires_at > granted_at)
+);
+create index user_permissions_permission on public.user_permissions (permission);
+create index user_permissions_granted_by on public.user_permissions (granted_by);
+comment on table public.user_permissions is
+  'One permission granted or denied to one person, stronger than any role. Written through grant_permission and revoke_permission.';
+comment on column public.user_permissions.is_granted is 'True grants the permission, false denies it whatever the roles say.';
+comment on column public.user_permissions.expires_at is 'From this instant on the row means nothing; null is without end.';
+comment on column public.user_permissions.granted_by is 'The user who decided it; null when a server did.';
+
+-- No foreign keys: what happened stays known when the user, the role or the permission is gone.
+create table public.access_changes (
+  id bigint generated always as identity primary key,
+  at timestamptz not null,
+  action text not null,
+  actor_id uuid,
+  actor_role text not null,
+  subject_user_id uuid,
+  subject_profile_id uuid,
+  role_name text,
+  permission text,
+  reason text,
+  details jsonb not null default '{}',
+  constraint action_is_known check (action in (
+    'role_granted', 'role_revoked', 'permission_granted', 'permission_denied', 'permission_reset',
+    'role_created', 'role_changed', 'role_removed', 'role_permission_granted', 'role_permission_withdrawn',
+    'profile_linked', 'person_exported', 'person_erased'
+  ))
+);
+create index access_changes_subject_user on public.access_changes (subject_user_id, at);
+create index access_changes_subject_profile on public.access_changes (subject_profile_id, at);
+comment on table public.access_changes is 'What happened to roles, permissions and personal data: who, what, to whom, why, when. Only ever added to.';
+comment on column public.access_changes.at is 'When the transaction that did it began.';
+comment on column public.access_changes.actor_id is 'The user who did it, or null for a server or the system.';
+comment on column public.access_changes.actor_role is 'The database role that acted, such as authenticated or service_role.';
+comment on column public.access_changes.subject_user_id is 'The login concerned.';
+comment on column public.access_changes.subject_profile_id is 'The person concerned.';
+comment on column public.access_changes.details is 'What else is worth keeping: the end of a grant, the profile that was replaced, the rows erased.';
+
+create table private.personal_data (
+  table_name text not null,
+  person_column text not null,
+  person_key text not null,
+  module text not null,
+  export_columns text[] not null,
+  erase_action text not null,
+  placeholders jsonb not null default '{}',
+  kept_because text,
+  primary key (table_name, person_column),
+  constraint key_is_known check (person_key in ('profile_id', 'user_id')),
+  constraint action_is_known check (erase_action in ('keep', 'overwrite', 'delete')),
+  constraint overwriting_says_with_what check ((erase_action = 'overwrite') = (placeholders <> '{}')),
+  constraint keeping_says_why check (erase_action <> 'keep' or length(btrim(kept_because)) > 0)
+);
+comment on table private.personal_data is
+  'Where each module keeps what belongs to a person: read by export_person, emptied by erase_person. Modules add rows in reference.sql.';
+comment on column private.personal_data.table_name is 'With its schema, such as public.user_profiles.';
+comment on column private.personal_data.person_column is 'The column that says whose row it is.';
+comment on column private.personal_data.person_key is 'What that column holds: the person''s profile_id or their login''s user_id.';
+comment on column private.personal_data.export_columns is 'The columns an export shows; an empty list shows that rows exist and no more.';
+comment on column private.personal_data.erase_action is 'keep leaves the rows, overwrite writes placeholders into them, delete removes them.';
+comment on column private.personal_data.placeholders is 'For overwrite: column to new value, null to empty it, such as {"full_name": "Erased person", "email": null}.';
+comment on column private.personal_data.kept_because is 'For keep: the reason, shown to whoever erases a person.';
+
+-- sql/10_people/rules/10_permissions.sql
+
+-- Who may do what: the one place that decides, and the sentence that refuses.
+
+-- Roles from the token count only for roles that exist here, and only when an administrator switched that on; a
+-- denial and a deactivation in the tables are stronger than any token.
+create function private.token_roles() returns text[]
+language sql stable security definer set search_path = ''
+return case
+    when private.setting_boolean('roles_from_token') and jsonb_typeof(auth.jwt() -> 'app_metadata' -> 'roles') = 'array'
+      then array(select jsonb_array_elements_text(auth.jwt() -> 'app_metadata' -> 'roles'))
+    else '{}'
+  end;
+comment on function private.token_roles() is 'The roles the caller''s token claims; empty unless the setting roles_from_token is on.';
+
+create function private.is_deactivated(p_user_id uuid) returns boolean
+language sql stable security definer set search_path = ''
+return exists (select from public.user_profiles p where p.user_id = p_user_id and not p.is_active);
+comment on function private.is_deactivated(uuid) is 'True for the login of somebody who was deactivated and therefore holds nothing.';
+
+-- Every look-up leads with a primary key, whatever the size of the tables. In a policy it is written
+-- (select private.has_permission('read:contact')), which runs once a statement.
+create function private.has_permission(p_permission text) returns boolean
+language sql stable security definer set search_path = ''
+return private.is_trusted()
+  or (
+    private.caller_id() is not null
+    and coalesce(
+      (
+        select u.is_granted
+        from public.user_permissions u
+        where u.user_id = private.caller_id() and u.permission = p_permission
+          and (u.expires_at is null or u.expires_at > private.now())
+      ),
+      exists (
+        select
+        from public.user_roles r
+        join public.role_permissions g on g.role_name = r.role_name and g.permission = p_permission and g.is_granted
+        where r.user_id = private.caller_id()
+      )
+      or exists (
+        select
+        from public.role_permissions g
+        where g.permission = p_permission and g.is_granted and g.role_name = any (private.token_roles())
+      )
+    )
+    and not private.is_deactivated(private.caller_id())
+  );
+comment on function private.has_permission(text) is
+  'True when the caller may do this: servers and operators always; a person by role or by a grant of their own, unless denied or deactivated.';
+
+create function private.has_role(p_role text) returns boolean
+language sql stable security definer set search_path = ''
+return private.caller_id() is not null
+  and (
+    exists (select from public.user_roles r where r.user_id = private.caller_id() and r.role_name = p_role)
+    or (p_role = any (private.token_roles()) and exists (select from public.roles r where r.name = p_role))
+  )
+  and not private.is_deactivated(private.caller_id());
+comment on function private.has_role(text) is
+  'True when the caller is a person who holds this role. Servers hold every permission but no role.';
+
+create function private.require_permission(p_permission text) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if not private.has_permission(p_permission) then
+    perform private.fail('forbidden', format('This needs the permission %s', p_permission),
+      p_details => jsonb_build_object('permission', p_permission),
+      p_hint => 'Ask somebody who holds manage:users to grant it.');
+  end if;
+end;
+$$;
+comment on function private.require_permission(text) is 'Raises forbidden unless the caller holds the permission.';
+
+create function private.current_profile_id() returns uuid
+language sql stable security definer set search_path = ''
+return (select p.id from public.user_profiles p where p.user_id = private.caller_id());
+comment on function private.current_profile_id() is 'The profile of the signed-in person, or null.';
+
+-- So that a module registers a permission in one row and admin holds it from then on.
+create function private.give_permissions_to_admin() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  insert into public.role_permissions (role_name, permission)
+  select 'admin', n.name from new_permissions n
+  on conflict (role_name, permission) do nothing;
+  return null;
+end;
+$$;
+comment on function private.give_permissions_to_admin() is 'Statement trigger: the role admin holds every permission that is registered.';
+
+create trigger t10_give_to_admin after insert on public.permissions
+  referencing new table as new_permissions
+  for each statement execute function private.give_permissions_to_admin();
+
+-- sql/10_people/rules/20_profiles.sql
+
+-- Profiles: made on sign-up, kept well-formed, edited only by those they belong to.
+
+create function private.clean_name(p_text text) returns text
+language sql immutable set search_path = ''
+return private.clean_text(regexp_replace(p_text, '\s+', ' ', 'g'));
+comment on function private.clean_name(text) is 'A name on one line: clean text with every run of white space as one space; empty becomes null.';
+
+-- Names come from people and from other sign-in services, so anything may be in there. What does not make sense is
+-- left out; the sign-up goes on. An address is no substitute for a name: the directory would show what it masks.
+create function private.profile_of_login(p_login jsonb) returns public.user_profiles
+language sql stable set search_path = ''
+return (
+  select row(
+    null::uuid,
+    (p_login ->> 'id')::uuid,
+    coalesce(
+      private.clean_name(left(private.clean_name(m.meta ->> 'full_name'), 200)),
+      private.clean_name(left(private.clean_name(m.meta ->> 'name'), 200)),
+      'Unnamed'
+    ),
+    case when private.is_email(lower(btrim(p_login ->> 'email'))) then lower(btrim(p_login ->> 'email')) end,
+    case
+      when private.is_phone('+' || ltrim(p_login ->> 'phone', '+')) then '+' || ltrim(p_login ->> 'phone', '+')
+      when private.is_phone(m.meta ->> 'phone') then m.meta ->> 'phone'
+    end,
+    case when private.is_time_zone(m.meta ->> 'time_zone') then m.meta ->> 'time_zone' end,
+    true, 1, private.now(), private.now(), null::timestamptz
+  )::public.user_profiles
+  from (
+    select jsonb_object_agg(e.key, e.value) as meta
+    from jsonb_each(case when jsonb_typeof(p_login -> 'raw_user_meta_data') = 'object' then p_login -> 'raw_user_meta_data' else '{}' end) e
+    where jsonb_typeof(e.value) = 'string'
+  ) m
+);
+comment on function private.profile_of_login(jsonb) is
+  'The profile a row of auth.users (as JSON) would get: name, address, phone and zone where they make sense, null or "Unnamed" where not.';
+
+-- Also the way in for a guest (an anonymous sign-in) who becomes a real user later, and for a changed address. The
+-- trigger itself is in reference.sql, because the schema diff does not look into the auth schema.
+create function private.keep_profile_of_login() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+declare
+  v_profile public.user_profiles;
+begin
+  if coalesce((to_jsonb(new) ->> 'is_anonymous')::boolean, false) then
+    return null;
+  end if;
+  v_profile := private.profile_of_login(to_jsonb(new));
+  if exists (select from public.user_profiles p where p.user_id = new.id) then
+    update public.user_profiles p set email = v_profile.email
+    where p.user_id = new.id and v_profile.email is not null and p.email is distinct from v_profile.email;
+    return null;
+  end if;
+  insert into public.user_profiles (user_id, full_name, email, phone, time_zone)
+  values (new.id, v_profile.full_name, v_profile.email, v_profile.phone, v_profile.time_zone);
+  insert into public.user_roles (user_id, role_name) values (new.id, 'member') on conflict do nothing;
+  return null;
+end;
+$$;
+comment on function private.keep_profile_of_login() is
+  'Row trigger on auth.users: a new login gets a profile and the role member; a changed address reaches the profile.';
+
+create function private.check_profile() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  new.full_name := private.clean_name(new.full_name);
+  new.email := lower(private.clean_text(new.email));
+  new.phone := private.clean_text(new.phone);
+  new.time_zone := private.clean_text(new.time_zone);
+  perform private.fail_input(
+    private.input_error(new.full_name is null, 'full_name', 'A person needs a name')
+    || private.input_error(length(new.full_name) > 200, 'full_name', 'A name has at most 200 characters')
+    || private.input_error(not private.is_email(new.email), 'email', 'This is not an email address')
+    || private.input_error(not private.is_phone(new.phone), 'phone', 'A phone number is written like +919876543210')
+    || private.input_error(new.time_zone is not null and not private.is_time_zone(new.time_zone), 'time_zone',
+      'A time zone is an IANA name, such as Europe/Paris')
+  );
+  return new;
+end;
+$$;
+comment on function private.check_profile() is 'Row trigger: tidies names and contact data and refuses what is malformed, every field at once.';
+
+create trigger t10_keep_version before update on public.user_profiles
+  for each row execute function private.keep_version();
+create trigger t20_check_profile before insert or update on public.user_profiles
+  for each row execute function private.check_profile();
+
+-- What belongs to the person, they may edit; what the organisation or the login says about them, they may not.
+create function private.guard_profile() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  if (new.id, new.user_id, new.email, new.is_active, new.created_at, new.erased_at)
+      is distinct from (old.id, old.user_id, old.email, old.is_active, old.created_at, old.erased_at)
+    and private.is_direct_write()
+    and not private.has_permission('manage:users') then
+    perform private.fail('forbidden', 'Of a profile you may change the name, the phone and the time zone',
+      p_details => jsonb_build_object('permission', 'manage:users'),
+      p_hint => 'A new address is set where you sign in; everything else by somebody who holds manage:users.');
+  end if;
+  return new;
+end;
+$$;
+comment on function private.guard_profile() is 'Row trigger: without manage:users only name, phone and time zone of a profile change.';
+
+create trigger t05_guard before update on public.user_profiles
+  for each row execute function private.guard_profile();
+
+-- sql/10_people/rules/30_access_guards.sql
+
+-- Who may change who may do what. Grants and row level security already keep the API's roles out; these triggers say
+-- it once more to whatever gets past them: a grant given by mistake, a careless definer function of a later module.
+
+create function private.refuse_statement() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  perform private.fail('forbidden', tg_argv[0], p_details => jsonb_build_object('table', tg_table_name, 'operation', tg_op));
+  return null;
+end;
+$$;
+comment on function private.refuse_statement() is 'Statement trigger: refuses the statement, whoever makes it; its argument is the sentence that says why.';
+
+-- Inside a definer function, and inside the actions of a foreign key, current_user is the owner while the acting role
+-- is still the caller's. This must therefore stay an invoker function.
+create function private.is_direct_write() returns boolean
+language sql stable set search_path = ''
+return current_user::text = private.acting_role();
+comment on function private.is_direct_write() is
+  'True in a trigger when the caller wrote the table itself, false when a definer function or a foreign key did.';
+
+create function private.stamp_access() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  if private.caller_id() is not null then
+    new.granted_by := private.caller_id();
+    new.granted_at := private.now();
+  end if;
+  return new;
+end;
+$$;
+comment on function private.stamp_access() is 'Row trigger: a grant is signed by the user who makes it, whatever the statement says.';
+
+-- Without manage:users, three things still have to work, all of them second-hand: signing up (the role member), the
+-- end of a login (its rows go with it), and the end of whoever granted something (granted_by becomes null).
+create function private.guard_access() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  if private.has_permission('manage:users') then
+    return coalesce(new, old);
+  end if;
+  if not private.is_direct_write() then
+    if tg_op = 'INSERT' and tg_table_name = 'user_roles' and to_jsonb(new) ->> 'role_name' = 'member' then
+      return new;
+    end if;
+    if tg_op = 'DELETE' and not exists (select from auth.users u where u.id = old.user_id) then
+      return old;
+    end if;
+    if tg_op = 'UPDATE' and new.granted_by is null and to_jsonb(new) - 'granted_by' = to_jsonb(old) - 'granted_by' then
+      return new;
+    end if;
+  end if;
+  perform private.require_permission('manage:users');
+  return null;
+end;
+$$;
+comment on function private.guard_access() is
+  'Row trigger on user_roles and user_permissions: only holders of manage:users, servers and operators change them.';
+
+create trigger t10_stamp before insert on public.user_roles
+  for each row execute function private.stamp_access();
+create trigger t20_guard before insert or update or delete on public.user_roles
+  for each row execute function private.guard_access();
+create trigger t30_no_truncate before truncate on public.user_roles
+  for each statement execute function private.refuse_statement('Roles are revoked one by one: somebody has to remain who may grant them');
+
+create trigger t10_stamp before insert on public.user_permissions
+  for each row execute function private.stamp_access();
+create trigger t20_guard before insert or update or delete on public.user_permissions
+  for each row execute function private.guard_access();
+create trigger t30_no_truncate before truncate on public.user_permissions
+  for each statement execute function private.refuse_statement('Permissions are taken back one by one, so that each change is recorded');
+
+create function private.guard_role() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  -- private.require_an_admin touches a row without changing it, on behalf of anyone.
+  if tg_op = 'UPDATE' and new is not distinct from old then
+    return new;
+  end if;
+  perform private.require_permission('manage:users');
+  if tg_op <> 'INSERT' and old.is_builtin and (tg_op = 'DELETE' or new.name <> old.name or not new.is_builtin) then
+    perform private.fail('forbidden', format('The role %s is built in and can neither be removed nor renamed', old.name), 'name');
+  end if;
+  return coalesce(new, old);
+end;
+$$;
+comment on function private.guard_role() is 'Row trigger: only holders of manage:users change roles, and nobody removes or renames a built-in one.';
+
+create trigger t20_guard before insert or update or delete on public.roles
+  for each row execute function private.guard_role();
+create trigger t30_no_truncate before truncate on public.roles
+  for each statement execute function private.refuse_statement('The built-in roles cannot be removed');
+
+-- A row of a built-in role that was deleted would come back with the next upgrade, hence is_granted.
+-- With the owner's rights, because the caller may see none of the permissions it looks up.
+create function private.guard_role_permission() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('manage:users');
+  -- A permission or a role that is removed takes its rows along.
+  if tg_op = 'INSERT'
+    or not exists (select from public.permissions p where p.name = old.permission)
+    or not exists (select from public.roles r where r.name = old.role_name) then
+    return coalesce(new, old);
+  end if;
+  if old.role_name = 'admin' and (tg_op = 'DELETE' or new is distinct from old) then
+    perform private.fail('forbidden', 'admin holds every permission', 'role_name',
+      p_hint => 'Deny the permission to one person with grant_permission, or give people another role.');
+  end if;
+  if tg_op = 'DELETE' and not private.is_trusted() and (select r.is_builtin from public.roles r where r.name = old.role_name) then
+    perform private.fail('forbidden', format('%s is a built-in role: switch its permission off instead of deleting the row', old.role_name),
+      'role_name', p_hint => 'Set is_granted to false.');
+  end if;
+  return coalesce(new, old);
+end;
+$$;
+comment on function private.guard_role_permission() is
+  'Row trigger: only holders of manage:users change what a role may do; admin keeps everything; built-in rows are switched off, not deleted.';
+
+create trigger t20_guard before insert or update or delete on public.role_permissions
+  for each row execute function private.guard_role_permission();
+create trigger t30_no_truncate before truncate on public.role_permissions
+  for each statement execute function private.refuse_statement('admin holds every permission');
+
+-- sql/10_people/rules/40_last_admin.sql
+
+-- There is always somebody left who can grant roles.
+
+create function private.is_able_admin(p_user_id uuid) returns boolean
+language sql stable security definer set search_path = ''
+return exists (select from public.user_roles r where r.user_id = p_user_id and r.role_name = 'admin')
+  and not private.is_deactivated(p_user_id)
+  and not exists (
+    select
+    from public.user_permissions u
+    where u.user_id = p_user_id and u.permission = 'manage:users' and not u.is_granted
+      and (u.expires_at is null or u.expires_at > private.now())
+  );
+comment on function private.is_able_admin(uuid) is 'True for an admin who is neither deactivated nor denied manage:users.';
+
+-- Two admins who remove each other at the same time must not both succeed. So whoever takes an admin away first
+-- touches the role's row, which makes the second wait, and counts in a later statement, which sees what the first
+-- one did. It is an update and not only a lock so that a transaction at a stricter isolation level fails instead
+-- of counting in its old snapshot.
+create function private.require_an_admin() returns void
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  update public.roles r set description = r.description where r.name = 'admin';
+  if not exists (select from public.user_roles r where r.role_name = 'admin' and private.is_able_admin(r.user_id)) then
+    perform private.fail('forbidden', 'The last admin stays: nobody would be left who can grant roles', 'role_name',
+      p_hint => 'Give somebody else the role admin first.');
+  end if;
+end;
+$$;
+comment on function private.require_an_admin() is 'Raises forbidden when no able admin is left, after waiting for whoever else is taking one away.';
+
+create function private.keep_an_admin() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if tg_table_name = 'user_roles' then
+    perform private.require_an_admin();
+  elsif exists (select from public.user_roles r where r.user_id = new.user_id and r.role_name = 'admin') then
+    perform private.require_an_admin();
+  end if;
+  return null;
+end;
+$$;
+comment on function private.keep_an_admin() is
+  'Row trigger on what can take an admin''s power away (the role, a denial, a deactivation): refuses when no able admin is left.';
+
+create trigger t80_keep_an_admin_revoked after delete on public.user_roles
+  for each row when (old.role_name = 'admin') execute function private.keep_an_admin();
+create trigger t80_keep_an_admin_changed after update on public.user_roles
+  for each row when (old.role_name = 'admin' and (new.role_name <> 'admin' or new.user_id <> old.user_id))
+  execute function private.keep_an_admin();
+create trigger t80_keep_an_admin_denied after insert or update on public.user_permissions
+  for each row when (new.permission = 'manage:users' and not new.is_granted) execute function private.keep_an_admin();
+create trigger t80_keep_an_admin_active after insert or update on public.user_profiles
+  for each row when (new.user_id is not null and not new.is_active) execute function private.keep_an_admin();
+
+-- sql/10_people/rules/50_access_changes.sql
+
+-- What happened to roles, permissions and personal data, kept for good.
+
+-- The functions hand their reason to the triggers that record; in plain SQL, set local classbase.reason = '…' does.
+create function private.set_reason(p_reason text) returns void
+language sql volatile set search_path = ''
+begin atomic
+  select pg_catalog.set_config('classbase.reason', coalesce(private.clean_text(p_reason), ''), true);
+end;
+comment on function private.set_reason(text) is 'States why, for the changes of access that follow in this transaction; null to stop.';
+
+create function private.record_access(
+  p_action text,
+  p_user_id uuid default null,
+  p_profile_id uuid default null,
+  p_role_name text default null,
+  p_permission text default null,
+  p_details jsonb default '{}',
+  p_reason text default null
+) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  insert into public.access_changes
+    (at, action, actor_id, actor_role, subject_user_id, subject_profile_id, role_name, permission, reason, details)
+  values (
+    private.now(), p_action, private.caller_id(), private.acting_role(), p_user_id,
+    coalesce(p_profile_id, (select p.id from public.user_profiles p where p.user_id = p_user_id)),
+    p_role_name, p_permission, coalesce(p_reason, nullif(pg_catalog.current_setting('classbase.reason', true), '')), p_details
+  );
+end;
+comment on function private.record_access(text, uuid, uuid, text, text, jsonb, text) is
+  'Adds a row to access_changes: who is calling did this, to that person, for the reason given or stated with set_reason.';
+
+create function private.record_role_grant() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if tg_op = 'UPDATE' and (new.user_id, new.role_name) = (old.user_id, old.role_name) then
+    return null;
+  end if;
+  if tg_op <> 'INSERT' then
+    perform private.record_access('role_revoked', old.user_id, null, old.role_name);
+  end if;
+  if tg_op <> 'DELETE' then
+    perform private.record_access('role_granted', new.user_id, null, new.role_name);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.record_role_grant() is 'Row trigger on user_roles: records what was granted and revoked.';
+
+create function private.record_user_permission() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if tg_op = 'UPDATE' and to_jsonb(new) - 'granted_by' = to_jsonb(old) - 'granted_by' then
+    return null;
+  end if;
+  if tg_op = 'DELETE' or (tg_op = 'UPDATE' and (new.user_id, new.permission) <> (old.user_id, old.permission)) then
+    perform private.record_access('permission_reset', old.user_id, null, null, old.permission,
+      jsonb_build_object('was_granted', old.is_granted));
+  end if;
+  if tg_op <> 'DELETE' then
+    perform private.record_access(case when new.is_granted then 'permission_granted' else 'permission_denied' end,
+      new.user_id, null, null, new.permission, jsonb_build_object('expires_at', new.expires_at), new.reason);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.record_user_permission() is 'Row trigger on user_permissions: records grants, denials and their end.';
+
+create function private.record_role_permission() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if tg_op = 'UPDATE' and new is not distinct from old then
+    return null;
+  end if;
+  if tg_op <> 'INSERT' and old.is_granted then
+    perform private.record_access('role_permission_withdrawn', p_role_name => old.role_name, p_permission => old.permission);
+  end if;
+  if tg_op <> 'DELETE' and new.is_granted then
+    perform private.record_access('role_permission_granted', p_role_name => new.role_name, p_permission => new.permission);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.record_role_permission() is 'Row trigger on role_permissions: records what a role gained and lost.';
+
+create function private.record_role() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if tg_op = 'INSERT' then
+    perform private.record_access('role_created', p_role_name => new.name);
+  elsif tg_op = 'DELETE' then
+    perform private.record_access('role_removed', p_role_name => old.name);
+  elsif new is distinct from old then
+    perform private.record_access('role_changed', p_role_name => new.name,
+      p_details => jsonb_build_object('before', to_jsonb(old), 'after', to_jsonb(new)));
+  end if;
+  return null;
+end;
+$$;
+comment on function private.record_role() is 'Row trigger on roles: records new, changed and removed roles.';
+
+create trigger t90_record after insert or update or delete on public.user_roles
+  for each row execute function private.record_role_grant();
+create trigger t90_record after insert or update or delete on public.user_permissions
+  for each row execute function private.record_user_permission();
+create trigger t90_record after insert or update or delete on public.role_permissions
+  for each row execute function private.record_role_permission();
+create trigger t90_record after insert or update or delete on public.roles
+  for each row execute function private.record_role();
+
+create trigger t10_only_added_to before update or delete or truncate on public.access_changes
+  for each statement execute function private.refuse_statement('access_changes is only ever added to');
+
+-- sql/10_people/rules/60_masks.sql
+
+-- What people see of each other's contact data without read:contact.
+
+create function private.mask_email(p_email text) returns text
+language sql immutable set search_path = ''
+return case
+    when p_email is null then null
+    when p_email !~ '^[^@]+@[^@.]+.*\.[^.@]+$' then '***'
+    else left(p_email, 1) || '***@' || left(split_part(p_email, '@', 2), 1) || '***.' || substring(p_email from '[^.@]+$')
+  end;
+comment on function private.mask_email(text) is 'An address without what identifies it: anna@demo.com becomes a***@d***.com.';
+
+-- Short numbers would show most of themselves, so they show less.
+create function private.mask_phone(p_phone text) returns text
+language sql immutable set search_path = ''
+return case
+    when p_phone is null then null
+    when length(p_phone) >= 11 then left(p_phone, 3) || '******' || right(p_phone, 3)
+    else left(p_phone, 2) || '******'
+  end;
+comment on function private.mask_phone(text) is 'A number without what identifies it: +919876543210 becomes +91******210.';
+
+-- sql/10_people/rules/70_personal_data.sql
+
+-- The registry of personal data: wrong rows are refused when a module registers them, not when a person asks.
+
+create function private.check_personal_data() returns trigger
+language plpgsql set search_path = ''
+as $$
+declare
+  v_columns text[];
+  v_unknown text;
+begin
+  select array_agg(a.attname::text) into v_columns
+  from pg_catalog.pg_attribute a
+  where a.attrelid = to_regclass(new.table_name) and a.attnum > 0 and not a.attisdropped;
+  if v_columns is null then
+    perform private.fail('invalid_input', format('There is no table %s', new.table_name), 'table_name');
+  end if;
+  select c into v_unknown
+  from unnest(new.export_columns || new.person_column || array(select jsonb_object_keys(new.placeholders))) c
+  where c <> all (v_columns)
+  limit 1;
+  if found then
+    perform private.fail('invalid_input', format('%s has no column %s', new.table_name, v_unknown), 'export_columns');
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_personal_data() is 'Row trigger: what is registered as personal data exists.';
+
+create trigger t10_check before insert or update on private.personal_data
+  for each row execute function private.check_personal_data();
+
+create function private.person_condition(p_entry private.personal_data, p_profile_id uuid, p_user_id uuid) returns text
+language sql stable set search_path = ''
+return (
+  select format('%I = %L::%s', p_entry.person_column,
+    case p_entry.person_key when 'profile_id' then p_profile_id else p_user_id end,
+    pg_catalog.format_type(a.atttypid, null))
+  from pg_catalog.pg_attribute a
+  where a.attrelid = to_regclass(p_entry.table_name) and a.attname = p_entry.person_column
+);
+comment on function private.person_condition(private.personal_data, uuid, uuid) is
+  'The SQL condition that picks one person''s rows of a registered table; true for none when the person has no such key.';
+
+-- sql/10_people/views.sql
+
+-- Everyone's names, with contact data for those who need it.
+--
+-- user_profiles shows most callers only their own row, so the directory needs the owner's rights to list the others.
+-- They stay in private, in a view that can hand out nothing but masked columns; what the API exposes runs with the
+-- caller's rights, like every view in public. A view rather than a function, and no security barrier, so that filters
+-- and limits use the indexes; there is nothing to hide from a filter, which sees the masked columns like everyone else.
+create view private.directory as
+select
+  p.id,
+  p.full_name,
+  case when (select private.has_permission('read:contact')) or p.user_id = (select private.caller_id()) then p.email else private.mask_email(p.email) end as email,
+  case when (select private.has_permission('read:contact')) or p.user_id = (select private.caller_id()) then p.phone else private.mask_phone(p.phone) end as phone,
+  p.time_zone,
+  p.is_active
+from public.user_profiles p
+where p.erased_at is null;
+comment on view private.directory is 'Everyone who was not erased, contact data masked for those who may not read it; read through public.people_directory.';
+
+create view public.people_directory with (security_invoker = true) as
+select d.id, d.full_name, d.email, d.phone, d.time_zone, d.is_active
+from private.directory d;
+comment on view public.people_directory is
+  'Everyone''s name for anyone signed in. Emails and phones are masked (a***@d***.com, +91******210) unless the row is the caller''s own or the caller holds read:contact.';
+comment on column public.people_directory.email is 'In full for oneself and for holders of read:contact, masked for others.';
+comment on column public.people_directory.phone is 'In full for oneself and for holders of read:contact, masked for others.';
+comment on column public.people_directory.is_active is 'False for somebody who left.';
+
+-- sql/10_people/rpc/current_access.sql
+
+-- Takes no argument, so that it can tell nobody about anybody else.
+create function private.current_access() returns table (user_id uuid, profile_id uuid, roles text[], permissions text[])
+language sql stable security definer set search_path = ''
+begin atomic
+  select
+    private.caller_id(),
+    private.current_profile_id(),
+    array(select r.name from public.roles r where private.has_role(r.name) order by r.name),
+    array(select p.name from public.permissions p where private.has_permission(p.name) order by p.name)
+  where private.caller_id() is not null;
+end;
+comment on function private.current_access() is 'What public.current_access shows.';
+
+create function public.current_access() returns table (user_id uuid, profile_id uuid, roles text[], permissions text[])
+language sql stable set search_path = ''
+begin atomic
+  select a.user_id, a.profile_id, a.roles, a.permissions from private.current_access() a;
+end;
+comment on function public.current_access() is
+  'Who is calling and what they may do: one row for anyone signed in (login, person, roles, permissions, sorted), none for anyone else. For menus; the rules ask the database again.';
+
+-- sql/10_people/rpc/custom_access_token_hook.sql
+
+create function private.roles_for_token(p_user_id text) returns jsonb
+language sql stable security definer set search_path = ''
+begin atomic
+  select coalesce(jsonb_agg(r.role_name order by r.role_name), '[]')
+  from public.user_roles r
+  where r.user_id = (case when p_user_id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then p_user_id::uuid end)
+    and not private.is_deactivated(r.user_id);
+end;
+comment on function private.roles_for_token(text) is 'The names of the roles a login holds; none when deactivated or unknown.';
+
+-- Supabase Auth calls this with its own role; its argument has to be called event.
+create function public.custom_access_token_hook(event jsonb) returns jsonb
+language sql stable set search_path = ''
+return case
+    when jsonb_typeof(event -> 'claims') = 'object' then jsonb_set(
+      event,
+      '{claims,app_metadata}',
+      case when jsonb_typeof(event #> '{claims,app_metadata}') = 'object' then event #> '{claims,app_metadata}' else '{}' end
+        || jsonb_build_object('roles', private.roles_for_token(event ->> 'user_id'))
+    )
+    else event
+  end;
+comment on function public.custom_access_token_hook(jsonb) is
+  'Custom access token hook for Supabase Auth: puts the roles granted here into app_metadata.roles of every token. Executable by supabase_auth_admin only.';
+
+-- sql/10_people/rpc/erase_person.sql
+
+create function private.erase_person(p_profile_id uuid, p_reason text, p_idempotency_key text)
+returns table (table_name text, action text, row_count bigint, kept_because text)
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('profile_id', p_profile_id, 'reason', p_reason);
+  v_answer jsonb;
+  v_profile public.user_profiles;
+  v_entry private.personal_data;
+  v_count bigint;
+begin
+  perform private.require_permission('manage:users');
+  v_answer := private.answered_before('erase_person', p_idempotency_key, v_request);
+  if v_answer is null then
+    perform private.fail_input(
+      private.input_error(p_profile_id is null, 'p_profile_id', 'Say whom')
+      || private.input_error(private.clean_text(p_reason) is null, 'p_reason', 'Say why')
+      || private.check_reason(p_reason)
+    );
+    select p.* into v_profile from public.user_profiles p where p.id = p_profile_id for update;
+    if not found then
+      perform private.fail('not_found', 'There is no such person', 'p_profile_id', jsonb_build_object('profile_id', p_profile_id));
+    end if;
+    if v_profile.erased_at is not null then
+      perform private.fail('illegal_transition', 'This person was erased before', 'p_profile_id',
+        jsonb_build_object('profile_id', p_profile_id, 'erased_at', v_profile.erased_at));
+    end if;
+    v_answer := '[]';
+    -- Later modules first, since their rows refer to earlier ones; then the login, which would take its rows along
+    -- uncounted; the person's own row last of all.
+    for v_entry in
+      select d.* from private.personal_data d
+      order by d.module desc, d.table_name = 'public.user_profiles', d.table_name = 'auth.users', d.table_name, d.person_column
+    loop
+      execute format(
+        case v_entry.erase_action
+          when 'keep' then 'select %1$s from %2$s where %3$s'
+          when 'delete' then 'delete from %2$s where %3$s'
+          else 'update %2$s set %1$s where %3$s'
+        end,
+        case v_entry.erase_action
+          when 'overwrite' then (
+            select string_agg(format('%I = %L', e.key, e.value), ', ') from jsonb_each_text(v_entry.placeholders) e
+          )
+          else ''
+        end,
+        to_regclass(v_entry.table_name),
+        private.person_condition(v_entry, v_profile.id, v_profile.user_id)
+      );
+      get diagnostics v_count = row_count;
+      v_answer := v_answer || jsonb_build_object('table_name', v_entry.table_name, 'action', v_entry.erase_action,
+        'row_count', v_count, 'kept_because', v_entry.kept_because);
+    end loop;
+    update public.user_profiles p set erased_at = private.now() where p.id = p_profile_id;
+    perform private.record_access('person_erased', v_profile.user_id, v_profile.id, p_reason => private.clean_text(p_reason),
+      p_details => jsonb_build_object('tables', v_answer));
+    perform private.remember_answer('erase_person', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query
+    select e.table_name, e.action, e.row_count, e.kept_because
+    from jsonb_to_recordset(v_answer) as e (table_name text, action text, row_count bigint, kept_because text);
+end;
+$$;
+comment on function private.erase_person(uuid, text, text) is 'What public.erase_person does, with the rights to do it.';
+
+create function public.erase_person(p_profile_id uuid, p_reason text, p_idempotency_key text default null)
+returns table (table_name text, action text, row_count bigint, kept_because text)
+language sql volatile set search_path = ''
+begin atomic
+  select e.table_name, e.action, e.row_count, e.kept_because
+  from private.erase_person(p_profile_id, p_reason, p_idempotency_key) e;
+end;
+comment on function public.erase_person(uuid, text, text) is
+  'Removes a person''s identity for good: the login is deleted, names and contact data are overwritten or deleted in every module, rows the books need stay without them. Needs manage:users and a reason; recorded. Returns what was done, one row a registered table. Raises forbidden, not_found, illegal_transition, invalid_input.';
+
+-- sql/10_people/rpc/export_person.sql
+
+create function private.export_person(p_profile_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_profile public.user_profiles;
+  v_entry private.personal_data;
+  v_rows jsonb;
+  v_tables jsonb := '{}';
+begin
+  if p_profile_id is distinct from private.current_profile_id() then
+    perform private.require_permission('manage:users');
+  end if;
+  select p.* into v_profile from public.user_profiles p where p.id = p_profile_id;
+  if not found then
+    perform private.fail('not_found', 'There is no such person', 'p_profile_id', jsonb_build_object('profile_id', p_profile_id));
+  end if;
+  for v_entry in select d.* from private.personal_data d order by d.module, d.table_name, d.person_column loop
+    execute format(
+      'select coalesce(jsonb_agg(to_jsonb(r)), %L) from (select %s from %s where %s) r',
+      '[]',
+      (select string_agg(format('%I', c), ', ') from unnest(v_entry.export_columns) c),
+      to_regclass(v_entry.table_name),
+      private.person_condition(v_entry, v_profile.id, v_profile.user_id)
+    ) into v_rows;
+    v_tables := v_tables || jsonb_build_object(v_entry.table_name, coalesce(v_tables -> v_entry.table_name, '[]') || v_rows);
+  end loop;
+  perform private.record_access('person_exported', v_profile.user_id, v_profile.id);
+  return jsonb_build_object(
+    'profile_id', v_profile.id, 'user_id', v_profile.user_id, 'exported_at', private.now(), 'tables', v_tables
+  );
+end;
+$$;
+comment on function private.export_person(uuid) is 'What public.export_person does, with the rights to do it.';
+
+create function public.export_person(p_profile_id uuid) returns jsonb
+language sql volatile set search_path = ''
+return private.export_person(p_profile_id);
+comment on function public.export_person(uuid) is
+  'Everything kept about one person as one document, {profile_id, user_id, exported_at, tables: {table: [rows]}}, over all modules. For the person themselves and for holders of manage:users; recorded. Raises forbidden, not_found.';
+
+-- sql/10_people/rpc/grant_permission.sql
+
+create function private.grant_permission(
+  p_user_id uuid, p_permission text, p_reason text, p_is_granted boolean, p_expires_at timestamptz, p_idempotency_key text
+) returns public.user_permissions
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('user_id', p_user_id, 'permission', p_permission, 'reason', p_reason,
+    'is_granted', p_is_granted, 'expires_at', extract(epoch from p_expires_at));
+  v_answer jsonb;
+  v_row public.user_permissions;
+begin
+  perform private.require_permission('manage:users');
+  v_answer := private.answered_before('grant_permission', p_idempotency_key, v_request);
+  if v_answer is not null then
+    return jsonb_populate_record(null::public.user_permissions, v_answer);
+  end if;
+  perform private.fail_input(
+    private.input_error(p_user_id is null, 'p_user_id', 'Say whom')
+    || private.input_error(p_permission is null, 'p_permission', 'Say which permission')
+    || private.input_error(p_is_granted is null, 'p_is_granted', 'Say whether to grant or to deny')
+    || private.input_error(private.clean_text(p_reason) is null, 'p_reason', 'Say why')
+    || private.check_reason(p_reason)
+    || private.input_error(p_expires_at <= private.now(), 'p_expires_at', 'The end is in the past')
+  );
+  perform private.require_subject(p_user_id);
+  if not exists (select from public.permissions p where p.name = p_permission) then
+    perform private.fail('not_found', 'There is no such permission', 'p_permission', jsonb_build_object('permission', p_permission));
+  end if;
+  insert into public.user_permissions (user_id, permission, is_granted, reason, expires_at, granted_by, granted_at)
+  values (p_user_id, p_permission, p_is_granted, private.clean_text(p_reason), p_expires_at, private.caller_id(), private.now())
+  on conflict (user_id, permission) do update set
+    is_granted = excluded.is_granted, reason = excluded.reason, expires_at = excluded.expires_at,
+    granted_by = excluded.granted_by, granted_at = excluded.granted_at
+  returning * into v_row;
+  perform private.remember_answer('grant_permission', p_idempotency_key, v_request, to_jsonb(v_row));
+  return v_row;
+end;
+$$;
+comment on function private.grant_permission(uuid, text, text, boolean, timestamptz, text) is
+  'What public.grant_permission does, with the rights to do it.';
+
+create function public.grant_permission(
+  p_user_id uuid,
+  p_permission text,
+  p_reason text,
+  p_is_granted boolean default true,
+  p_expires_at timestamptz default null,
+  p_idempotency_key text default null
+) returns public.user_permissions
+language sql volatile set search_path = ''
+return private.grant_permission(p_user_id, p_permission, p_reason, p_is_granted, p_expires_at, p_idempotency_key);
+comment on function public.grant_permission(uuid, text, text, boolean, timestamptz, text) is
+  'Grants one permission to one user, or denies it with p_is_granted = false, whatever their roles say, until p_expires_at (null: for good); replaces an earlier decision. Needs manage:users and a reason. Returns the decision. Raises forbidden, not_found, invalid_input.';
+
+-- sql/10_people/rpc/grant_role.sql
+
+create function private.check_reason(p_reason text) returns jsonb
+language sql immutable set search_path = ''
+return private.input_error(length(p_reason) > 500, 'p_reason', 'A reason has at most 500 characters');
+comment on function private.check_reason(text) is 'The errors of an optional reason, for private.fail_input.';
+
+-- Roles and logins are looked up first, so that a wrong name is told apart from a missing right.
+create function private.require_subject(p_user_id uuid) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('manage:users');
+  if not exists (select from auth.users u where u.id = p_user_id) then
+    perform private.fail('not_found', 'There is no such user', 'p_user_id', jsonb_build_object('user_id', p_user_id),
+      'A user_id is the id of a login, not of a profile.');
+  end if;
+end;
+$$;
+comment on function private.require_subject(uuid) is 'Raises forbidden without manage:users, not_found when there is no such login.';
+
+create function private.grant_role(p_user_id uuid, p_role_name text, p_reason text, p_idempotency_key text) returns public.user_roles
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('user_id', p_user_id, 'role_name', p_role_name, 'reason', p_reason);
+  v_answer jsonb;
+  v_grant public.user_roles;
+begin
+  perform private.require_permission('manage:users');
+  v_answer := private.answered_before('grant_role', p_idempotency_key, v_request);
+  if v_answer is not null then
+    return jsonb_populate_record(null::public.user_roles, v_answer);
+  end if;
+  perform private.fail_input(
+    private.input_error(p_user_id is null, 'p_user_id', 'Say whom')
+    || private.input_error(p_role_name is null, 'p_role_name', 'Say which role')
+    || private.check_reason(p_reason)
+  );
+  perform private.require_subject(p_user_id);
+  if not exists (select from public.roles r where r.name = p_role_name) then
+    perform private.fail('not_found', 'There is no such role', 'p_role_name', jsonb_build_object('role_name', p_role_name));
+  end if;
+  perform private.set_reason(p_reason);
+  -- An update that changes nothing gives back the row that is there, also when a second call made it just now.
+  insert into public.user_roles (user_id, role_name) values (p_user_id, p_role_name)
+  on conflict (user_id, role_name) do update set role_name = excluded.role_name
+  returning * into v_grant;
+  perform private.set_reason(null);
+  perform private.remember_answer('grant_role', p_idempotency_key, v_request, to_jsonb(v_grant));
+  return v_grant;
+end;
+$$;
+comment on function private.grant_role(uuid, text, text, text) is 'What public.grant_role does, with the rights to do it.';
+
+create function public.grant_role(
+  p_user_id uuid, p_role_name text, p_reason text default null, p_idempotency_key text default null
+) returns public.user_roles
+language sql volatile set search_path = ''
+return private.grant_role(p_user_id, p_role_name, p_reason, p_idempotency_key);
+comment on function public.grant_role(uuid, text, text, text) is
+  'Gives a role to a user (p_user_id is the login''s id); a role they hold already is left as it is. Needs manage:users. Returns the grant. Raises forbidden, not_found, invalid_input.';
+
+-- sql/10_people/rpc/link_profile.sql
+
+-- Rows that would lose their person silently count as a use, like those whose foreign key forbids the removal; rows
+-- that a foreign key removes along with the profile are part of it.
+create function private.table_that_names_profile(p_profile_id uuid) returns text
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_reference record;
+  v_found boolean;
+begin
+  for v_reference in
+    select c.conrelid::regclass as table_name, a.attname as column_name, k.attname as key_name
+    from pg_catalog.pg_constraint c
+    join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
+    join pg_catalog.pg_attribute k on k.attrelid = c.confrelid and k.attnum = c.confkey[1]
+    where c.contype = 'f' and c.confrelid = 'public.user_profiles'::regclass and c.confdeltype in ('n', 'd')
+  loop
+    execute format('select exists (select from %s t join public.user_profiles p on p.%I = t.%I where p.id = $1)',
+      v_reference.table_name, v_reference.key_name, v_reference.column_name)
+      into v_found using p_profile_id;
+    if v_found then
+      return v_reference.table_name;
+    end if;
+  end loop;
+  return null;
+end;
+$$;
+comment on function private.table_that_names_profile(uuid) is
+  'A table that would forget whom its rows are about if this profile were removed, or null.';
+
+create function private.remove_unused_profile(p_profile_id uuid) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_table text := private.table_that_names_profile(p_profile_id);
+begin
+  if v_table is null then
+    begin
+      delete from public.user_profiles p where p.id = p_profile_id;
+    exception when foreign_key_violation or restrict_violation then
+      get stacked diagnostics v_table = table_name;
+    end;
+  end if;
+  if v_table is not null then
+    perform private.fail('duplicate', 'This user already has a profile that is in use', 'p_user_id',
+      jsonb_build_object('profile_id', p_profile_id, 'used_by', v_table),
+      'Move or remove what refers to that profile, then link again.');
+  end if;
+end;
+$$;
+comment on function private.remove_unused_profile(uuid) is 'Removes a profile nothing refers to; raises duplicate, naming the table, when something does.';
+
+create function private.link_profile(p_profile_id uuid, p_user_id uuid, p_reason text, p_idempotency_key text) returns public.user_profiles
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('profile_id', p_profile_id, 'user_id', p_user_id, 'reason', p_reason);
+  v_login jsonb;
+  v_profile public.user_profiles;
+  v_signed_up public.user_profiles;
+  v_from_login public.user_profiles;
+begin
+  perform private.require_permission('manage:users');
+  -- Only the id is remembered: a kept answer must not outlive the person's data.
+  if private.answered_before('link_profile', p_idempotency_key, v_request) is not null then
+    select p.* into v_profile from public.user_profiles p where p.id = p_profile_id;
+    return v_profile;
+  end if;
+  perform private.fail_input(
+    private.input_error(p_profile_id is null, 'p_profile_id', 'Say which person')
+    || private.input_error(p_user_id is null, 'p_user_id', 'Say which login')
+    || private.check_reason(p_reason)
+  );
+  perform private.require_subject(p_user_id);
+  -- Both rows at once and in one order, so that two calls about the same people queue.
+  perform from public.user_profiles p where p.id = p_profile_id or p.user_id = p_user_id order by p.id for update;
+  select p.* into v_profile from public.user_profiles p where p.id = p_profile_id;
+  if not found then
+    perform private.fail('not_found', 'There is no such person', 'p_profile_id', jsonb_build_object('profile_id', p_profile_id));
+  end if;
+  if v_profile.user_id is distinct from p_user_id then
+    if v_profile.user_id is not null then
+      perform private.fail('duplicate', 'This person already has a login', 'p_profile_id',
+        jsonb_build_object('profile_id', p_profile_id, 'user_id', v_profile.user_id));
+    end if;
+    if v_profile.erased_at is not null then
+      perform private.fail('illegal_transition', 'This person was erased', 'p_profile_id', jsonb_build_object('profile_id', p_profile_id));
+    end if;
+    select p.* into v_signed_up from public.user_profiles p where p.user_id = p_user_id;
+    if found then
+      perform private.remove_unused_profile(v_signed_up.id);
+    end if;
+    select to_jsonb(u) into v_login from auth.users u where u.id = p_user_id;
+    v_from_login := private.profile_of_login(v_login);
+    update public.user_profiles p set
+      user_id = p_user_id,
+      email = coalesce(v_from_login.email, p.email),
+      phone = coalesce(p.phone, v_signed_up.phone, v_from_login.phone),
+      time_zone = coalesce(p.time_zone, v_signed_up.time_zone, v_from_login.time_zone)
+    where p.id = p_profile_id
+    returning p.* into v_profile;
+    perform private.record_access('profile_linked', p_user_id, p_profile_id, p_reason => private.clean_text(p_reason),
+      p_details => jsonb_build_object('replaced_profile_id', v_signed_up.id));
+  end if;
+  perform private.remember_answer('link_profile', p_idempotency_key, v_request, jsonb_build_object('id', p_profile_id));
+  return v_profile;
+end;
+$$;
+comment on function private.link_profile(uuid, uuid, text, text) is 'What public.link_profile does, with the rights to do it.';
+
+create function public.link_profile(
+  p_profile_id uuid, p_user_id uuid, p_reason text default null, p_idempotency_key text default null
+) returns public.user_profiles
+language sql volatile set search_path = ''
+return private.link_profile(p_profile_id, p_user_id, p_reason, p_idempotency_key);
+comment on function public.link_profile(uuid, uuid, text, text) is
+  'Gives a person who was there before (an imported instructor) their login: the profile keeps its id, hence its timetable; the profile made at sign-up goes if nothing refers to it. Needs manage:users. Returns the profile. Raises forbidden, not_found, duplicate (naming the table that refers to it), illegal_transition, invalid_input.';
+
+-- sql/10_people/rpc/permissions.sql
+
+-- A computed column: /user_roles?select=*,permissions over REST.
+create function public.permissions(public.user_roles) returns text[]
+language sql stable set search_path = ''
+begin atomic
+  select array(
+    select g.permission from public.role_permissions g where g.role_name = ($1).role_name and g.is_granted order by g.permission
+  );
+end;
+comment on function public.permissions(public.user_roles) is 'Computed column of user_roles: the permissions this role gives, sorted.';
+
+-- sql/10_people/rpc/revoke_permission.sql
+
+create function private.revoke_permission(p_user_id uuid, p_permission text, p_reason text, p_idempotency_key text)
+returns public.user_permissions
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('user_id', p_user_id, 'permission', p_permission, 'reason', p_reason);
+  v_answer jsonb;
+  v_row public.user_permissions;
+begin
+  perform private.require_permission('manage:users');
+  v_answer := private.answered_before('revoke_permission', p_idempotency_key, v_request);
+  if v_answer is not null then
+    return jsonb_populate_record(null::public.user_permissions, v_answer);
+  end if;
+  perform private.fail_input(
+    private.input_error(p_user_id is null, 'p_user_id', 'Say whom')
+    || private.input_error(p_permission is null, 'p_permission', 'Say which permission')
+    || private.check_reason(p_reason)
+  );
+  perform private.set_reason(p_reason);
+  delete from public.user_permissions u where u.user_id = p_user_id and u.permission = p_permission returning u.* into v_row;
+  if not found then
+    perform private.fail('not_found', 'Nothing was decided about this permission for this user alone', 'p_permission',
+      jsonb_build_object('user_id', p_user_id, 'permission', p_permission),
+      'A permission that comes from a role ends with the role, or is denied with grant_permission(…, p_is_granted => false).');
+  end if;
+  perform private.set_reason(null);
+  perform private.remember_answer('revoke_permission', p_idempotency_key, v_request, to_jsonb(v_row));
+  return v_row;
+end;
+$$;
+comment on function private.revoke_permission(uuid, text, text, text) is 'What public.revoke_permission does, with the rights to do it.';
+
+create function public.revoke_permission(
+  p_user_id uuid, p_permission text, p_reason text default null, p_idempotency_key text default null
+) returns public.user_permissions
+language sql volatile set search_path = ''
+return private.revoke_permission(p_user_id, p_permission, p_reason, p_idempotency_key);
+comment on function public.revoke_permission(uuid, text, text, text) is
+  'Takes back what grant_permission decided for one user, a grant or a denial; their roles decide again. Needs manage:users. Returns what ended. Raises forbidden, not_found, invalid_input.';
+
+-- sql/10_people/rpc/revoke_role.sql
+
+create function private.revoke_role(p_user_id uuid, p_role_name text, p_reason text, p_idempotency_key text) returns public.user_roles
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('user_id', p_user_id, 'role_name', p_role_name, 'reason', p_reason);
+  v_answer jsonb;
+  v_grant public.user_roles;
+begin
+  perform private.require_permission('manage:users');
+  v_answer := private.answered_before('revoke_role', p_idempotency_key, v_request);
+  if v_answer is not null then
+    return jsonb_populate_record(null::public.user_roles, v_answer);
+  end if;
+  perform private.fail_input(
+    private.input_error(p_user_id is null, 'p_user_id', 'Say whom')
+    || private.input_error(p_role_name is null, 'p_role_name', 'Say which role')
+    || private.check_reason(p_reason)
+  );
+  perform private.set_reason(p_reason);
+  delete from public.user_roles r where r.user_id = p_user_id and r.role_name = p_role_name returning r.* into v_grant;
+  if not found then
+    perform private.fail('not_found', 'This user does not hold this role', 'p_role_name',
+      jsonb_build_object('user_id', p_user_id, 'role_name', p_role_name));
+  end if;
+  perform private.set_reason(null);
+  perform private.remember_answer('revoke_role', p_idempotency_key, v_request, to_jsonb(v_grant));
+  return v_grant;
+end;
+$$;
+comment on function private.revoke_role(uuid, text, text, text) is 'What public.revoke_role does, with the rights to do it.';
+
+create function public.revoke_role(
+  p_user_id uuid, p_role_name text, p_reason text default null, p_idempotency_key text default null
+) returns public.user_roles
+language sql volatile set search_path = ''
+return private.revoke_role(p_user_id, p_role_name, p_reason, p_idempotency_key);
+comment on function public.revoke_role(uuid, text, text, text) is
+  'Takes a role from a user (p_user_id is the login''s id); the last admin stays. Needs manage:users. Returns the grant that ended. Raises forbidden, not_found, invalid_input.';
+
+-- sql/10_people/rpc/update_my_profile.sql
+
+create function public.update_my_profile(
+  p_full_name text default null,
+  p_phone text default null,
+  p_time_zone text default null,
+  p_version integer default null,
+  p_idempotency_key text default null
+) returns public.user_profiles
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('full_name', p_full_name, 'phone', p_phone, 'time_zone', p_time_zone, 'version', p_version);
+  v_answer jsonb;
+  v_profile public.user_profiles;
+begin
+  if private.caller_id() is null then
+    perform private.fail('forbidden', 'Sign in first');
+  end if;
+  v_answer := private.answered_before('update_my_profile', p_idempotency_key, v_request);
+  if v_answer is not null then
+    return jsonb_populate_record(null::public.user_profiles, v_answer);
+  end if;
+  update public.user_profiles p set
+    full_name = coalesce(p_full_name, p.full_name),
+    phone = coalesce(p_phone, p.phone),
+    time_zone = coalesce(p_time_zone, p.time_zone),
+    version = coalesce(p_version, p.version)
+  where p.user_id = private.caller_id()
+  returning p.* into v_profile;
+  if not found then
+    perform private.fail('not_found', 'You have no profile');
+  end if;
+  perform private.remember_answer('update_my_profile', p_idempotency_key, v_request, to_jsonb(v_profile));
+  return v_profile;
+end;
+$$;
+comment on function public.update_my_profile(text, text, text, integer, text) is
+  'Changes the caller''s own name, phone (E.164) and time zone (IANA). Null leaves a field as it is, empty text empties it; p_version, when given, must be the row''s. Returns the profile. Raises forbidden, invalid_input, stale_version.';
+
+-- sql/10_people/policies.sql
+
+-- Roles and permissions are given and taken by functions; here is what may be read, and the little that may be written.
+
+alter table public.user_profiles enable row level security;
+alter table public.roles enable row level security;
+alter table public.role_permissions enable row level security;
+alter table public.user_roles enable row level security;
+alter table public.user_permissions enable row level security;
+alter table public.access_changes enable row level security;
+
+-- People: one's own row, and everyone's with read:contact. Others read people_directory. Which columns of one's own
+-- row may change is for a trigger to say, since a grant cannot tell whose row it is.
+grant select, insert (full_name, email, phone, time_zone),
+  update (full_name, email, phone, time_zone, is_active, version) on public.user_profiles to authenticated;
+grant select, insert, update, delete on public.user_profiles to service_role;
+create policy "people see themselves, contact readers see everyone" on public.user_profiles for select to authenticated
+  using (user_id = (select private.caller_id()) or (select private.has_permission('read:contact')));
+create policy "user managers add people" on public.user_profiles for insert to authenticated
+  with check ((select private.has_permission('manage:users')));
+create policy "people change themselves, user managers change everyone" on public.user_profiles for update to authenticated
+  using (user_id = (select private.caller_id()) or (select private.has_permission('manage:users')))
+  with check (user_id = (select private.caller_id()) or (select private.has_permission('manage:users')));
+-- No delete for authenticated: people are deactivated, or erased with erase_person.
+
+grant select on private.directory, public.people_directory to authenticated, service_role;
+
+-- What the roles mean is no secret to those who hold one.
+grant select, insert (name, description), update (description), delete on public.roles to authenticated;
+grant select, insert, update, delete on public.roles to service_role;
+create policy "everyone sees the roles" on public.roles for select to authenticated using (true);
+create policy "user managers add roles" on public.roles for insert to authenticated
+  with check ((select private.has_permission('manage:users')));
+create policy "user managers describe roles" on public.roles for update to authenticated
+  using ((select private.has_permission('manage:users'))) with check ((select private.has_permission('manage:users')));
+create policy "user managers remove roles" on public.roles for delete to authenticated
+  using ((select private.has_permission('manage:users')));
+
+grant select, insert, update (is_granted), delete on public.role_permissions to authenticated;
+grant select, insert, update, delete on public.role_permissions to service_role;
+create policy "everyone sees what roles may do" on public.role_permissions for select to authenticated using (true);
+create policy "user managers give roles permissions" on public.role_permissions for insert to authenticated
+  with check ((select private.has_permission('manage:users')));
+create policy "user managers switch permissions of roles" on public.role_permissions for update to authenticated
+  using ((select private.has_permission('manage:users'))) with check ((select private.has_permission('manage:users')));
+create policy "user managers take permissions from roles" on public.role_permissions for delete to authenticated
+  using ((select private.has_permission('manage:users')));
+
+-- Who holds what: no writing for authenticated, because grant_role and its sisters ask for the reason.
+grant select on public.user_roles, public.user_permissions to authenticated;
+grant select, insert, delete on public.user_roles, public.user_permissions to service_role;
+create policy "people see their roles, user managers see all" on public.user_roles for select to authenticated
+  using (user_id = (select private.caller_id()) or (select private.has_permission('manage:users')));
+create policy "people see their permissions, user managers see all" on public.user_permissions for select to authenticated
+  using (user_id = (select private.caller_id()) or (select private.has_permission('manage:users')));
+
+-- Written by triggers and functions only.
+grant select on public.access_changes to authenticated, service_role;
+create policy "user managers see what changed" on public.access_changes for select to authenticated
+  using ((select private.has_permission('manage:users')));
+
+-- What 00_platform keeps, now that it is known who may see it.
+create policy "settings managers see the settings, everyone the public ones" on public.settings for select to authenticated
+  using (is_public or (select private.has_permission('manage:settings')));
+create policy "settings managers change the settings" on public.settings for update to authenticated
+  using ((select private.has_permission('manage:settings'))) with check ((select private.has_permission('manage:settings')));
+create policy "diagnosticians see the permissions" on public.permissions for select to authenticated
+  using ((select private.has_permission('read:diagnostics')));
+create policy "diagnosticians see the checks" on public.integrity_checks for select to authenticated
+  using ((select private.has_permission('read:diagnostics')));
+create policy "diagnosticians see the jobs" on public.scheduled_jobs for select to authenticated
+  using ((select private.has_permission('read:diagnostics')));
+
+grant execute on function private.has_permission(text), private.has_role(text), private.require_permission(text),
+  private.current_profile_id(), private.current_access(), public.current_access()
+  to anon, authenticated, service_role;
+
+grant execute on function private.mask_email(text), private.mask_phone(text), private.clean_name(text), private.is_direct_write(),
+  public.permissions(public.user_roles)
+  to authenticated, service_role;
+
+-- Each checks the permission first, in the private function.
+grant execute on function
+  public.grant_role(uuid, text, text, text), private.grant_role(uuid, text, text, text),
+  public.revoke_role(uuid, text, text, text), private.revoke_role(uuid, text, text, text),
+  public.grant_permission(uuid, text, text, boolean, timestamptz, text), private.grant_permission(uuid, text, text, boolean, timestamptz, text),
+  public.revoke_permission(uuid, text, text, text), private.revoke_permission(uuid, text, text, text),
+  public.link_profile(uuid, uuid, text, text), private.link_profile(uuid, uuid, text, text),
+  public.export_person(uuid), private.export_person(uuid),
+  public.erase_person(uuid, text, text), private.erase_person(uuid, text, text)
+  to authenticated, service_role;
+
+-- For people only: a server has no profile of its own.
+grant execute on function public.update_my_profile(text, text, text, integer, text) to authenticated;
+
+-- public.custom_access_token_hook and private.roles_for_token: for Supabase Auth alone, see reference.sql.
+
+-- sql/10_people/checks/definers_without_search_path.sql
+
+create function private.check_definers_without_search_path() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  select 'pg_proc', f.oid::regprocedure::text, format('%s runs with its owner''s rights and does not fix its search_path', f.oid::regprocedure),
+    jsonb_build_object('mend', format('alter function %s set search_path = %L', f.oid::regprocedure, ''))
+  from pg_catalog.pg_proc f
+  where f.prosecdef and f.pronamespace in ('public'::regnamespace, 'private'::regnamespace)
+    and not exists (select from unnest(f.proconfig) c where c like 'search_path=%')
+    and not exists (
+      select from pg_catalog.pg_depend d
+      where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = f.oid and d.deptype = 'e'
+    );
+end;
+comment on function private.check_definers_without_search_path() is 'Security definer functions whose search_path the caller chooses.';
+
+-- sql/10_people/checks/roles_of_missing_users.sql
+
+create function private.check_roles_of_missing_users() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  select g.entity, g.user_id::text || '/' || g.what,
+    format('%s of a user who no longer exists: %s', g.kind, g.what),
+    jsonb_build_object('user_id', g.user_id, lower(g.kind), g.what)
+  from (
+    select 'public.user_roles' as entity, 'Role' as kind, r.user_id, r.role_name as what from public.user_roles r
+    union all
+    select 'public.user_permissions', 'Permission', p.user_id, p.permission from public.user_permissions p
+  ) g
+  where not exists (select from auth.users u where u.id = g.user_id);
+end;
+comment on function private.check_roles_of_missing_users() is 'Roles and permissions whose login is gone.';
+
+-- sql/10_people/checks/tables_without_row_security.sql
+
+create function private.check_tables_without_row_security() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  select 'pg_class', format('public.%I', t.relname), format('Row level security is off on public.%I', t.relname),
+    jsonb_build_object('mend', format('alter table public.%I enable row level security', t.relname))
+  from pg_catalog.pg_class t
+  where t.relkind in ('r', 'p') and t.relnamespace = 'public'::regnamespace and not t.relrowsecurity
+    and not exists (
+      select from pg_catalog.pg_depend d
+      where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = t.oid and d.deptype = 'e'
+    );
+end;
+comment on function private.check_tables_without_row_security() is 'Tables the API exposes without row level security.';
+
+-- sql/10_people/checks/unused_permissions.sql
+
+-- A module counts as installed when it brings checks. A permission is used when its name stands, in quotes, in a
+-- policy, a view or a function of ours.
+create function private.check_unused_permissions() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  with code as (
+    select string_agg(c.body, ' ') as body
+    from (
+      select concat_ws(' ', pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)) as body
+      from pg_catalog.pg_policy p
+      union all
+      select pg_catalog.pg_get_viewdef(v.oid)
+      from pg_catalog.pg_class v
+      where v.relkind = 'v' and v.relnamespace in ('public'::regnamespace, 'private'::regnamespace)
+      union all
+      select pg_catalog.pg_get_functiondef(f.oid)
+      from pg_catalog.pg_proc f
+      where f.prokind in ('f', 'p') and f.pronamespace in ('public'::regnamespace, 'private'::regnamespace)
+    ) c
+  )
+  select 'public.permissions', p.name, format('Nothing asks for the permission %s', p.name), jsonb_build_object('module', p.module)
+  from public.permissions p
+  cross join code
+  where exists (select from public.integrity_checks i where i.module = p.module)
+    and strpos(code.body, quote_literal(p.name)) = 0;
+end;
+comment on function private.check_unused_permissions() is 'Permissions of installed modules that no policy, view or function names.';
+
+-- sql/10_people/reference.sql
+
+-- Rows this module ships.
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, is_public, description) values
+  ('roles_from_token', '10_people', 'boolean', 'false', null, null, false,
+    'Whether app_metadata.roles of the token counts beside the roles granted here.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
+
+insert into public.roles (name, description, is_builtin) values
+  ('admin', 'Runs the organisation: holds every permission there is.', true),
+  ('manager', 'Plans and decides: everything about assignments, analytics, contact data, exceptions.', true),
+  ('instructor', 'Teaches: reads and updates what they teach, sees their own numbers.', true),
+  ('staff', 'Works at the desk: books, assigns, calls people.', true),
+  ('member', 'A signed-in customer: their own bookings, classes and sessions only.', true)
+on conflict (name) do update set description = excluded.description, is_builtin = true
+where (roles.description, roles.is_builtin) is distinct from (excluded.description, true);
+
+-- The matrix. admin is missing because registering a permission gives it to admin.
+with matrix (name, module, manager, instructor, staff, description) as (
+  values
+    ('manage:users',           '10_people', false, false, false, 'Grant and revoke roles and permissions, edit, link, export and erase people.'),
+    ('manage:settings',        '10_people', false, false, false, 'Read and change the settings.'),
+    ('read:contact',           '10_people', true,  false, true,  'See emails and phone numbers unmasked.'),
+    ('read:diagnostics',       '10_people', true,  false, false, 'See checks, jobs and what diagnosis found.'),
+    ('create:assignment',      '40_studio', true,  false, true,  'Assign a class to an instructor.'),
+    ('read:assignment',        '40_studio', true,  true,  true,  'See assignments; an instructor those they teach.'),
+    ('update:assignment',      '40_studio', true,  false, true,  'Change an assignment.'),
+    ('delete:assignment',      '40_studio', true,  false, false, 'Delete an assignment.'),
+    ('bulk:assignment',        '40_studio', true,  false, false, 'Change many assignments in one call.'),
+    ('update:own_assignment',  '40_studio', false, true,  false, 'Change an assignment one teaches.'),
+    ('read:analytics',         '40_studio', true,  false, false, 'See everyone''s numbers.'),
+    ('read:own_analytics',     '40_studio', false, true,  false, 'See one''s own numbers.')
+),
+registered as (
+  insert into public.permissions (name, module, description)
+  select m.name, m.module, m.description from matrix m
+  on conflict (name) do update set module = excluded.module, description = excluded.description
+  where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description)
+)
+insert into public.role_permissions (role_name, permission)
+select h.role_name, m.name
+from matrix m
+cross join lateral (values ('manager', m.manager), ('instructor', m.instructor), ('staff', m.staff)) as h (role_name, holds)
+where h.holds
+on conflict (role_name, permission) do nothing;
+
+-- Where this module keeps what belongs to a person.
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('auth.users', 'id', 'user_id', '10_people', '{email,raw_user_meta_data,created_at}', 'delete', '{}', null),
+  ('public.user_profiles', 'id', 'profile_id', '10_people', '{id,full_name,email,phone,time_zone,is_active,created_at,updated_at}', 'overwrite',
+    '{"full_name": "Erased person", "email": null, "phone": null, "time_zone": null, "is_active": false}', null),
+  ('public.user_roles', 'user_id', 'user_id', '10_people', '{role_name,granted_at}', 'delete', '{}', null),
+  ('public.user_permissions', 'user_id', 'user_id', '10_people', '{permission,is_granted,reason,expires_at,granted_at}', 'delete', '{}', null),
+  ('public.access_changes', 'subject_user_id', 'user_id', '10_people', '{at,action,role_name,permission,reason}', 'keep', '{}',
+    'Who could do what, and when, stays known; the rows name ids only.'),
+  ('private.idempotency_keys', 'caller', 'user_id', '10_people', '{function_name,created_at}', 'delete', '{}', null),
+  ('private.api_calls', 'caller', 'user_id', '10_people', '{action,called_at}', 'delete', '{}', null)
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+insert into public.integrity_checks (name, module, category, severity, description) values
+  ('roles_of_missing_users', '10_people', 'integrity', 'error',
+    'Roles and permissions of logins that no longer exist, as a restore without foreign keys leaves them.'),
+  ('unused_permissions', '10_people', 'schema', 'warning', 'Permissions of an installed module that no policy, view or function asks for.'),
+  ('tables_without_row_security', '10_people', 'security', 'critical', 'Tables in public on which row level security is off.'),
+  ('definers_without_search_path', '10_people', 'security', 'critical',
+    'Security definer functions that do not fix their search_path, so that a caller could slip another function under their names.')
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity, description = excluded.description;
+
+-- The schema diff looks neither into the auth schema nor at roles a scratch database lacks, so these two are repeated
+-- here, where migrations take them from.
+create or replace trigger t10_keep_profile after insert or update of email on auth.users
+  for each row execute function private.keep_profile_of_login();
+
+do $$
+begin
+  if exists (select from pg_catalog.pg_roles r where r.rolname = 'supabase_auth_admin') then
+    grant usage on schema public, private to supabase_auth_admin;
+    grant execute on function public.custom_access_token_hook(jsonb), private.roles_for_token(text) to supabase_auth_admin;
+  end if;
+end;
+$$;
+
+-- Logins that were there before classbase was.
+with adopted as (
+  insert into public.user_profiles (user_id, full_name, email, phone, time_zone)
+  select u.id, p.full_name, p.email, p.phone, p.time_zone
+  from auth.users u
+  cross join lateral private.profile_of_login(to_jsonb(u)) p
+  where not exists (select from public.user_profiles o where o.user_id = u.id)
+    and not coalesce((to_jsonb(u) ->> 'is_anonymous')::boolean, false)
+  returning user_id
+)
+insert into public.user_roles (user_id, role_name) select a.user_id, 'member' from adopted a
+on conflict (user_id, role_name) do nothing;
+
+-- sql/20_time/tables.sql
+
+-- 20_time: the time ledger. No one is ever in two places.
+--
+-- `resources` is everything that cannot be in two places: a person, a place, a piece of equipment. `claims` says
+-- when each of them is taken, and one exclusion constraint on it carries the promise: two claims of one resource may
+-- not overlap unless they share a key. Everything else about time (what is free, what clashes, what happens this
+-- month) is a query over this table.
+--
+-- Nobody writes claims. They are derived, in the same transaction, from the rows people do write: meetings, weekly
+-- rules and the source tables of later modules. A happening is one row of a source table; its claims share a key of
+-- their own. Happenings that are meant to overlap (two cross-listed sections in one room) form an override group and
+-- share the group's key, so that a stranger is still refused.
+--
+-- The life of a use of time: a happening is written; its claims are inserted or the write is refused with what
+-- stands in the way; the happening moves, and its claims move; it is cancelled, and its time is free again.
+-- A weekly rule never ends by itself, so it is claimed only up to a horizon that is kept per resource and moves on
+-- day by day. Nothing at all can be claimed beyond a resource's horizon, so nothing can get in a rule's way there.
+--
+-- Wall-clock date, time and IANA zone are the truth; instants are derived from them (private.local_to_instant).
+-- All ranges are half-open and finite: back to back is free.
+--
+-- Lock order, for whoever changes something here: source rows by id, then resources by id, then claims by
+-- resource and start.
+
+create table public.locations (
+  id uuid primary key default gen_random_uuid(),
+  name text not null,
+  address text,
+  capacity integer,
+  time_zone text,
+  is_active boolean not null default true,
+  version integer not null default 1,
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint name_is_given check (name = private.clean_text(name) and length(name) <= 200),
+  constraint address_is_short check (length(address) <= 1000),
+  constraint capacity_is_not_negative check (capacity >= 0),
+  constraint time_zone_exists check (private.is_time_zone(time_zone))
+);
+create unique index locations_one_name on public.locations (lower(name));
+comment on table public.locations is 'Places where things happen, for every module. Each is a resource with the same id.';
+comment on column public.locations.capacity is 'How many people fit in; null when nobody counted.';
+comment on column public.locations.time_zone is 'The IANA zone of its clock; null is the organisation''s.';
+
+create table public.resources (
+  id uuid primary key default gen_random_uuid(),
+  kind text not null,
+  name text not null,
+  profile_id uuid unique references public.user_profiles (id) on delete restrict,
+  location_id uuid unique references public.locations (id) on delete cascade,
+  is_active boolean not null default true,
+  version integer not null default 1,
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint kind_is_known check (kind in ('person', 'place', 'equipment')),
+  constraint person_has_a_profile check ((kind = 'person') = (profile_id is not null)),
+  constraint place_has_a_location check ((kind = 'place') = (location_id is not null)),
+  constraint shares_the_id_of_what_it_stands_for check (id = coalesce(profile_id, location_id, id)),
+  constraint name_is_given check (name = private.clean_text(name) and length(name) <= 200)
+);
+create index resources_kind_name on public.resources (kind, name);
+comment on table public.resources is 'Everything that cannot be in two places at once: people who teach or work, places, equipment.';
+comment on column public.resources.id is 'The id of the profile or location it stands for; equipment has its own.';
+comment on column public.resources.kind is 'person, place or equipment.';
+comment on column public.resources.name is 'What it is called; follows the profile or location.';
+
+create table public.resource_horizons (
+  resource_id uuid primary key references public.resources (id) on delete cascade,
+  claimed_until timestamptz not null,
+  constraint claimed_until_is_finite check (isfinite(claimed_until))
+);
+comment on table public.resource_horizons is
+  'Until when each resource''s weekly rules are claimed. Nothing can be claimed beyond; moving it on claims what the rules promise.';
+
+create table public.claims (
+  resource_id uuid not null references public.resources (id) on delete restrict,
+  during tstzrange not null,
+  share_key uuid not null,
+  source_table text not null,
+  source_id uuid not null,
+  occurs_on date not null,
+  kind text not null,
+  title text not null,
+  primary key (resource_id, source_table, source_id, occurs_on),
+  constraint nobody_is_in_two_places exclude using gist (resource_id with =, during with &&, share_key with <>),
+  constraint during_is_half_open_and_finite check (
+    not isempty(during) and lower_inc(during) and not upper_inc(during)
+    and coalesce(isfinite(lower(during)) and isfinite(upper(during)), false)
+  ),
+  constraint during_is_at_most_31_days check (upper(during) - lower(during) <= interval '31 days'),
+  constraint during_is_between_1970_and_2200 check (
+    lower(during) >= timestamptz '1970-01-01 00:00+00' and upper(during) <= timestamptz '2200-01-01 00:00+00'
+  )
+);
+create index claims_source on public.claims (source_id, source_table);
+comment on table public.claims is
+  'Who and what is taken when, derived from the source tables; the one constraint nobody_is_in_two_places carries the promise.';
+comment on column public.claims.during is 'Half-open range of instants.';
+comment on column public.claims.share_key is 'Claims with one key may overlap: those of one happening, or of one override group.';
+comment on column public.claims.source_table is 'The table in public the happening is a row of.';
+comment on column public.claims.source_id is 'The happening''s id there; for a recurring one, the weekly rule''s.';
+comment on column public.claims.occurs_on is 'The local date the happening is listed under; a moved occurrence keeps the date it was moved from.';
+comment on column public.claims.kind is 'What kind of happening it is, in the words of its module.';
+comment on column public.claims.title is 'What the happening is called, so that a refusal can name it.';
+
+create table public.overrides (
+  id uuid primary key default gen_random_uuid(),
+  reason text not null,
+  granted_by uuid references auth.users (id) on delete set null,
+  granted_at timestamptz not null default private.now(),
+  expires_at timestamptz,
+  revoked_at timestamptz,
+  constraint reason_is_given check (reason = private.clean_text(reason) and length(reason) <= 1000)
+);
+create index overrides_granted_by on public.overrides (granted_by);
+comment on table public.overrides is 'Groups of happenings that may overlap each other, each with who allowed it and why.';
+comment on column public.overrides.expires_at is 'Happenings that start from then on may no longer overlap; null is never.';
+comment on column public.overrides.revoked_at is 'When it was taken back; happenings that start from then on may no longer overlap.';
+
+create table public.override_members (
+  override_id uuid not null references public.overrides (id) on delete cascade,
+  source_table text not null,
+  source_id uuid not null,
+  primary key (source_id, source_table)
+);
+create index override_members_override on public.override_members (override_id);
+comment on table public.override_members is 'The happenings of each override group; a happening is in at most one.';
+comment on column public.override_members.source_table is 'The table in public the happening is a row of, such as meetings or weekly_rules.';
+comment on column public.override_members.source_id is 'The happening''s id there.';
+
+create table public.weekly_rules (
+  id uuid primary key default gen_random_uuid(),
+  title text not null,
+  kind text not null default 'weekly',
+  weekday smallint not null,
+  start_time time not null,
+  end_time time not null,
+  time_zone text not null,
+  effective daterange not null,
+  source_table text,
+  source_id uuid,
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint title_is_given check (title = private.clean_text(title) and length(title) <= 500),
+  constraint kind_is_snake_case check (kind ~ '^[a-z]+(_[a-z]+)*$'),
+  constraint weekday_is_sunday_0_to_saturday_6 check (weekday between 0 and 6),
+  constraint start_is_before_end check (start_time < end_time),
+  constraint time_zone_exists check (private.is_time_zone(time_zone)),
+  constraint effective_has_a_first_day check (
+    not isempty(effective) and coalesce(isfinite(lower(effective)), false) and lower(effective) >= date '1970-01-01'
+  ),
+  constraint effective_ends_before_2200 check (upper_inf(effective) or upper(effective) <= date '2200-01-01'),
+  constraint source_is_whole check ((source_table is null) = (source_id is null))
+);
+create index weekly_rules_source on public.weekly_rules (source_id, source_table);
+create index weekly_rules_created_by on public.weekly_rules (created_by);
+comment on table public.weekly_rules is
+  'What happens every week at one wall-clock time in one zone; claimed date by date up to each resource''s horizon.';
+comment on column public.weekly_rules.weekday is '0 Sunday to 6 Saturday.';
+comment on column public.weekly_rules.end_time is 'On the same day; 24:00 is midnight.';
+comment on column public.weekly_rules.effective is 'The dates it holds for, upper bound excluded; without an upper bound it goes on.';
+comment on column public.weekly_rules.source_table is 'The table of a module this rule was made from, if it was.';
+
+create table public.weekly_rule_resources (
+  rule_id uuid not null references public.weekly_rules (id) on delete cascade,
+  resource_id uuid not null references public.resources (id) on delete restrict,
+  primary key (rule_id, resource_id)
+);
+create index weekly_rule_resources_resource on public.weekly_rule_resources (resource_id);
+comment on table public.weekly_rule_resources is 'Who and what each weekly rule takes.';
+
+create table public.weekly_rule_exceptions (
+  rule_id uuid not null references public.weekly_rules (id) on delete cascade,
+  occurs_on date not null,
+  kind text not null,
+  moved_to_date date,
+  moved_start_time time,
+  moved_end_time time,
+  taken_by_table text,
+  taken_by_id uuid,
+  reason text,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  primary key (rule_id, occurs_on),
+  constraint kind_is_known check (kind in ('cancelled', 'moved', 'taken_over')),
+  constraint moved_says_where_to check (
+    (kind = 'moved') = (moved_to_date is not null) and (kind = 'moved') = (moved_start_time is not null)
+    and (kind = 'moved') = (moved_end_time is not null)
+  ),
+  constraint moved_start_is_before_end check (moved_start_time < moved_end_time),
+  constraint taken_over_says_by_what check (
+    (kind = 'taken_over') = (taken_by_id is not null) and (kind = 'taken_over') = (taken_by_table is not null)
+  ),
+  constraint reason_is_short check (length(reason) <= 1000)
+);
+create index weekly_rule_exceptions_taken_by on public.weekly_rule_exceptions (taken_by_id) where taken_by_id is not null;
+create index weekly_rule_exceptions_created_by on public.weekly_rule_exceptions (created_by);
+comment on table public.weekly_rule_exceptions is
+  'Single dates of a weekly rule that are cancelled, moved, or taken over by a happening of their own.';
+comment on column public.weekly_rule_exceptions.occurs_on is 'The date the rule would have had it.';
+comment on column public.weekly_rule_exceptions.moved_to_date is 'The date it is held on instead, in the rule''s zone.';
+comment on column public.weekly_rule_exceptions.taken_by_table is 'The table in public of the happening that stands in for this date.';
+
+create table public.meetings (
+  id uuid primary key default gen_random_uuid(),
+  title text not null,
+  kind text not null default 'meeting',
+  date date not null,
+  start_time time not null,
+  end_time time not null,
+  ends_on date,
+  time_zone text,
+  starts_at timestamptz not null,
+  ends_at timestamptz not null,
+  status text not null default 'scheduled',
+  course text,
+  section text,
+  external_ref text,
+  capacity integer,
+  enrolled integer,
+  rule_id uuid references public.weekly_rules (id) on delete set null,
+  occurs_on date,
+  notes text,
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint title_is_given check (title = private.clean_text(title) and length(title) <= 500),
+  constraint kind_is_snake_case check (kind ~ '^[a-z]+(_[a-z]+)*$'),
+  constraint status_is_known check (status in ('scheduled', 'cancelled')),
+  constraint start_is_before_end check (starts_at < ends_at),
+  constraint lasts_at_most_31_days check (ends_at - starts_at <= interval '31 days'),
+  constraint is_between_1970_and_2200 check (date >= date '1970-01-01' and coalesce(ends_on, date) < date '2200-01-01'),
+  constraint time_zone_exists check (private.is_time_zone(time_zone)),
+  constraint rule_says_which_date check (rule_id is null or occurs_on is not null),
+  constraint capacity_is_not_negative check (capacity >= 0),
+  constraint enrolled_is_not_negative check (enrolled >= 0),
+  constraint texts_are_short check (
+    length(course) <= 200 and length(section) <= 200 and length(external_ref) <= 200 and length(notes) <= 10000
+  )
+);
+create index meetings_starts_at on public.meetings (starts_at);
+create index meetings_external_ref on public.meetings (external_ref, date);
+create index meetings_rule on public.meetings (rule_id) where rule_id is not null;
+create index meetings_created_by on public.meetings (created_by);
+comment on table public.meetings is
+  'One-off happenings of any kind: timetabled classes from elsewhere, exams, staff meetings. Their participants are resources.';
+comment on column public.meetings.date is 'The local date it starts on.';
+comment on column public.meetings.ends_on is 'The local date it ends on, when that is not the date it starts on.';
+comment on column public.meetings.time_zone is 'The IANA zone of date and times; left out, it becomes the organisation''s.';
+comment on column public.meetings.starts_at is 'The instant it starts, worked out from date, start_time and time_zone.';
+comment on column public.meetings.ends_at is 'The instant it ends, worked out from ends_on, end_time and time_zone.';
+comment on column public.meetings.external_ref is 'Its identifier where it came from, such as a registrar''s course reference number.';
+comment on column public.meetings.rule_id is 'The weekly rule of which it takes over one occurrence, if it does.';
+comment on column public.meetings.occurs_on is 'The date of the occurrence it takes over.';
+
+create table public.meeting_participants (
+  meeting_id uuid not null references public.meetings (id) on delete cascade,
+  resource_id uuid not null references public.resources (id) on delete restrict,
+  primary key (meeting_id, resource_id)
+);
+create index meeting_participants_resource on public.meeting_participants (resource_id);
+comment on table public.meeting_participants is 'Who and what each meeting takes: people, the place, equipment.';
+
+-- Availability: when somebody or something can be asked for at all, as against when they are taken. Hours are stated
+-- week by week; time off is requested, decided and perhaps cancelled; closures shut one place or everything. None of
+-- it claims time: free_slots() asks all three, and the setting availability_policy says whether claims outside them
+-- are refused, warned about or ignored. Who stated no hours is not thereby free all day: it is unknown.
+--
+-- The life of time off: requested, then approved or refused by somebody else; cancelled before or after. Approving it
+-- needs a word about what the person already does then: as long as there is such a thing, either the approval is
+-- refused, or it is kept and each use becomes a cover request, open until somebody covers it or it is dropped.
+
+create table public.availability_rules (
+  id uuid primary key default gen_random_uuid(),
+  resource_id uuid not null references public.resources (id) on delete cascade,
+  weekday smallint not null,
+  start_time time not null,
+  end_time time not null,
+  time_zone text not null,
+  effective daterange not null default daterange(private.today(), null),
+  version integer not null default 1,
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint weekday_is_sunday_0_to_saturday_6 check (weekday between 0 and 6),
+  constraint start_is_before_end check (start_time < end_time),
+  constraint time_zone_exists check (private.is_time_zone(time_zone)),
+  constraint effective_has_a_first_day check (
+    not isempty(effective) and coalesce(isfinite(lower(effective)), false) and lower(effective) >= date '1970-01-01'
+  ),
+  constraint effective_ends_before_2200 check (upper_inf(effective) or upper(effective) <= date '2200-01-01'),
+  constraint hours_do_not_overlap exclude using gist (
+    resource_id with =, weekday with =, effective with &&,
+    tsrange(date '2000-01-01' + start_time, date '2000-01-01' + end_time) with &&
+  )
+);
+comment on table public.availability_rules is
+  'The hours in which a person works or a place is open, by weekday. Without any row for a date it is unknown.';
+comment on column public.availability_rules.weekday is '0 Sunday to 6 Saturday.';
+comment on column public.availability_rules.end_time is 'On the same day; 24:00 is midnight.';
+comment on column public.availability_rules.time_zone is
+  'The IANA zone of the times; left out, it becomes the person''s or place''s, or else the organisation''s.';
+comment on column public.availability_rules.effective is
+  'The dates it holds for, upper bound excluded; without an upper bound it goes on.';
+
+create table public.time_off (
+  id uuid primary key default gen_random_uuid(),
+  resource_id uuid not null references public.resources (id) on delete cascade,
+  starts_on date not null,
+  ends_on date not null,
+  start_time time,
+  end_time time,
+  time_zone text not null,
+  during tstzrange not null,
+  status text not null default 'requested',
+  reason text,
+  keeps_claims boolean not null default false,
+  decided_by uuid references auth.users (id) on delete set null,
+  decided_at timestamptz,
+  note text,
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint first_day_is_not_after_last check (starts_on <= ends_on),
+  constraint lasts_at_most_two_years check (ends_on - starts_on < 731),
+  constraint is_between_1970_and_2200 check (starts_on >= date '1970-01-01' and ends_on < date '2200-01-01'),
+  constraint time_zone_exists check (private.is_time_zone(time_zone)),
+  constraint during_is_half_open_and_finite check (
+    not isempty(during) and lower_inc(during) and not upper_inc(during)
+    and coalesce(isfinite(lower(during)) and isfinite(upper(during)), false)
+  ),
+  constraint status_is_known check (status in ('requested', 'approved', 'refused', 'cancelled')),
+  constraint decided_has_a_time check (
+    case status when 'requested' then decided_at is null when 'cancelled' then true else decided_at is not null end
+  ),
+  constraint texts_are_short check (length(reason) <= 1000 and length(note) <= 1000)
+);
+create index time_off_resource_during on public.time_off using gist (resource_id, during);
+create index time_off_waiting on public.time_off (created_at) where status = 'requested';
+create index time_off_decided_by on public.time_off (decided_by);
+create index time_off_created_by on public.time_off (created_by);
+comment on table public.time_off is 'When somebody is away: requested, decided, perhaps cancelled. Only approved time off counts.';
+comment on column public.time_off.ends_on is 'The last day off.';
+comment on column public.time_off.start_time is 'When it begins on the first day; null is with the day.';
+comment on column public.time_off.end_time is 'When it ends on the last day; null is with the day.';
+comment on column public.time_off.time_zone is
+  'The IANA zone of the dates and times; left out, it becomes the person''s or place''s, or else the organisation''s.';
+comment on column public.time_off.during is 'Half-open range of instants, worked out from dates, times and zone.';
+comment on column public.time_off.status is 'requested, approved, refused or cancelled.';
+comment on column public.time_off.reason is 'Why, in the words of whoever asked; seen by that person and by those who decide.';
+comment on column public.time_off.keeps_claims is
+  'True when it was approved although the person is needed then: every such use became a cover request.';
+comment on column public.time_off.decided_by is 'The user who approved or refused it; null when a server did.';
+comment on column public.time_off.note is 'What whoever decided had to say about it.';
+
+create table public.cover_requests (
+  id uuid primary key default gen_random_uuid(),
+  time_off_id uuid not null references public.time_off (id) on delete cascade,
+  resource_id uuid not null references public.resources (id) on delete cascade,
+  source_table text not null,
+  source_id uuid not null,
+  occurs_on date not null,
+  status text not null default 'open',
+  version integer not null default 1,
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint one_request_a_use unique (time_off_id, source_table, source_id, occurs_on),
+  constraint status_is_known check (status in ('open', 'covered', 'dropped'))
+);
+create index cover_requests_resource on public.cover_requests (resource_id, source_id, occurs_on);
+create index cover_requests_open on public.cover_requests (occurs_on) where status = 'open';
+comment on table public.cover_requests is
+  'What somebody was needed for when their time off was approved: open until another does it or it is dropped.';
+comment on column public.cover_requests.resource_id is 'Who is away.';
+comment on column public.cover_requests.source_table is 'The table in public the happening is a row of.';
+comment on column public.cover_requests.source_id is 'The happening''s id there; for a recurring one, the weekly rule''s.';
+comment on column public.cover_requests.occurs_on is 'The date of the happening, as its claim has it.';
+comment on column public.cover_requests.status is
+  'open; covered, once the one who is away is no longer claimed for it; dropped, when no cover is needed after all.';
+
+create table public.closures (
+  id uuid primary key default gen_random_uuid(),
+  name text not null,
+  starts_on date not null,
+  ends_on date not null,
+  location_id uuid references public.locations (id) on delete cascade,
+  during tstzrange not null,
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint name_is_given check (name = private.clean_text(name) and length(name) <= 200),
+  constraint first_day_is_not_after_last check (starts_on <= ends_on),
+  constraint lasts_at_most_two_years check (ends_on - starts_on < 731),
+  constraint is_between_1970_and_2200 check (starts_on >= date '1970-01-01' and ends_on < date '2200-01-01'),
+  constraint during_is_half_open_and_finite check (
+    not isempty(during) and lower_inc(during) and not upper_inc(during)
+    and coalesce(isfinite(lower(during)) and isfinite(upper(during)), false)
+  )
+);
+create index closures_during on public.closures using gist (during);
+create index closures_location on public.closures (location_id);
+create index closures_created_by on public.closures (created_by);
+comment on table public.closures is 'Holidays and other days on which one place, or everything, is closed.';
+comment on column public.closures.ends_on is 'The last day closed.';
+comment on column public.closures.location_id is 'The place that is closed; null is everything.';
+comment on column public.closures.during is
+  'Half-open range of instants: whole days where the place is, or where the organisation is when it has no zone of its own.';
+
+-- sql/20_time/rules/05_arguments.sql
+
+-- Arguments that several functions of this module take.
+
+create function private.check_span(
+  p_from timestamptz, p_to timestamptz, p_longest interval, p_from_field text, p_to_field text,
+  p_resource_ids uuid[] default array['00000000-0000-0000-0000-000000000000'::uuid]
+) returns void
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  if p_from < p_to and p_to - p_from <= p_longest and p_from >= timestamptz '1970-01-01 00:00+00'
+    and p_to <= timestamptz '2200-01-01 00:00+00' and cardinality(p_resource_ids) between 1 and 1000 then
+    return;
+  end if;
+  perform private.fail_input(
+    private.input_error(coalesce(cardinality(p_resource_ids), 0) not between 1 and 1000, 'p_resource_ids', 'Name 1 to 1000 resources')
+    || private.input_error(p_from is null, p_from_field, 'Say from when')
+    || private.input_error(p_to is null, p_to_field, 'Say until when')
+    || private.input_error(p_from < timestamptz '1970-01-01 00:00+00' or p_from > timestamptz '2200-01-01 00:00+00', p_from_field, 'A date lies between 1970 and 2199')
+    || private.input_error(p_to < timestamptz '1970-01-01 00:00+00' or p_to > timestamptz '2200-01-01 00:00+00', p_to_field, 'A date lies between 1970 and 2199')
+    || private.input_error(p_to <= p_from, p_to_field, 'The end must be after the start')
+    || private.input_error(isfinite(p_from) and isfinite(p_to) and p_to - p_from > p_longest, p_to_field, format('At most %s at once', p_longest))
+  );
+end;
+$$;
+comment on function private.check_span(timestamptz, timestamptz, interval, text, text, uuid[]) is
+  'Refuses a span of instants that makes no sense or is too long, naming every bad field.';
+
+create function private.require_resources(p_ids uuid[]) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_unknown uuid[] := array(
+    select u.id from unnest(p_ids) as u(id) where not exists (select from public.resources r where r.id = u.id)
+  );
+begin
+  if cardinality(v_unknown) > 0 then
+    perform private.fail('not_found', format('There is no resource %s', v_unknown[1]), 'p_resource_ids',
+      jsonb_build_object('missing', to_jsonb(v_unknown)));
+  end if;
+end;
+$$;
+comment on function private.require_resources(uuid[]) is 'Raises not_found for ids that are no resources.';
+
+create function private.require_rule(p_rule_id uuid) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  if not exists (select from public.weekly_rules r where r.id = p_rule_id) then
+    perform private.fail('not_found', 'There is no such weekly rule', 'p_rule_id');
+  end if;
+end;
+$$;
+comment on function private.require_rule(uuid) is 'Raises not_found for an id that is no weekly rule.';
+
+create function private.happening_exists(p_source_table text, p_source_id uuid) returns boolean
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_exists boolean;
+begin
+  execute format('select exists (select from public.%I s where s.id = $1)', p_source_table) into v_exists using p_source_id;
+  return v_exists;
+end;
+$$;
+comment on function private.happening_exists(text, uuid) is 'Whether a happening''s row is there.';
+
+-- sql/20_time/rules/10_resources.sql
+
+-- Who and what is a resource: everyone who works (holds a role other than member, or was imported before having a
+-- login) and every location, each with the same id; equipment is written by hand.
+
+create function private.ensure_people(p_profile_ids uuid[]) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  insert into public.resources (id, kind, name, profile_id, is_active)
+  select p.id, 'person', coalesce(private.clean_text(left(p.full_name, 200)), 'Unnamed'), p.id, p.is_active
+  from public.user_profiles p
+  where p.id = any(p_profile_ids)
+  on conflict do nothing;
+end;
+comment on function private.ensure_people(uuid[]) is 'Makes the resources of these profiles where they are missing.';
+
+create function private.make_person_of_profile() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if new.user_id is null
+    or exists (select from public.user_roles r where r.user_id = new.user_id and r.role_name <> 'member') then
+    perform private.ensure_people(array[new.id]);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.make_person_of_profile() is 'Row trigger on user_profiles: who works or has no login yet becomes a resource.';
+
+create trigger t50_make_person after insert or update of user_id on public.user_profiles
+  for each row execute function private.make_person_of_profile();
+
+create function private.make_person_of_role() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if new.role_name <> 'member' then
+    perform private.ensure_people(array(select p.id from public.user_profiles p where p.user_id = new.user_id));
+  end if;
+  return null;
+end;
+$$;
+comment on function private.make_person_of_role() is 'Row trigger on user_roles: who is given work becomes a resource.';
+
+create trigger t50_make_person after insert or update of role_name, user_id on public.user_roles
+  for each row execute function private.make_person_of_role();
+
+create function private.follow_profile() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  update public.resources r
+  set name = coalesce(private.clean_text(left(new.full_name, 200)), 'Unnamed'), is_active = new.is_active
+  where r.profile_id = new.id;
+  return null;
+end;
+$$;
+comment on function private.follow_profile() is 'Row trigger on user_profiles: the resource carries the profile''s name.';
+
+create trigger t60_follow after update of full_name, is_active on public.user_profiles
+  for each row when ((old.full_name, old.is_active) is distinct from (new.full_name, new.is_active))
+  execute function private.follow_profile();
+
+create function private.make_place_of_location() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  insert into public.resources (id, kind, name, location_id, is_active)
+  values (new.id, 'place', new.name, new.id, new.is_active)
+  on conflict (location_id) do update set name = excluded.name, is_active = excluded.is_active;
+  return null;
+end;
+$$;
+comment on function private.make_place_of_location() is 'Row trigger on locations: each is a resource of the same id and name.';
+
+create trigger t50_make_place after insert or update of name, is_active on public.locations
+  for each row execute function private.make_place_of_location();
+
+create function private.start_horizon() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  insert into public.resource_horizons (resource_id, claimed_until)
+  select n.id, private.now() + make_interval(days => private.setting_integer('ledger_horizon_days'))
+  from new_rows n
+  on conflict do nothing;
+  return null;
+end;
+$$;
+comment on function private.start_horizon() is 'Statement trigger on resources: a new one can be claimed up to the horizon of the settings.';
+
+create trigger t50_start_horizon after insert on public.resources
+  referencing new table as new_rows
+  for each statement execute function private.start_horizon();
+
+create trigger t10_keep_version before update on public.locations
+  for each row execute function private.keep_version();
+create trigger t10_keep_version before update on public.resources
+  for each row execute function private.keep_version();
+
+-- sql/20_time/rules/20_claims.sql
+
+-- Claims follow their sources.
+--
+-- A source table has a uuid `id` and a view private.<table>_claims (source_id, resource_id, during, occurs_on, kind,
+-- title): what its rows claim, worked out from the live rows. `select private.attach_claims('public.x')` makes its
+-- claims follow it; for a child table that the view also reads, `select private.attach_claims('public.y', 'public.x',
+-- 'x_id')`. Nothing else is needed.
+
+create trigger t00_only_triggers_write before insert or update or delete or truncate on public.claims
+  for each statement execute function private.refuse_direct_write(
+    'Write the happening itself (a meeting, a weekly rule, …): its claims follow.');
+
+-- One happening's key. The table's name is part of it, so that a row made with the id of another table's row does not
+-- get the right to overlap it.
+create function private.happening_key(p_source_table text, p_source_id uuid) returns uuid
+language sql immutable strict set search_path = ''
+return md5(p_source_table || p_source_id::text)::uuid;
+comment on function private.happening_key(text, uuid) is 'The share key of a happening that is in no override group.';
+
+create function private.require_read_committed() returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform private.fail('invalid_input',
+      format('The time ledger is written under READ COMMITTED, not %s', upper(current_setting('transaction_isolation'))),
+      'isolation_level', p_hint => 'Begin the transaction without naming an isolation level.');
+  end if;
+end;
+$$;
+comment on function private.require_read_committed() is
+  'Refuses other isolation levels: under them a statement after a lock still sees what was before it.';
+
+create function private.lock_resources(p_ids uuid[]) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  select from public.resources r where r.id = any(p_ids) order by r.id for no key update;
+end;
+comment on function private.lock_resources(uuid[]) is 'Locks resources in the order everybody locks them in.';
+
+-- Explains, from the rows that stand there, why claims could not be made. Says nothing when nothing stands there any
+-- more: whoever was in the way has gone meanwhile.
+create function private.refuse_overlap(p_missing public.claims[]) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_sees_all boolean := private.has_permission('read:calendar');
+  v_self uuid := private.current_profile_id();
+  v_message text;
+  v_conflicts jsonb;
+  v_count integer;
+begin
+  with clashes as (
+    select n.resource_id, r.name, n.source_table, n.source_id, n.during,
+      c.source_table as with_table, c.source_id as with_id, c.occurs_on, c.kind, c.title, c.during as with_during,
+      v_sees_all or n.resource_id = v_self as is_told,
+      row_number() over (order by lower(n.during), r.name, lower(c.during), c.source_id) as position,
+      count(*) over () as total
+    from unnest(p_missing) n
+    join public.claims c on c.resource_id = n.resource_id and c.during && n.during and c.share_key <> n.share_key
+    join public.resources r on r.id = n.resource_id
+  )
+  select max(total),
+    max(case when position = 1 then
+      format('%s is already %s, %s', name, case when is_told then 'in ' || title else 'taken' end, private.describe_range(with_during))
+      || case when total > 1 then format(' (and %s more)', total - 1) else '' end
+    end),
+    jsonb_agg(
+      jsonb_build_object(
+        'resource_id', resource_id, 'resource_name', name, 'source_table', source_table, 'source_id', source_id,
+        'starts_at', lower(during), 'ends_at', upper(during), 'conflicts_with',
+        jsonb_build_object('starts_at', lower(with_during), 'ends_at', upper(with_during))
+        || case when is_told then jsonb_build_object(
+          'source_table', with_table, 'source_id', with_id, 'occurs_on', occurs_on, 'kind', kind, 'title', title
+        ) else '{}' end
+      ) order by position
+    ) filter (where position <= 100)
+  into v_count, v_message, v_conflicts
+  from clashes;
+  if v_count > 0 then
+    perform private.fail('time_conflict', v_message, p_details => jsonb_build_object('conflicts', v_conflicts, 'count', v_count),
+      p_hint => 'Choose another time, or somebody or somewhere else; free_slots() says when all are free.');
+  end if;
+end;
+$$;
+comment on function private.refuse_overlap(public.claims[]) is
+  'Raises time_conflict naming what stands in the way of these claims, as far as the caller may read it.';
+
+-- One-off uses end before the horizon; what a rule promises starts before it. So whatever is claimed later, by a
+-- horizon moving on, starts where no one-off can be.
+create function private.refuse_beyond_horizon(p_claims public.claims[]) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_late record;
+begin
+  select r.id, r.name, h.claimed_until, n.title into v_late
+  from unnest(p_claims) n
+  join public.resources r on r.id = n.resource_id
+  left join public.resource_horizons h on h.resource_id = n.resource_id
+  where coalesce(case when n.source_table = 'weekly_rules' then lower(n.during) >= h.claimed_until
+    else upper(n.during) > h.claimed_until end, true)
+  order by lower(n.during), r.name
+  limit 1;
+  if found then
+    perform private.fail('limit_exceeded',
+      format('%s can be booked until %s only', v_late.name, coalesce(v_late.claimed_until::text, 'an unknown time')), 'ends_at',
+      jsonb_build_object('resource_id', v_late.id, 'limit', v_late.claimed_until),
+      'Holders of book:beyond_horizon may call extend_horizon() first.');
+  end if;
+end;
+$$;
+comment on function private.refuse_beyond_horizon(public.claims[]) is 'Raises limit_exceeded for claims beyond their resource''s horizon.';
+
+-- The caller holds locks on the source rows. Only the difference between what is and what should be is written, so
+-- that an update of a note touches no claim. Losers of the constraint are found by counting, never by an exception:
+-- ON CONFLICT DO NOTHING waits for whoever is ahead instead of deadlocking with them.
+create function private.derive_claims(p_source_table text, p_ids uuid[], p_partial boolean default false) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_gone public.claims[];
+  v_new public.claims[];
+  v_missing public.claims[];
+  v_inserted integer;
+begin
+  perform private.require_read_committed();
+  -- An override that is being taken back this moment must not lend its key: wait for whoever does that, then read.
+  perform from public.override_members m
+  join public.overrides o on o.id = m.override_id
+  where m.source_id = any(p_ids) and m.source_table = p_source_table
+  order by o.id
+  for share of m, o;
+  execute format($sql$
+    with wanted as materialized (
+      select w.resource_id, w.during,
+        case when lower(w.during) < coalesce(least(o.expires_at, o.revoked_at), 'infinity') and o.id is not null
+          then o.id else md5($2 || w.source_id::text)::uuid end as share_key,
+        $2 as source_table, w.source_id, w.occurs_on, w.kind, w.title
+      from private.%I w
+      left join public.override_members m on m.source_id = w.source_id and m.source_table = $2
+      left join public.overrides o on o.id = m.override_id
+      where w.source_id = any($1)
+    ), present as materialized (
+      select c.resource_id, c.during, c.share_key, c.source_table, c.source_id, c.occurs_on, c.kind, c.title
+      from public.claims c
+      where c.source_id = any($1) and c.source_table = $2
+    )
+    select
+      (select array_agg(row(g.*)::public.claims) from (select * from present except select * from wanted) g),
+      (select array_agg(row(n.*)::public.claims) from (select * from wanted except select * from present) n)
+    $sql$, p_source_table || '_claims')
+  into v_gone, v_new using p_ids, p_source_table;
+
+  if v_gone is not null then
+    if v_new is not null then
+      -- A move holds what it leaves while it waits for what it enters: with the resources locked, nobody holds theirs.
+      perform private.lock_resources(array(select n.resource_id from unnest(v_gone || v_new) n));
+    end if;
+    delete from public.claims c using unnest(v_gone) g
+    where c.resource_id = g.resource_id and c.source_table = g.source_table and c.source_id = g.source_id
+      and c.occurs_on = g.occurs_on;
+  end if;
+
+  if v_new is null then
+    return;
+  end if;
+  if p_partial then
+    v_new := array(
+      select n from unnest(v_new) n
+      join public.resource_horizons h on h.resource_id = n.resource_id
+      where case when n.source_table = 'weekly_rules' then lower(n.during) < h.claimed_until else upper(n.during) <= h.claimed_until end
+    );
+  else
+    perform private.refuse_beyond_horizon(v_new);
+  end if;
+  v_missing := v_new;
+  for attempt in 1..5 loop
+    with inserted as (
+      insert into public.claims (resource_id, during, share_key, source_table, source_id, occurs_on, kind, title)
+      select n.resource_id, n.during, n.share_key, n.source_table, n.source_id, n.occurs_on, n.kind, n.title
+      from unnest(v_missing) n
+      order by n.resource_id, lower(n.during), n.source_id
+      on conflict do nothing
+      returning 1
+    )
+    select count(*) into v_inserted from inserted;
+    exit when v_inserted = cardinality(v_missing) or p_partial;
+    if attempt = 5 then
+      perform private.fail('time_conflict', 'Somebody else was there a moment ago', p_hint => 'Try again.');
+    end if;
+    v_missing := array(
+      select n from unnest(v_missing) n
+      where not exists (
+        select from public.claims c
+        where c.resource_id = n.resource_id and c.source_table = n.source_table and c.source_id = n.source_id
+          and c.occurs_on = n.occurs_on and c.during = n.during
+      )
+    );
+    perform private.refuse_overlap(v_missing);
+  end loop;
+  if not p_partial then
+    perform private.refuse_unavailable(v_new);
+  end if;
+end;
+$$;
+comment on function private.derive_claims(text, uuid[], boolean) is
+  'Makes the claims of these happenings what their source rows say, or raises time_conflict; the caller has locked the rows. Partial (repairs only): claims what can be claimed and leaves the rest to diagnosis.';
+
+create function private.lock_sources(p_source_table text, p_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  execute format('select from public.%I s where s.id = any($1) order by s.id for no key update', p_source_table) using p_ids;
+end;
+$$;
+comment on function private.lock_sources(text, uuid[]) is 'Locks happenings, so that nobody else derives their claims meanwhile.';
+
+-- Arguments: the source table's name, the column that holds its id, and whether this table is a child of it.
+create function private.follow_source() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+begin
+  if tg_op = 'TRUNCATE' then
+    perform private.fail('forbidden', format('%s cannot be truncated: time is claimed for its rows', tg_table_name),
+      p_details => jsonb_build_object('table', tg_table_name), p_hint => 'Delete the rows: their claims go with them.');
+  end if;
+  -- Only ids are taken from the transition tables: a later trigger may have changed the rows again.
+  execute case tg_op
+      when 'INSERT' then format('select array_agg(distinct n.%I) from new_rows n', tg_argv[1])
+      when 'DELETE' then format('select array_agg(distinct o.%I) from old_rows o', tg_argv[1])
+      else format('select array_agg(u.id) from (select n.%1$I as id from new_rows n union select o.%1$I from old_rows o) u', tg_argv[1])
+    end into v_ids;
+  if v_ids is null then
+    return null;
+  end if;
+  if tg_argv[2]::boolean then
+    -- Somebody else may be changing the parent this moment; the lock, and the next statement, see what they did.
+    perform private.lock_sources(tg_argv[0], v_ids);
+  end if;
+  perform private.derive_claims(tg_argv[0], v_ids);
+  return null;
+end;
+$$;
+comment on function private.follow_source() is 'Statement trigger of every source table and its children: derives the claims of the changed rows.';
+
+create function private.attach_claims(p_table regclass, p_source regclass default null, p_key text default 'id') returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_source text := (select c.relname from pg_catalog.pg_class c where c.oid = coalesce(p_source, p_table));
+  v_arguments text := format('%L, %L, %L', v_source, p_key, p_source is not null);
+begin
+  execute format('create trigger t50_claims_insert after insert on %s referencing new table as new_rows
+    for each statement execute function private.follow_source(%s)', p_table, v_arguments);
+  execute format('create trigger t50_claims_update after update on %s referencing old table as old_rows new table as new_rows
+    for each statement execute function private.follow_source(%s)', p_table, v_arguments);
+  execute format('create trigger t50_claims_delete after delete on %s referencing old table as old_rows
+    for each statement execute function private.follow_source(%s)', p_table, v_arguments);
+  execute format('create trigger t00_no_truncate before truncate on %s
+    for each statement execute function private.follow_source(%s)', p_table, v_arguments);
+end;
+$$;
+comment on function private.attach_claims(regclass, regclass, text) is
+  'Makes claims follow a source table, or a child of one: (table), or (child, source, the child''s column with the source''s id).';
+
+-- Repairs go through a table of their own, so that claims are still written by triggers only, and each repair is on
+-- record.
+create table private.ledger_rebuilds (
+  id bigint generated always as identity primary key,
+  source_table text not null,
+  source_ids uuid[] not null,
+  rebuilt_by text not null default private.calling(),
+  rebuilt_at timestamptz not null default private.now()
+);
+comment on table private.ledger_rebuilds is 'Every time claims were derived again from their sources: of what, by whom, when.';
+comment on column private.ledger_rebuilds.source_ids is 'The happenings whose claims were derived again.';
+
+create function private.rebuild_claims() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.lock_sources(new.source_table, new.source_ids);
+  perform private.lock_resources(array(
+    select c.resource_id from public.claims c where c.source_table = new.source_table and c.source_id = any(new.source_ids)
+    union
+    select p.resource_id from public.weekly_rule_resources p where new.source_table = 'weekly_rules' and p.rule_id = any(new.source_ids)
+  ));
+  perform private.derive_claims(new.source_table, new.source_ids, true);
+  return null;
+end;
+$$;
+comment on function private.rebuild_claims() is 'Row trigger on ledger_rebuilds: derives the claims of the named happenings again, as far as they fit.';
+
+create trigger t50_rebuild after insert on private.ledger_rebuilds
+  for each row execute function private.rebuild_claims();
+
+create function private.claim_sources() returns table (source_table text)
+language sql stable set search_path = ''
+begin atomic
+  select left(v.relname, -length('_claims'))
+  from pg_catalog.pg_class v
+  join pg_catalog.pg_namespace n on n.oid = v.relnamespace and n.nspname = 'private'
+  join pg_catalog.pg_class t on t.relname = left(v.relname, -length('_claims')) and t.relkind in ('r', 'p')
+  join pg_catalog.pg_namespace p on p.oid = t.relnamespace and p.nspname = 'public'
+  where v.relkind = 'v' and v.relname like '%\_claims';
+end;
+comment on function private.claim_sources() is 'The tables whose rows claim time: those with a view private.<table>_claims.';
+
+-- sql/20_time/rules/30_overrides.sql
+
+-- Override groups: happenings that may overlap each other carry the group's id as share key, for as long as the
+-- override holds. Which key a claim has depends on when it starts, not on when somebody looks: an override that
+-- expires in June never allowed an overlap in July, so no job has to take anything back.
+
+create function private.check_override() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  if tg_op = 'UPDATE' and (new.id, new.granted_at) is distinct from (old.id, old.granted_at) then
+    perform private.fail('invalid_input', 'An override keeps its id and the time it was granted', 'id');
+  end if;
+  if new.expires_at <= new.granted_at then
+    perform private.fail('invalid_input', 'An override expires after it is granted', 'expires_at');
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_override() is 'Row trigger on overrides: refuses what no override can be.';
+
+create trigger t20_check before insert or update on public.overrides
+  for each row execute function private.check_override();
+
+-- One override can hold happenings of several tables; each table's are derived in one pass.
+create function private.derive_members(p_members public.override_members[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_source record;
+begin
+  for v_source in
+    select m.source_table, array_agg(distinct m.source_id) as ids
+    from unnest(p_members) m
+    group by m.source_table
+    order by m.source_table
+  loop
+    perform private.lock_sources(v_source.source_table, v_source.ids);
+    if v_source.source_table = 'weekly_rules' then
+      perform private.derive_weekly_rules(v_source.ids, '{}');
+    else
+      perform private.derive_claims(v_source.source_table, v_source.ids);
+    end if;
+  end loop;
+end;
+$$;
+comment on function private.derive_members(public.override_members[]) is 'Derives the claims of the members of override groups again.';
+
+create function private.follow_override_members() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if tg_op = 'INSERT' then
+    perform private.derive_members(array(select n::public.override_members from new_rows n));
+  elsif tg_op = 'DELETE' then
+    perform private.derive_members(array(select o::public.override_members from old_rows o));
+  else
+    perform private.derive_members(array(
+      select n::public.override_members from new_rows n union all select o::public.override_members from old_rows o
+    ));
+  end if;
+  return null;
+end;
+$$;
+comment on function private.follow_override_members() is 'Statement trigger on override_members: their claims take or lose the group''s key.';
+
+create trigger t50_claims_insert after insert on public.override_members
+  referencing new table as new_rows for each statement execute function private.follow_override_members();
+create trigger t50_claims_update after update on public.override_members
+  referencing old table as old_rows new table as new_rows for each statement execute function private.follow_override_members();
+create trigger t50_claims_delete after delete on public.override_members
+  referencing old table as old_rows for each statement execute function private.follow_override_members();
+
+create function private.follow_override() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.derive_members(array(
+    select m from public.override_members m join new_rows n on n.id = m.override_id
+  ));
+  return null;
+end;
+$$;
+comment on function private.follow_override() is 'Statement trigger on overrides: a changed end gives the members'' later claims their own keys back.';
+
+create trigger t50_claims_update after update on public.overrides
+  referencing new table as new_rows for each statement execute function private.follow_override();
+
+create function private.check_override_member() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  if to_regclass(format('private.%I', new.source_table || '_claims')) is null then
+    perform private.fail('invalid_input', format('%s is no table of happenings', new.source_table), 'source_table');
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_override_member() is 'Row trigger on override_members: the table is one whose rows claim time.';
+
+create trigger t20_check before insert or update on public.override_members
+  for each row execute function private.check_override_member();
+
+create function private.refuse_truncate() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  perform private.fail('forbidden', format('%s cannot be truncated: claims depend on its rows', tg_table_name),
+    p_details => jsonb_build_object('table', tg_table_name), p_hint => 'Delete the rows instead.');
+  return null;
+end;
+$$;
+comment on function private.refuse_truncate() is 'Statement trigger: refuses TRUNCATE, which no row trigger sees.';
+
+create trigger t00_no_truncate before truncate on public.overrides
+  for each statement execute function private.refuse_truncate();
+create trigger t00_no_truncate before truncate on public.override_members
+  for each statement execute function private.refuse_truncate();
+
+-- sql/20_time/rules/40_weekly_rules.sql
+
+-- Weekly rules become dated claims, up to each resource's horizon. Whoever writes a rule, an exception to one, or a
+-- horizon holds the resources' locks and reads rules and horizons in a later statement.
+
+-- Dates, never instants, are stepped through: a week is not always 168 hours. Ends may be 24:00.
+create function private.rule_occurrences(p_rule public.weekly_rules, p_from timestamptz, p_until timestamptz)
+returns table (occurs_on date, during tstzrange)
+language sql stable set search_path = ''
+begin atomic
+  select o.occurs_on, o.during
+  from (
+    select d.day as occurs_on,
+      tstzrange(
+        private.local_to_instant(d.day, p_rule.start_time, p_rule.time_zone),
+        private.local_end_to_instant(d.day, p_rule.end_time, p_rule.time_zone)
+      ) as during
+    from (
+      select generate_series(
+        f.first + ((p_rule.weekday - extract(dow from f.first)::integer + 7) % 7),
+        least(upper(p_rule.effective) - 1, (p_until at time zone p_rule.time_zone)::date + 1)::timestamp,
+        interval '7 days'
+      )::date as day
+      from (
+        select greatest(lower(p_rule.effective), (p_from at time zone p_rule.time_zone)::date - 1) as first
+      ) f
+    ) d
+    where not exists (
+      select from public.weekly_rule_exceptions e where e.rule_id = p_rule.id and e.occurs_on = d.day
+    )
+    union all
+    select e.occurs_on,
+      tstzrange(
+        private.local_to_instant(e.moved_to_date, e.moved_start_time, p_rule.time_zone),
+        private.local_end_to_instant(e.moved_to_date, e.moved_end_time, p_rule.time_zone)
+      )
+    from public.weekly_rule_exceptions e
+    where e.rule_id = p_rule.id and e.kind = 'moved'
+  ) o
+  where lower(o.during) < p_until and upper(o.during) is not null
+    and (p_from is null or lower(o.during) >= p_from);
+end;
+comment on function private.rule_occurrences(public.weekly_rules, timestamptz, timestamptz) is
+  'When a rule happens, start from p_from (null: ever) and before p_until: without exceptions and dates the clock skips, with moved ones where they moved to.';
+
+create function private.rule_meets(
+  p_rule public.weekly_rules, p_other public.weekly_rules, p_from timestamptz
+) returns table (occurs_on date, during tstzrange, other_occurs_on date, other_during tstzrange)
+language sql stable set search_path = ''
+begin atomic
+  select a.occurs_on, a.during, b.occurs_on, b.during
+  from (
+    -- The calendar of weekdays and clock changes repeats after 28 years.
+    select least(
+      p_from + interval '28 years 7 days',
+      coalesce(upper(p_rule.effective * p_other.effective) + 2, 'infinity'::date)::timestamp at time zone 'UTC'
+    ) as until
+  ) u
+  cross join lateral private.rule_occurrences(p_rule, p_from - interval '1 day', u.until) a
+  join lateral private.rule_occurrences(p_other, p_from - interval '1 day', u.until) b on a.during && b.during
+  where p_rule.effective && p_other.effective
+    -- In one zone rules meet on their weekday or not at all; between zones the clocks are at most 26 hours apart.
+    and case
+      when p_rule.time_zone = p_other.time_zone then
+        p_rule.weekday = p_other.weekday and p_rule.start_time < p_other.end_time and p_other.start_time < p_rule.end_time
+      else
+        least((p_rule.weekday - p_other.weekday + 7) % 7, (p_other.weekday - p_rule.weekday + 7) % 7) <= 2
+    end;
+end;
+comment on function private.rule_meets(public.weekly_rules, public.weekly_rules, timestamptz) is
+  'The occurrences, from an instant on, in which two weekly rules overlap.';
+
+-- Inside the horizon the constraint on claims decides. Beyond it nothing is claimed yet, so rules are compared.
+create function private.rules_that_meet(p_rule_ids uuid[]) returns table (
+  resource_id uuid, resource_name text, rule_id uuid, during tstzrange,
+  with_id uuid, with_title text, with_kind text, with_occurs_on date, with_during tstzrange
+)
+language sql stable security definer set search_path = ''
+begin atomic
+  select s.id, s.name, r.id, m.during, q.id, q.title, q.kind, m.other_occurs_on, m.other_during
+  from public.weekly_rules r
+  join public.weekly_rule_resources a on a.rule_id = r.id
+  join public.weekly_rule_resources b on b.resource_id = a.resource_id and b.rule_id <> r.id
+  join public.weekly_rules q on q.id = b.rule_id
+  join public.resources s on s.id = a.resource_id
+  join public.resource_horizons h on h.resource_id = a.resource_id
+  left join public.override_members mr on mr.source_table = 'weekly_rules' and mr.source_id = r.id
+  left join public.override_members mq on mq.source_table = 'weekly_rules' and mq.source_id = q.id
+  left join public.overrides o on o.id = mr.override_id and o.id = mq.override_id
+  cross join lateral (
+    select m.*
+    from private.rule_meets(r, q, h.claimed_until) m
+    where (lower(m.during) >= h.claimed_until or lower(m.other_during) >= h.claimed_until)
+      and (o.id is null
+        or greatest(lower(m.during), lower(m.other_during)) >= coalesce(least(o.expires_at, o.revoked_at), 'infinity'))
+    order by m.during
+    limit 1
+  ) m
+  where r.id = any(p_rule_ids);
+end;
+comment on function private.rules_that_meet(uuid[]) is
+  'With which other rule of the same resource each of these rules meets beyond the horizon, and when first, unless an override lets them.';
+
+create function private.refuse_rules_that_meet(p_rule_ids uuid[]) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_clash record;
+  v_is_told boolean;
+begin
+  select m.* into v_clash
+  from private.rules_that_meet(p_rule_ids) m
+  order by lower(m.during), m.resource_name
+  limit 1;
+  if not found then
+    return;
+  end if;
+  v_is_told := private.has_permission('read:calendar') or v_clash.resource_id = private.current_profile_id();
+  perform private.fail('time_conflict',
+    format('%s will be %s, %s', v_clash.resource_name,
+      case when v_is_told then 'in ' || v_clash.with_title else 'taken' end, private.describe_range(v_clash.with_during)),
+    p_details => jsonb_build_object('count', 1, 'conflicts', jsonb_build_array(jsonb_build_object(
+      'resource_id', v_clash.resource_id, 'resource_name', v_clash.resource_name,
+      'source_table', 'weekly_rules', 'source_id', v_clash.rule_id,
+      'starts_at', lower(v_clash.during), 'ends_at', upper(v_clash.during),
+      'conflicts_with', jsonb_build_object('starts_at', lower(v_clash.with_during), 'ends_at', upper(v_clash.with_during))
+        || case when v_is_told then jsonb_build_object(
+          'source_table', 'weekly_rules', 'source_id', v_clash.with_id, 'occurs_on', v_clash.with_occurs_on,
+          'kind', v_clash.with_kind, 'title', v_clash.with_title) else '{}' end))),
+    p_hint => 'The two rules meet beyond the dates that are claimed so far; end one before that, or choose another time.');
+end;
+$$;
+comment on function private.refuse_rules_that_meet(uuid[]) is
+  'Raises time_conflict when one of these rules meets another of the same resource anywhere beyond the horizon.';
+
+create function private.derive_weekly_rules(p_rule_ids uuid[], p_resource_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_read_committed();
+  perform private.lock_resources(array(
+    select r.resource_id from public.weekly_rule_resources r where r.rule_id = any(p_rule_ids)
+    union select c.resource_id from public.claims c where c.source_table = 'weekly_rules' and c.source_id = any(p_rule_ids)
+    union select unnest(p_resource_ids)
+  ));
+  perform private.derive_claims('weekly_rules', p_rule_ids);
+  perform private.refuse_rules_that_meet(p_rule_ids);
+end;
+$$;
+comment on function private.derive_weekly_rules(uuid[], uuid[]) is
+  'Makes the claims of these rules what they promise, with their resources (and those just left) locked first.';
+
+-- Arguments: the column that holds the rule's id, and the column that holds a resource's, where there is one.
+create function private.follow_weekly_rule() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+  v_resource_ids uuid[];
+begin
+  execute case tg_op
+      when 'INSERT' then format('select array_agg(distinct %I), array_agg(distinct %s) from new_rows', tg_argv[0], tg_argv[1])
+      when 'DELETE' then format('select array_agg(distinct %I), array_agg(distinct %s) from old_rows', tg_argv[0], tg_argv[1])
+      else format('select array_agg(distinct %1$I), array_agg(distinct %2$s) from
+        (select * from new_rows union all select * from old_rows) u', tg_argv[0], tg_argv[1])
+    end into v_ids, v_resource_ids;
+  if v_ids is not null then
+    perform private.lock_sources('weekly_rules', v_ids);
+    perform private.derive_weekly_rules(v_ids, array_remove(v_resource_ids, null));
+  end if;
+  return null;
+end;
+$$;
+comment on function private.follow_weekly_rule() is 'Statement trigger of weekly rules, their resources and exceptions: derives the claims of the changed rules.';
+
+create function private.attach_weekly_rules(p_table regclass, p_key text, p_resource text) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_call text := format('for each statement execute function private.follow_weekly_rule(%L, %L)', p_key, p_resource);
+begin
+  execute format('create trigger t50_claims_insert after insert on %s referencing new table as new_rows %s', p_table, v_call);
+  execute format('create trigger t50_claims_update after update on %s referencing old table as old_rows new table as new_rows %s', p_table, v_call);
+  execute format('create trigger t50_claims_delete after delete on %s referencing old table as old_rows %s', p_table, v_call);
+  execute format('create trigger t00_no_truncate before truncate on %s for each statement execute function private.refuse_truncate()', p_table);
+end;
+$$;
+comment on function private.attach_weekly_rules(regclass, text, text) is 'Makes claims follow one of the three tables weekly rules are written in.';
+
+select private.attach_weekly_rules('public.weekly_rules', 'id', 'null::uuid');
+select private.attach_weekly_rules('public.weekly_rule_resources', 'rule_id', 'resource_id');
+select private.attach_weekly_rules('public.weekly_rule_exceptions', 'rule_id', 'null::uuid');
+
+create trigger t10_keep_version before update on public.weekly_rules
+  for each row execute function private.keep_version();
+
+create function private.check_weekly_rule_exception() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+declare
+  v_rule public.weekly_rules;
+begin
+  select r.* into v_rule from public.weekly_rules r where r.id = new.rule_id;
+  if not found then
+    return new;
+  end if;
+  if extract(dow from new.occurs_on) <> v_rule.weekday or not new.occurs_on <@ v_rule.effective then
+    perform private.fail('invalid_input', format('%s does not happen on %s', v_rule.title, new.occurs_on), 'occurs_on',
+      jsonb_build_object('rule_id', v_rule.id));
+  end if;
+  if new.kind = 'moved' and private.local_to_instant(new.moved_to_date, new.moved_start_time, v_rule.time_zone) is null then
+    perform private.fail_local_time(new.moved_to_date, new.moved_start_time, v_rule.time_zone, 'moved_start_time');
+  end if;
+  if new.kind = 'moved' and private.local_end_to_instant(new.moved_to_date, new.moved_end_time, v_rule.time_zone) is null then
+    perform private.fail_local_time(new.moved_to_date, new.moved_end_time, v_rule.time_zone, 'moved_end_time');
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_weekly_rule_exception() is
+  'Row trigger: an exception is to a date the rule has, and a moved one goes to a time that exists.';
+
+create trigger t20_check before insert or update on public.weekly_rule_exceptions
+  for each row execute function private.check_weekly_rule_exception();
+
+-- For happenings made from a rule: the date becomes theirs, once.
+create function private.take_over(p_rule_id uuid, p_occurs_on date, p_source_table text, p_source_id uuid) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_standing public.weekly_rule_exceptions;
+begin
+  insert into public.weekly_rule_exceptions (rule_id, occurs_on, kind, taken_by_table, taken_by_id)
+  values (p_rule_id, p_occurs_on, 'taken_over', p_source_table, p_source_id)
+  on conflict (rule_id, occurs_on) do nothing;
+  if found then
+    return;
+  end if;
+  select e.* into v_standing
+  from public.weekly_rule_exceptions e where e.rule_id = p_rule_id and e.occurs_on = p_occurs_on;
+  if v_standing.taken_by_table = p_source_table and v_standing.taken_by_id = p_source_id then
+    return;
+  end if;
+  perform private.fail('time_conflict',
+    format('%s of this rule is already %s', p_occurs_on, replace(v_standing.kind, '_', ' ')), 'occurs_on',
+    jsonb_build_object('rule_id', p_rule_id, 'occurs_on', p_occurs_on, 'kind', v_standing.kind,
+      'taken_by_table', v_standing.taken_by_table, 'taken_by_id', v_standing.taken_by_id));
+end;
+$$;
+comment on function private.take_over(uuid, date, text, uuid) is
+  'Gives one date of a rule to a happening of its own, in the same transaction as its claims; the second taker gets time_conflict.';
+
+-- sql/20_time/rules/50_horizons.sql
+
+-- The horizon moves forward only, and whatever moves it claims what the rules promise up to there in the same
+-- transaction: if the job stops, the horizon stops, and nothing is ever wrong, only late.
+
+create function private.check_horizon() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  if tg_op = 'UPDATE' and new.resource_id <> old.resource_id then
+    perform private.fail('invalid_input', 'A horizon belongs to its resource', 'resource_id');
+  end if;
+  if tg_op = 'UPDATE' and new.claimed_until < old.claimed_until then
+    perform private.fail('invalid_input', 'A horizon never moves back', 'claimed_until',
+      jsonb_build_object('resource_id', new.resource_id, 'limit', old.claimed_until));
+  end if;
+  if new.claimed_until > private.now() + interval '2 years' then
+    perform private.fail('limit_exceeded', 'Nothing can be booked more than two years ahead', 'claimed_until',
+      jsonb_build_object('resource_id', new.resource_id, 'limit', private.now() + interval '2 years'));
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_horizon() is 'Row trigger: a horizon moves forward, and at most two years ahead of today.';
+
+create trigger t20_check before insert or update on public.resource_horizons
+  for each row execute function private.check_horizon();
+
+-- What a rule promises there can still be in the way of a happening only where claims or constraints were tampered
+-- with; such a date is left out and found by diagnosis, since a daily job must not stop for it.
+create function private.claim_up_to_horizon() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_read_committed();
+  perform private.lock_resources(array(select n.resource_id from new_rows n));
+  insert into public.claims (resource_id, during, share_key, source_table, source_id, occurs_on, kind, title)
+  select n.resource_id, c.during,
+    case when lower(c.during) < coalesce(least(o.expires_at, o.revoked_at), 'infinity') and o.id is not null
+      then o.id else private.happening_key('weekly_rules', r.id) end,
+    'weekly_rules', r.id, c.occurs_on, r.kind, r.title
+  from new_rows n
+  join old_rows b on b.resource_id = n.resource_id
+  join public.weekly_rule_resources p on p.resource_id = n.resource_id
+  join public.weekly_rules r on r.id = p.rule_id
+  left join public.override_members m on m.source_id = r.id and m.source_table = 'weekly_rules'
+  left join public.overrides o on o.id = m.override_id
+  cross join lateral private.rule_occurrences(r, b.claimed_until, n.claimed_until) c
+  order by n.resource_id, lower(c.during), r.id
+  on conflict do nothing;
+  return null;
+end;
+$$;
+comment on function private.claim_up_to_horizon() is 'Statement trigger on resource_horizons: claims what weekly rules promise between the old horizon and the new.';
+
+create trigger t50_claims_update after update on public.resource_horizons
+  referencing old table as old_rows new table as new_rows
+  for each statement execute function private.claim_up_to_horizon();
+create trigger t00_no_truncate before truncate on public.resource_horizons
+  for each statement execute function private.refuse_truncate();
+
+-- A resource somebody is writing to just now is skipped; the next run takes it.
+create function private.extend_horizons(p_limit integer default 5000) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_target timestamptz := private.now() + make_interval(days => private.setting_integer('ledger_horizon_days'));
+  v_extended integer;
+begin
+  with due as (
+    select h.resource_id
+    from public.resource_horizons h
+    join public.resources r on r.id = h.resource_id
+    where h.claimed_until < v_target - interval '1 hour'
+    order by h.resource_id
+    limit p_limit
+    for no key update of r skip locked
+  )
+  update public.resource_horizons h
+  set claimed_until = v_target
+  from due
+  where h.resource_id = due.resource_id and h.claimed_until < v_target;
+  get diagnostics v_extended = row_count;
+  return v_extended;
+end;
+$$;
+comment on function private.extend_horizons(integer) is
+  'Job: moves horizons on to where the settings want them, at most p_limit resources a call; returns how many it moved.';
+
+-- sql/20_time/rules/60_meetings.sql
+
+-- Meetings: local date and times become instants, and time is claimed for their participants.
+
+create function private.set_meeting_instants() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  new.time_zone := coalesce(new.time_zone, private.setting_text('organisation_time_zone'));
+  if not private.is_time_zone(new.time_zone) then
+    perform private.fail('invalid_input', format('%s is no time zone', new.time_zone), 'time_zone');
+  end if;
+  if new.date not between date '1970-01-01' and date '2199-12-31' then
+    perform private.fail('invalid_input', 'A date lies between 1970 and 2199', 'date');
+  end if;
+  if new.ends_on not between new.date and new.date + 31 then
+    perform private.fail('invalid_input', 'It ends on the day it starts, or up to 31 days later', 'ends_on');
+  end if;
+  if coalesce(new.ends_on, new.date) + new.end_time <= new.date + new.start_time then
+    perform private.fail('invalid_input', 'The end must be after the start', 'end_time');
+  end if;
+  new.starts_at := private.local_to_instant(new.date, new.start_time, new.time_zone);
+  if new.starts_at is null then
+    perform private.fail_local_time(new.date, new.start_time, new.time_zone, 'start_time');
+  end if;
+  new.ends_at := private.local_end_to_instant(coalesce(new.ends_on, new.date), new.end_time, new.time_zone);
+  if new.ends_at is null then
+    perform private.fail_local_time(coalesce(new.ends_on, new.date), new.end_time, new.time_zone, 'end_time');
+  end if;
+  if new.ends_at - new.starts_at > interval '31 days' then
+    perform private.fail('invalid_input', 'A single use lasts at most 31 days', 'ends_on');
+  end if;
+  return new;
+end;
+$$;
+comment on function private.set_meeting_instants() is
+  'Row trigger: works out starts_at and ends_at, and refuses times that do not exist or make no sense.';
+
+create trigger t20_set_instants
+  before insert or update of date, start_time, end_time, ends_on, time_zone, starts_at, ends_at on public.meetings
+  for each row execute function private.set_meeting_instants();
+
+create trigger t10_keep_version before update on public.meetings
+  for each row execute function private.keep_version();
+
+-- After the row is there and before its participants come: the rule's claim goes, so that theirs can.
+create function private.take_over_for_meeting() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  perform private.take_over(new.rule_id, new.occurs_on, 'meetings', new.id);
+  return null;
+end;
+$$;
+comment on function private.take_over_for_meeting() is 'Row trigger: a meeting made from a weekly rule takes that date of the rule over.';
+
+create trigger t40_take_over after insert or update of rule_id, occurs_on on public.meetings
+  for each row when (new.rule_id is not null) execute function private.take_over_for_meeting();
+
+select private.attach_claims('public.meetings');
+select private.attach_claims('public.meeting_participants', 'public.meetings', 'meeting_id');
+
+-- sql/20_time/rules/70_availability.sql
+
+-- Availability: the hours people work and places are open, turned into instants; and what is said to claims that
+-- do not respect them.
+
+-- A local day begins when the day before ends, also where the clock skips midnight.
+create function private.day_start(p_date date, p_time_zone text) returns timestamptz
+language sql stable strict set search_path = ''
+return private.local_end_to_instant(p_date, time '00:00', p_time_zone);
+comment on function private.day_start(date, text) is 'The instant a date begins in a zone.';
+
+create function private.resource_time_zone(p_resource_id uuid) returns text
+language sql stable security definer set search_path = ''
+return coalesce(
+  (
+    select coalesce(p.time_zone, l.time_zone)
+    from public.resources r
+    left join public.user_profiles p on p.id = r.profile_id
+    left join public.locations l on l.id = r.location_id
+    where r.id = p_resource_id
+  ),
+  private.setting_text('organisation_time_zone')
+);
+comment on function private.resource_time_zone(uuid) is 'The IANA zone a person or place reads the clock in; by default the organisation''s.';
+
+create function private.set_default_zone() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  new.time_zone := coalesce(new.time_zone, private.resource_time_zone(new.resource_id));
+  return new;
+end;
+$$;
+comment on function private.set_default_zone() is 'Row trigger: a row that names no time zone gets its resource''s.';
+
+create trigger t10_keep_version before update on public.availability_rules
+  for each row execute function private.keep_version();
+create trigger t20_set_default_zone before insert or update of time_zone, resource_id on public.availability_rules
+  for each row execute function private.set_default_zone();
+
+-- Many people keep the same hours, so each wall-clock time is turned into an instant once. A date on which one of
+-- the two times is skipped by the clock is skipped.
+create function private.hours_of(p_resource_ids uuid[], p_window tstzrange)
+returns table (resource_id uuid, stated tstzmultirange, hours tstzmultirange)
+language sql stable set search_path = ''
+begin atomic
+  with occurrences as (
+    select r.resource_id, d.day::date as day, r.start_time, r.end_time, r.time_zone
+    from public.availability_rules r
+    cross join lateral (
+      select greatest(lower(r.effective), (lower(p_window) at time zone r.time_zone)::date - 1) as first
+    ) f
+    cross join lateral generate_series(
+      f.first + ((r.weekday - extract(dow from f.first)::integer + 7) % 7),
+      least(upper(r.effective) - 1, (upper(p_window) at time zone r.time_zone)::date + 1)::timestamp,
+      interval '7 days'
+    ) as d(day)
+    where r.resource_id = any(p_resource_ids)
+  ),
+  starts as (
+    select s.day, s.start_time, s.time_zone, private.local_to_instant(s.day, s.start_time, s.time_zone) as at
+    from (select distinct o.day, o.start_time, o.time_zone from occurrences o) s
+  ),
+  ends as (
+    select e.day, e.end_time, e.time_zone, private.local_end_to_instant(e.day, e.end_time, e.time_zone) as at
+    from (select distinct o.day, o.end_time, o.time_zone from occurrences o) e
+  ),
+  worked as (
+    select o.resource_id, range_agg(tstzrange(s.at, e.at)) as hours
+    from occurrences o
+    join starts s on s.day = o.day and s.start_time = o.start_time and s.time_zone = o.time_zone
+    join ends e on e.day = o.day and e.end_time = o.end_time and e.time_zone = o.time_zone
+    where s.at < e.at
+    group by o.resource_id
+  ),
+  stated as (
+    select r.resource_id,
+      range_agg(tstzrange(private.day_start(lower(r.effective), r.time_zone), private.day_start(upper(r.effective), r.time_zone))) as stated
+    from (
+      select distinct a.resource_id, a.effective, a.time_zone
+      from public.availability_rules a
+      where a.resource_id = any(p_resource_ids)
+    ) r
+    group by r.resource_id
+  )
+  select s.resource_id, s.stated, coalesce(w.hours, '{}')
+  from stated s
+  left join worked w on w.resource_id = s.resource_id;
+end;
+comment on function private.hours_of(uuid[], tstzrange) is
+  'For resources that stated hours: during which time they did so at all, and their hours in a window; both reach beyond the window.';
+
+-- Called after claims were made, with their resources locked where the answer matters. What was stated in vague terms
+-- to a manager is told in bare times to everybody else.
+create function private.refuse_unavailable(p_claims public.claims[]) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_decides boolean;
+  v_self uuid;
+  v_message text;
+  v_conflicts jsonb;
+  v_count integer;
+begin
+  if private.setting_text('availability_policy') <> 'refuse' then
+    return;
+  end if;
+  v_decides := private.has_permission('decide:time_off');
+  v_self := private.current_profile_id();
+  with wanted as materialized (
+    select n.resource_id, r.name, r.kind, r.location_id, n.source_table, n.source_id, n.during
+    from unnest(p_claims) n
+    join public.resources r on r.id = n.resource_id
+  ),
+  hours as (
+    select h.resource_id, h.stated, h.hours
+    from private.hours_of(
+      array(select distinct w.resource_id from wanted w),
+      (select range_merge(range_agg(w.during)) from wanted w)
+    ) h
+  ),
+  reasons as (
+    select w.resource_id, w.name, w.source_table, w.source_id, w.during,
+      'time_off' as kind, 'time_off' as with_table, t.id as with_id, t.reason as title, t.during as with_during,
+      format('%s is off', w.name) as sentence, v_decides or w.resource_id = v_self as is_told
+    from wanted w
+    join public.time_off t on t.resource_id = w.resource_id and t.during && w.during and t.status = 'approved'
+    union all
+    select w.resource_id, w.name, w.source_table, w.source_id, w.during,
+      'closure', 'closures', c.id, c.name, c.during,
+      format('%s is closed for %s', case when c.location_id is null then 'Everything' else w.name end, c.name), true
+    from wanted w
+    join public.closures c on (c.location_id is null or c.location_id = w.location_id) and c.during && w.during
+    union all
+    select w.resource_id, w.name, w.source_table, w.source_id, w.during,
+      'outside_availability', 'availability_rules', null, null, o.outside,
+      format(case w.kind when 'person' then '%s does not work' else '%s is not open' end, w.name), true
+    from wanted w
+    join hours h on h.resource_id = w.resource_id
+    cross join lateral unnest(tstzmultirange(w.during) * h.stated - h.hours) as o(outside)
+  ),
+  numbered as (
+    select r.*, row_number() over (order by lower(r.during), r.name, r.kind, lower(r.with_during)) as position,
+      count(*) over () as total
+    from reasons r
+  )
+  select max(n.total),
+    max(case when n.position = 1 then
+      n.sentence || ', ' || private.describe_range(n.with_during)
+      || case when n.total > 1 then format(' (and %s more)', n.total - 1) else '' end
+    end),
+    jsonb_agg(
+      jsonb_build_object(
+        'resource_id', n.resource_id, 'resource_name', n.name, 'source_table', n.source_table, 'source_id', n.source_id,
+        'starts_at', lower(n.during), 'ends_at', upper(n.during), 'conflicts_with',
+        jsonb_build_object('starts_at', lower(n.with_during), 'ends_at', upper(n.with_during), 'kind', n.kind)
+        || case when n.is_told then jsonb_build_object(
+          'source_table', n.with_table, 'source_id', n.with_id, 'title', n.title
+        ) else '{}' end
+      ) order by n.position
+    ) filter (where n.position <= 100)
+  into v_count, v_message, v_conflicts
+  from numbered n;
+  if v_count > 0 then
+    perform private.fail('time_conflict', v_message, p_details => jsonb_build_object('conflicts', v_conflicts, 'count', v_count),
+      p_hint => 'Choose another time; free_slots() says when all are free. The setting availability_policy decides whether this is refused.');
+  end if;
+end;
+$$;
+comment on function private.refuse_unavailable(public.claims[]) is
+  'Where the setting availability_policy is "refuse": raises time_conflict for claims in approved time off, in a closure or outside stated hours.';
+
+-- sql/20_time/rules/75_time_off.sql
+
+-- Time off: when it is, who may decide it, and what becomes of what the person was needed for.
+
+-- Claims, and beyond the horizon, where nothing is claimed yet, what weekly rules promise.
+create function private.uses_within(p_resource_ids uuid[], p_during tstzrange)
+returns table (resource_id uuid, source_table text, source_id uuid, occurs_on date, kind text, title text, during tstzrange)
+language sql stable security definer set search_path = ''
+begin atomic
+  select c.resource_id, c.source_table, c.source_id, c.occurs_on, c.kind, c.title, c.during
+  from public.claims c
+  where c.resource_id = any(p_resource_ids) and c.during && p_during
+  union all
+  select c.resource_id, c.source_table, c.source_id, c.occurs_on, c.kind, c.title, c.during
+  from public.claims c
+  where p_resource_ids is null and c.during && p_during
+  union all
+  select h.resource_id, 'weekly_rules', r.id, o.occurs_on, r.kind, r.title, o.during
+  from public.resource_horizons h
+  join public.weekly_rule_resources p on p.resource_id = h.resource_id
+  join public.weekly_rules r on r.id = p.rule_id
+  cross join lateral private.rule_occurrences(
+    r, greatest(h.claimed_until, lower(p_during) - interval '24 hours'), upper(p_during)
+  ) o
+  where (p_resource_ids is null or h.resource_id = any(p_resource_ids))
+    and h.claimed_until < upper(p_during) and o.during && p_during;
+end;
+comment on function private.uses_within(uuid[], tstzrange) is
+  'What these resources (null: all) are needed for in a range, whether claimed already or promised by a weekly rule.';
+
+create function private.set_time_off_range() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+declare
+  v_starts_at timestamptz;
+  v_ends_at timestamptz;
+begin
+  if tg_op = 'UPDATE' and old.status <> 'requested' and (
+    (new.resource_id, new.starts_on, new.ends_on, new.start_time, new.end_time, new.time_zone)
+    is distinct from (old.resource_id, old.starts_on, old.ends_on, old.start_time, old.end_time, old.time_zone)
+  ) then
+    perform private.fail('illegal_transition', format('Time off that is %s keeps its dates', old.status), 'starts_on',
+      jsonb_build_object('id', old.id, 'status', old.status), 'Cancel it and request the other dates.');
+  end if;
+  new.ends_on := coalesce(new.ends_on, new.starts_on);
+  new.time_zone := coalesce(new.time_zone, private.resource_time_zone(new.resource_id));
+  perform private.fail_input(
+    private.input_error(new.resource_id is null, 'resource_id', 'Say whose time off it is')
+    || private.input_error(new.starts_on is null, 'starts_on', 'Say on which day it starts')
+    || private.input_error(not private.is_time_zone(new.time_zone), 'time_zone', format('%s is no time zone', new.time_zone))
+    || private.input_error(new.starts_on not between date '1970-01-01' and date '2199-12-30', 'starts_on', 'A date lies between 1970 and 2199')
+    || private.input_error(new.ends_on not between date '1970-01-01' and date '2199-12-30', 'ends_on', 'A date lies between 1970 and 2199')
+    || private.input_error(new.ends_on < new.starts_on, 'ends_on', 'The last day must not be before the first')
+    || private.input_error(isfinite(new.starts_on) and isfinite(new.ends_on) and new.ends_on - new.starts_on >= 731, 'ends_on',
+      'Time off lasts at most two years')
+    || private.input_error(
+      new.starts_on = new.ends_on and coalesce(new.end_time, time '24:00') <= coalesce(new.start_time, time '00:00'), 'end_time',
+      'The end must be after the start')
+  );
+  v_starts_at := case when new.start_time is null then private.day_start(new.starts_on, new.time_zone)
+    else private.local_to_instant(new.starts_on, new.start_time, new.time_zone) end;
+  if v_starts_at is null then
+    perform private.fail_local_time(new.starts_on, new.start_time, new.time_zone, 'start_time');
+  end if;
+  v_ends_at := case when new.end_time is null then private.day_start(new.ends_on + 1, new.time_zone)
+    else private.local_end_to_instant(new.ends_on, new.end_time, new.time_zone) end;
+  if v_ends_at is null then
+    perform private.fail_local_time(new.ends_on, new.end_time, new.time_zone, 'end_time');
+  end if;
+  if v_ends_at <= v_starts_at then
+    perform private.fail('invalid_input', 'The clock skips all of it', 'ends_on');
+  end if;
+  new.during := tstzrange(v_starts_at, v_ends_at);
+  return new;
+end;
+$$;
+comment on function private.set_time_off_range() is
+  'Row trigger: works out during, names every bad field, and keeps the dates of time off that was decided.';
+
+-- Approving locks the person, as whoever claims their time does where claims in time off are refused.
+create function private.check_time_off_status() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_from text := case tg_op when 'UPDATE' then old.status end;
+  v_is_own boolean := not private.is_trusted() and new.resource_id = private.current_profile_id();
+begin
+  if tg_op = 'UPDATE' and new.status = old.status then
+    return new;
+  end if;
+  if (coalesce(v_from, 'new'), new.status) not in (
+    ('new', 'requested'), ('requested', 'approved'), ('requested', 'refused'), ('requested', 'cancelled'), ('approved', 'cancelled')
+  ) then
+    perform private.fail('illegal_transition',
+      case tg_op when 'UPDATE' then format('Time off that is %s cannot become %s', v_from, new.status)
+        else 'Time off is requested first, then decided' end,
+      'status', jsonb_build_object('id', new.id, 'from', v_from, 'to', new.status));
+  end if;
+  if new.status = 'requested' then
+    new.keeps_claims := false;
+    new.decided_by := null;
+    new.decided_at := null;
+  elsif new.status = 'cancelled' then
+    if not private.has_permission('decide:time_off') then
+      if v_is_own is not true then
+        perform private.require_permission('decide:time_off');
+      elsif v_from = 'approved' and lower(new.during) <= private.now() then
+        perform private.fail('forbidden', 'It has begun: only those who decide time off can cancel it now',
+          p_details => jsonb_build_object('id', new.id, 'permission', 'decide:time_off'));
+      end if;
+    end if;
+  else
+    perform private.require_permission('decide:time_off');
+    if v_is_own and not private.has_role('admin') then
+      perform private.fail('forbidden', 'Somebody else has to decide your own time off', p_details => jsonb_build_object('id', new.id));
+    end if;
+    new.decided_by := private.caller_id();
+    new.decided_at := private.now();
+  end if;
+  if new.status = 'approved' then
+    perform private.require_read_committed();
+    perform private.lock_resources(array[new.resource_id]);
+    if not new.keeps_claims then
+      perform private.refuse_time_off_in_use(new);
+    end if;
+  else
+    new.keeps_claims := coalesce(v_from = 'approved', false) and new.keeps_claims;
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_time_off_status() is
+  'Row trigger: time off is requested, decided by somebody else, perhaps cancelled, and not approved while the person is needed, unless that is kept.';
+
+create function private.refuse_time_off_in_use(p_time_off public.time_off) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_name text := (select r.name from public.resources r where r.id = p_time_off.resource_id);
+  v_message text;
+  v_conflicts jsonb;
+  v_count integer;
+begin
+  with numbered as (
+    select u.*, row_number() over (order by lower(u.during), u.title, u.source_id) as position, count(*) over () as total
+    from private.uses_within(array[p_time_off.resource_id], p_time_off.during) u
+  )
+  select max(n.total),
+    max(case when n.position = 1 then
+      format('%s is needed then: %s, %s', v_name, n.title, private.describe_range(n.during, p_time_off.time_zone))
+      || case when n.total > 1 then format(' (and %s more)', n.total - 1) else '' end
+    end),
+    jsonb_agg(
+      jsonb_build_object(
+        'resource_id', p_time_off.resource_id, 'resource_name', v_name, 'source_table', 'time_off', 'source_id', p_time_off.id,
+        'starts_at', lower(p_time_off.during), 'ends_at', upper(p_time_off.during), 'conflicts_with',
+        jsonb_build_object('starts_at', lower(n.during), 'ends_at', upper(n.during), 'source_table', n.source_table,
+          'source_id', n.source_id, 'occurs_on', n.occurs_on, 'kind', n.kind, 'title', n.title)
+      ) order by n.position
+    ) filter (where n.position <= 100)
+  into v_count, v_message, v_conflicts
+  from numbered n;
+  if v_count > 0 then
+    perform private.fail('time_conflict', v_message, p_details => jsonb_build_object('conflicts', v_conflicts, 'count', v_count),
+      p_hint => 'Refuse the time off, move what is there, or approve it and keep that, flagged for cover (p_claims "keep").');
+  end if;
+end;
+$$;
+comment on function private.refuse_time_off_in_use(public.time_off) is
+  'Raises time_conflict listing what a person is needed for during their time off.';
+
+create function private.flag_for_cover() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if new.status = 'approved' then
+    insert into public.cover_requests (time_off_id, resource_id, source_table, source_id, occurs_on)
+    select new.id, u.resource_id, u.source_table, u.source_id, u.occurs_on
+    from private.uses_within(array[new.resource_id], new.during) u
+    order by u.occurs_on, u.source_id;
+  else
+    update public.cover_requests c set status = 'dropped' where c.time_off_id = new.id and c.status = 'open';
+  end if;
+  return null;
+end;
+$$;
+comment on function private.flag_for_cover() is
+  'Row trigger: approved time off asks for cover for what the person was needed for; cancelled time off asks no longer.';
+
+create trigger t10_keep_version before update on public.time_off
+  for each row execute function private.keep_version();
+create trigger t20_set_range
+  before insert or update of resource_id, starts_on, ends_on, start_time, end_time, time_zone, during on public.time_off
+  for each row execute function private.set_time_off_range();
+create trigger t30_check_status before insert or update of status on public.time_off
+  for each row execute function private.check_time_off_status();
+create trigger t60_flag_for_cover after update of status on public.time_off
+  for each row when (old.status <> new.status) execute function private.flag_for_cover();
+
+create function private.check_cover_request() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_use record;
+begin
+  if (new.id, new.time_off_id, new.resource_id, new.source_table, new.source_id, new.occurs_on)
+    is distinct from (old.id, old.time_off_id, old.resource_id, old.source_table, old.source_id, old.occurs_on) then
+    perform private.fail('invalid_input', 'A cover request stays with what it is for', 'source_id');
+  end if;
+  if new.status = old.status then
+    return new;
+  end if;
+  if old.status <> 'open' or new.status not in ('covered', 'dropped') then
+    perform private.fail('illegal_transition', format('A cover request that is %s cannot become %s', old.status, new.status), 'status',
+      jsonb_build_object('id', new.id, 'from', old.status, 'to', new.status));
+  end if;
+  if new.status = 'covered' then
+    select u.title, u.during, r.name into v_use
+    from public.time_off t
+    cross join lateral private.uses_within(array[new.resource_id], t.during) u
+    join public.resources r on r.id = new.resource_id
+    where t.id = new.time_off_id and u.source_table = new.source_table and u.source_id = new.source_id
+      and u.occurs_on = new.occurs_on;
+    if found then
+      perform private.fail('illegal_transition',
+        format('%s is still down for %s, %s', v_use.name, v_use.title, private.describe_range(v_use.during)), 'status',
+        jsonb_build_object('id', new.id, 'from', old.status, 'to', new.status),
+        'Give it to somebody else first, or drop the request when no cover is needed.');
+    end if;
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_cover_request() is
+  'Row trigger: a cover request is open, then covered (once the one who is away is out of it) or dropped.';
+
+create trigger t00_only_triggers_insert before insert on public.cover_requests
+  for each statement execute function private.refuse_direct_write(
+    'Approve time off with p_claims "keep": what is needed then is flagged.');
+create trigger t10_keep_version before update on public.cover_requests
+  for each row execute function private.keep_version();
+create trigger t20_check before update on public.cover_requests
+  for each row execute function private.check_cover_request();
+
+-- sql/20_time/rules/80_closures.sql
+
+-- Closures: whole local days on which one place, or everything, is closed.
+
+create function private.closure_range(p_starts_on date, p_ends_on date, p_location_id uuid) returns tstzrange
+language sql stable security definer set search_path = ''
+return (
+  select tstzrange(private.day_start(p_starts_on, z.zone), private.day_start(p_ends_on + 1, z.zone))
+  from (
+    select coalesce(
+      (select l.time_zone from public.locations l where l.id = p_location_id),
+      private.setting_text('organisation_time_zone')
+    ) as zone
+  ) z
+  where p_starts_on <= p_ends_on
+);
+comment on function private.closure_range(date, date, uuid) is
+  'The instants of whole days where a place is, or where the organisation is; null for a last day before the first.';
+
+-- Where claims in closures are refused, whoever claims time holds the resources' locks: so does who closes them.
+create function private.set_closure_range() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  new.name := private.clean_text(new.name);
+  new.ends_on := coalesce(new.ends_on, new.starts_on);
+  perform private.fail_input(private.closure_errors(new.name, new.starts_on, new.ends_on, ''));
+  new.during := private.closure_range(new.starts_on, new.ends_on, new.location_id);
+  if isempty(new.during) then
+    perform private.fail('invalid_input', 'The clock skips all of it', 'starts_on');
+  end if;
+  if private.setting_text('availability_policy') = 'refuse' then
+    perform private.require_read_committed();
+    perform private.lock_resources(array(
+      select r.id from public.resources r where new.location_id is null or r.location_id = new.location_id
+    ));
+  end if;
+  return new;
+end;
+$$;
+comment on function private.set_closure_range() is 'Row trigger: works out during, and names every bad field.';
+
+create function private.closure_errors(p_name text, p_starts_on date, p_ends_on date, p_prefix text) returns jsonb
+language sql immutable set search_path = ''
+return private.input_error(private.clean_text(p_name) is null, p_prefix || 'name', 'Say what the closure is called')
+  || private.input_error(length(p_name) > 200, p_prefix || 'name', 'A name has at most 200 characters')
+  || private.input_error(p_starts_on is null, p_prefix || 'starts_on', 'Say on which day it starts')
+  || private.input_error(p_starts_on not between date '1970-01-01' and date '2199-12-30', p_prefix || 'starts_on', 'A date lies between 1970 and 2199')
+  || private.input_error(p_ends_on not between date '1970-01-01' and date '2199-12-30', p_prefix || 'ends_on', 'A date lies between 1970 and 2199')
+  || private.input_error(p_ends_on < p_starts_on, p_prefix || 'ends_on', 'The last day must not be before the first')
+  || private.input_error(isfinite(p_starts_on) and isfinite(p_ends_on) and p_ends_on - p_starts_on >= 731, p_prefix || 'ends_on',
+    'A closure lasts at most two years');
+comment on function private.closure_errors(text, date, date, text) is
+  'What is wrong with a closure, as private.fail_input takes it; the prefix goes before each field.';
+
+create trigger t10_keep_version before update on public.closures
+  for each row execute function private.keep_version();
+create trigger t20_set_range before insert or update of name, starts_on, ends_on, location_id, during on public.closures
+  for each row execute function private.set_closure_range();
+
+-- Days are where the clock is: when a place's zone or the organisation's changes, its closed days stay the same dates.
+create function private.follow_location_zone() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update public.closures c set starts_on = c.starts_on where c.location_id = new.id;
+  return null;
+end;
+$$;
+comment on function private.follow_location_zone() is 'Row trigger on locations: closures of a place follow its zone.';
+
+create trigger t60_follow_zone after update of time_zone on public.locations
+  for each row when (old.time_zone is distinct from new.time_zone) execute function private.follow_location_zone();
+
+create function private.follow_organisation_zone() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update public.closures c set starts_on = c.starts_on
+  where not exists (select from public.locations l where l.id = c.location_id and l.time_zone is not null);
+  return null;
+end;
+$$;
+comment on function private.follow_organisation_zone() is
+  'Row trigger on settings: closures of everything, and of places without a zone of their own, follow the organisation''s zone.';
+
+create trigger t60_follow_zone after update on public.settings
+  for each row when (
+    new.key = 'organisation_time_zone' and coalesce(old.value, old.default_value) is distinct from coalesce(new.value, new.default_value)
+  ) execute function private.follow_organisation_zone();
+
+-- sql/20_time/views.sql
+
+-- What the rows of each source table claim. Read by private.derive_claims; the names are <table>_claims.
+
+create view private.meetings_claims as
+select m.id as source_id, p.resource_id, tstzrange(m.starts_at, m.ends_at) as during, m.date as occurs_on, m.kind, m.title
+from public.meetings m
+join public.meeting_participants p on p.meeting_id = m.id
+where m.status = 'scheduled';
+comment on view private.meetings_claims is 'What meetings claim: each participant, from start to end, unless cancelled.';
+
+create view private.weekly_rules_claims as
+select r.id as source_id, p.resource_id, o.during, o.occurs_on, r.kind, r.title
+from public.weekly_rules r
+join public.weekly_rule_resources p on p.rule_id = r.id
+join public.resource_horizons h on h.resource_id = p.resource_id
+cross join lateral private.rule_occurrences(r, null, h.claimed_until) o;
+comment on view private.weekly_rules_claims is 'What weekly rules claim: each resource, every occurrence up to its horizon.';
+
+create view public.skipped_occurrences with (security_invoker = true) as
+select r.id as rule_id, r.title, d.day::date as occurs_on,
+  format('%s does not exist in %s on %s: the clock skips it',
+    case when private.local_to_instant(d.day::date, r.start_time, r.time_zone) is null then r.start_time else r.end_time end,
+    r.time_zone, d.day::date) as reason
+from public.weekly_rules r
+cross join lateral (
+  select max(h.claimed_until) as claimed_until
+  from public.weekly_rule_resources p
+  join public.resource_horizons h on h.resource_id = p.resource_id
+  where p.rule_id = r.id
+) h
+cross join lateral generate_series(
+  lower(r.effective) + ((r.weekday - extract(dow from lower(r.effective))::integer + 7) % 7),
+  least(upper(r.effective) - 1, (h.claimed_until at time zone r.time_zone)::date)::timestamp,
+  interval '7 days'
+) as d(day)
+where (
+    private.local_to_instant(d.day::date, r.start_time, r.time_zone) is null
+    or private.local_end_to_instant(d.day::date, r.end_time, r.time_zone) is null
+  )
+  and not exists (select from public.weekly_rule_exceptions e where e.rule_id = r.id and e.occurs_on = d.day::date);
+comment on view public.skipped_occurrences is
+  'Every date a weekly rule leaves out because its wall-clock time does not exist on it, and why.';
+
+-- sql/20_time/rpc/calendar.sql
+
+create function private.calendar_rows(p_during tstzrange, p_resource_ids uuid[], p_kinds text[])
+returns table (
+  source_table text, source_id uuid, occurs_on date, kind text, title text,
+  starts_at timestamptz, ends_at timestamptz, resource_ids uuid[], resource_names text[]
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_sees_all boolean := private.has_permission('read:calendar');
+  v_self uuid := private.current_profile_id();
+  v_resource_ids uuid[] := p_resource_ids;
+begin
+  if not v_sees_all then
+    if p_resource_ids is not null and p_resource_ids <> array[v_self] then
+      perform private.fail('forbidden', 'Only your own calendar is yours to read', 'p_resource_ids',
+        p_hint => 'busy_times() tells when somebody is busy, without saying with what.');
+    end if;
+    v_resource_ids := array_remove(array[v_self], null);
+  end if;
+  return query
+    with found as (
+      select distinct c.source_table, c.source_id, c.occurs_on, c.kind, c.title, c.during
+      from public.claims c
+      where c.during && p_during
+        and (v_resource_ids is null or c.resource_id = any(v_resource_ids))
+        and (p_kinds is null or c.kind = any(p_kinds))
+    )
+    select f.source_table, f.source_id, f.occurs_on, f.kind, f.title, lower(f.during), upper(f.during), w.ids, w.names
+    from found f
+    cross join lateral (
+      select array_agg(r.id order by r.kind, r.name) as ids, array_agg(r.name order by r.kind, r.name) as names
+      from public.claims c
+      join public.resources r on r.id = c.resource_id
+      where c.source_id = f.source_id and c.source_table = f.source_table and c.occurs_on = f.occurs_on
+    ) w
+    union all
+    -- A meeting nobody and nowhere is named for claims nothing, and happens all the same.
+    select 'meetings', m.id, m.date, m.kind, m.title, m.starts_at, m.ends_at, '{}', '{}'
+    from public.meetings m
+    where v_resource_ids is null and m.status = 'scheduled'
+      and m.starts_at > lower(p_during) - interval '31 days' and m.starts_at < upper(p_during) and m.ends_at > lower(p_during)
+      and (p_kinds is null or m.kind = any(p_kinds))
+      and not exists (select from public.meeting_participants p where p.meeting_id = m.id)
+    order by 6, 7, 5, 2;
+end;
+$$;
+comment on function private.calendar_rows(tstzrange, uuid[], text[]) is
+  'What happens in a range; callers without read:calendar get what they take part in.';
+
+create function public.calendar(
+  p_from timestamptz,
+  p_to timestamptz,
+  p_resource_ids uuid[] default null,
+  p_kinds text[] default null
+) returns table (
+  source_table text, source_id uuid, occurs_on date, kind text, title text,
+  starts_at timestamptz, ends_at timestamptz, resource_ids uuid[], resource_names text[]
+)
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.check_span(p_from, p_to, interval '400 days', 'p_from', 'p_to');
+  return query select * from private.calendar_rows(tstzrange(p_from, p_to), p_resource_ids, p_kinds);
+end;
+$$;
+comment on function public.calendar(timestamptz, timestamptz, uuid[], text[]) is
+  'Everything that happens from p_from until p_to (excluded; at most 400 days), one row an occurrence in order of time, cancelled dates left out; of the given resources and kinds, or of all. Instants carry their offset. Callers without read:calendar see what they take part in themselves.';
+
+-- sql/20_time/rpc/cancel_occurrence.sql
+
+create function public.cancel_occurrence(p_rule_id uuid, p_occurs_on date, p_reason text default null)
+returns setof public.weekly_rule_exceptions
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform private.require_permission('update:calendar');
+  perform private.require_rule(p_rule_id);
+  -- Cancelling twice changes nothing the second time, so a retry needs no key.
+  return query
+    insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, reason)
+    values (p_rule_id, p_occurs_on, 'cancelled', private.clean_text(p_reason))
+    on conflict (rule_id, occurs_on) do update
+    set kind = 'cancelled', reason = excluded.reason, moved_to_date = null, moved_start_time = null, moved_end_time = null
+    where e.kind <> 'taken_over'
+    returning *;
+  if not found then
+    perform private.fail('illegal_transition', format('A happening of its own took %s over', p_occurs_on), 'p_occurs_on',
+      p_hint => 'Cancel that happening instead.');
+  end if;
+end;
+$$;
+comment on function public.cancel_occurrence(uuid, date, text) is
+  'Cancels one date of a weekly rule and frees its time. Needs update:calendar. Returns the exception. Raises not_found, invalid_input for a date the rule does not have, illegal_transition for one that was taken over.';
+
+-- sql/20_time/rpc/create_weekly_rule.sql
+
+create function public.create_weekly_rule(
+  p_title text,
+  p_resource_ids uuid[],
+  p_weekday integer,
+  p_start_time time,
+  p_end_time time,
+  p_time_zone text default null,
+  p_from date default null,
+  p_until date default null,
+  p_kind text default 'weekly',
+  p_idempotency_key text default null
+) returns setof public.weekly_rules
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object(
+    'title', p_title, 'resource_ids', p_resource_ids, 'weekday', p_weekday, 'start_time', p_start_time, 'end_time', p_end_time,
+    'time_zone', p_time_zone, 'from', p_from, 'until', p_until, 'kind', p_kind);
+  v_answer jsonb := private.answered_before('create_weekly_rule', p_idempotency_key, v_request);
+  v_zone text := coalesce(p_time_zone, private.setting_text('organisation_time_zone'));
+  v_from date := coalesce(p_from, private.today());
+  v_rule public.weekly_rules;
+begin
+  if v_answer is not null then
+    return query select * from jsonb_populate_record(null::public.weekly_rules, v_answer);
+    return;
+  end if;
+  perform private.require_permission('create:calendar');
+  perform private.fail_input(
+    private.input_error(private.clean_text(p_title) is null, 'p_title', 'Say what it is called')
+    || private.input_error(length(p_title) > 500, 'p_title', 'A title has at most 500 characters')
+    || private.input_error(coalesce(cardinality(p_resource_ids), 0) not between 1 and 100, 'p_resource_ids', 'Name 1 to 100 resources')
+    || private.input_error(coalesce(p_weekday, -1) not between 0 and 6, 'p_weekday', 'A weekday is 0 (Sunday) to 6 (Saturday)')
+    || private.input_error(p_start_time is null, 'p_start_time', 'Say when it starts')
+    || private.input_error(p_end_time is null, 'p_end_time', 'Say when it ends')
+    || private.input_error(p_end_time <= p_start_time, 'p_end_time', 'The end must be after the start')
+    || private.input_error(not private.is_time_zone(v_zone), 'p_time_zone', 'That is no IANA time zone')
+    || private.input_error(v_from not between date '1970-01-01' and date '2199-12-31', 'p_from', 'A date lies between 1970 and 2199')
+    || private.input_error(p_until not between date '1970-01-01' and date '2199-12-31', 'p_until', 'A date lies between 1970 and 2199')
+    || private.input_error(p_until < v_from, 'p_until', 'The last day must not be before the first')
+    || private.input_error(coalesce(p_kind, '') !~ '^[a-z]+(_[a-z]+)*$', 'p_kind', 'A kind is a word in lower case')
+  );
+  perform private.require_resources(p_resource_ids);
+  insert into public.weekly_rules (title, kind, weekday, start_time, end_time, time_zone, effective)
+  values (private.clean_text(p_title), p_kind, p_weekday, p_start_time, p_end_time, v_zone, daterange(v_from, p_until, '[]'))
+  returning * into v_rule;
+  insert into public.weekly_rule_resources (rule_id, resource_id)
+  select distinct v_rule.id, u.id from unnest(p_resource_ids) as u(id);
+  perform private.remember_answer('create_weekly_rule', p_idempotency_key, v_request, to_jsonb(v_rule));
+  return next v_rule;
+end;
+$$;
+comment on function public.create_weekly_rule(text, uuid[], integer, time, time, text, date, date, text, text) is
+  'Makes something happen every week: weekday 0 Sunday to 6 Saturday, wall-clock times in p_time_zone (the organisation''s by default), from p_from (today) to p_until (included; null: for ever), taking these resources. Needs create:calendar. Claims every date up to the horizon and compares with other rules beyond it. Returns the rule. Raises time_conflict naming what it runs into, invalid_input, not_found.';
+
+-- sql/20_time/rpc/extend_horizon.sql
+
+create function private.extend_horizon_of(p_resource_ids uuid[], p_until timestamptz) returns setof public.resource_horizons
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('book:beyond_horizon');
+  perform private.require_resources(p_resource_ids);
+  perform private.lock_resources(p_resource_ids);
+  update public.resource_horizons h
+  set claimed_until = p_until
+  where h.resource_id = any(p_resource_ids) and h.claimed_until < p_until;
+  return query select h.* from public.resource_horizons h where h.resource_id = any(p_resource_ids) order by h.resource_id;
+end;
+$$;
+comment on function private.extend_horizon_of(uuid[], timestamptz) is 'Moves horizons on for a holder of book:beyond_horizon.';
+
+-- Moving a horizon on to where it already is changes nothing, so a retry needs no key.
+create function public.extend_horizon(p_resource_ids uuid[], p_until timestamptz) returns setof public.resource_horizons
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform private.fail_input(
+    private.input_error(coalesce(cardinality(p_resource_ids), 0) not between 1 and 100, 'p_resource_ids', 'Name 1 to 100 resources')
+    || private.input_error(p_until is null or not isfinite(p_until), 'p_until', 'Say until when')
+  );
+  return query select * from private.extend_horizon_of(p_resource_ids, p_until);
+end;
+$$;
+comment on function public.extend_horizon(uuid[], timestamptz) is
+  'Lets these resources be booked further ahead, up to two years: claims what their weekly rules promise until p_until first. Needs book:beyond_horizon. Returns their horizons; one that is further already stays. Raises limit_exceeded beyond two years.';
+
+-- sql/20_time/rpc/find_conflicts.sql
+
+-- Flat in the number of claims: one probe of the constraint's own index per resource.
+create function private.conflicts(p_resource_ids uuid[], p_during tstzrange, p_exclude_source uuid)
+returns table (
+  resource_id uuid, resource_name text, conflict_type text, source_table text, source_id uuid,
+  starts_at timestamptz, ends_at timestamptz, message text
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_sees_all boolean;
+  v_self uuid;
+begin
+  if private.caller_id() is null and not private.is_trusted() then
+    perform private.fail('forbidden', 'Sign in to see who is free');
+  end if;
+  v_sees_all := private.has_permission('read:calendar');
+  v_self := private.current_profile_id();
+  return query
+    select c.resource_id, r.name,
+      case when t.is_told then c.kind else 'busy' end,
+      case when t.is_told then c.source_table end,
+      case when t.is_told then c.source_id end,
+      lower(c.during), upper(c.during),
+      format('%s is already %s, %s', r.name, case when t.is_told then 'in ' || c.title else 'taken' end, private.describe_range(c.during))
+    from public.claims c
+    join public.resources r on r.id = c.resource_id
+    cross join lateral (select v_sees_all or c.resource_id = v_self as is_told) t
+    where c.resource_id = any(p_resource_ids) and c.during && p_during
+      and c.source_id is distinct from p_exclude_source
+    order by lower(c.during), r.name, c.source_id;
+end;
+$$;
+comment on function private.conflicts(uuid[], tstzrange, uuid) is
+  'What takes these resources in a range; titles and sources only as far as the caller may read them.';
+
+create function public.find_conflicts(
+  p_resource_ids uuid[],
+  p_starts_at timestamptz,
+  p_ends_at timestamptz,
+  p_exclude_source uuid default null
+) returns table (
+  resource_id uuid, resource_name text, conflict_type text, source_table text, source_id uuid,
+  starts_at timestamptz, ends_at timestamptz, message text
+)
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.check_span(p_starts_at, p_ends_at, interval '31 days', 'p_starts_at', 'p_ends_at', p_resource_ids);
+  return query
+    select * from private.conflicts(p_resource_ids, tstzrange(p_starts_at, p_ends_at), p_exclude_source);
+end;
+$$;
+comment on function public.find_conflicts(uuid[], timestamptz, timestamptz, uuid) is
+  'What stands in the way of using these resources from p_starts_at until p_ends_at (excluded; at most 31 days): one row a clash, none when all are free. p_exclude_source leaves out one happening, such as the one being moved. Callers who may not read somebody''s calendar get conflict_type busy and the times only. Raises invalid_input for an end that is not after its start.';
+
+-- sql/20_time/rpc/find_weekly_conflicts.sql
+
+create function private.weekly_conflicts(
+  p_resource_ids uuid[], p_rule public.weekly_rules, p_limit integer
+) returns table (
+  resource_id uuid, resource_name text, conflict_type text, source_table text, source_id uuid, occurs_on date,
+  starts_at timestamptz, ends_at timestamptz, message text
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_sees_all boolean;
+  v_self uuid;
+begin
+  if private.caller_id() is null and not private.is_trusted() then
+    perform private.fail('forbidden', 'Sign in to see who is free');
+  end if;
+  v_sees_all := private.has_permission('read:calendar');
+  v_self := private.current_profile_id();
+  return query
+    with hits as (
+      -- Up to the horizon everything is claimed.
+      select h.resource_id, c.kind, c.source_table, c.source_id, c.title, o.occurs_on, c.during
+      from public.resource_horizons h
+      cross join lateral private.rule_occurrences(p_rule, null, h.claimed_until) o
+      join public.claims c on c.resource_id = h.resource_id and c.during && o.during
+      where h.resource_id = any(p_resource_ids)
+      union
+      -- Beyond it there are rules only; the first date on which two of them meet says enough.
+      select h.resource_id, q.kind, 'weekly_rules', q.id, q.title, m.occurs_on, m.other_during
+      from public.resource_horizons h
+      join public.weekly_rule_resources p on p.resource_id = h.resource_id
+      join public.weekly_rules q on q.id = p.rule_id
+      cross join lateral (
+        select m.occurs_on, m.other_during
+        from private.rule_meets(p_rule, q, h.claimed_until) m
+        where lower(m.during) >= h.claimed_until or lower(m.other_during) >= h.claimed_until
+        order by m.occurs_on
+        limit 1
+      ) m
+      where h.resource_id = any(p_resource_ids)
+    )
+    select x.resource_id, r.name,
+      case when t.is_told then x.kind else 'busy' end,
+      case when t.is_told then x.source_table end,
+      case when t.is_told then x.source_id end,
+      x.occurs_on, lower(x.during), upper(x.during),
+      format('%s is already %s, %s', r.name, case when t.is_told then 'in ' || x.title else 'taken' end, private.describe_range(x.during))
+    from hits x
+    join public.resources r on r.id = x.resource_id
+    cross join lateral (select v_sees_all or x.resource_id = v_self as is_told) t
+    order by lower(x.during), r.name, x.source_id
+    limit p_limit;
+end;
+$$;
+comment on function private.weekly_conflicts(uuid[], public.weekly_rules, integer) is
+  'What a weekly rule would run into: claims up to the horizons, other rules beyond.';
+
+create function public.find_weekly_conflicts(
+  p_resource_ids uuid[],
+  p_weekday integer,
+  p_start_time time,
+  p_end_time time,
+  p_time_zone text default null,
+  p_from date default null,
+  p_until date default null,
+  p_limit integer default 200
+) returns table (
+  resource_id uuid, resource_name text, conflict_type text, source_table text, source_id uuid, occurs_on date,
+  starts_at timestamptz, ends_at timestamptz, message text
+)
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_rule public.weekly_rules;
+begin
+  v_rule.time_zone := coalesce(p_time_zone, private.setting_text('organisation_time_zone'));
+  perform private.fail_input(
+    private.input_error(coalesce(cardinality(p_resource_ids), 0) not between 1 and 100, 'p_resource_ids', 'Name 1 to 100 resources')
+    || private.input_error(coalesce(p_weekday, -1) not between 0 and 6, 'p_weekday', 'A weekday is 0 (Sunday) to 6 (Saturday)')
+    || private.input_error(p_start_time is null, 'p_start_time', 'Say when it starts')
+    || private.input_error(p_end_time is null, 'p_end_time', 'Say when it ends')
+    || private.input_error(p_end_time <= p_start_time, 'p_end_time', 'The end must be after the start')
+    || private.input_error(not private.is_time_zone(v_rule.time_zone), 'p_time_zone', 'That is no IANA time zone')
+    || private.input_error(p_from not between date '1970-01-01' and date '2199-12-31', 'p_from', 'A date lies between 1970 and 2199')
+    || private.input_error(p_until not between date '1970-01-01' and date '2199-12-31', 'p_until', 'A date lies between 1970 and 2199')
+    || private.input_error(p_until < coalesce(p_from, private.today()), 'p_until', 'The last day must not be before the first')
+    || private.input_error(coalesce(p_limit, 0) not between 1 and 1000, 'p_limit', 'Ask for 1 to 1000 rows')
+  );
+  v_rule.weekday := p_weekday;
+  v_rule.start_time := p_start_time;
+  v_rule.end_time := p_end_time;
+  v_rule.effective := daterange(coalesce(p_from, private.today()), p_until, '[]');
+  return query select * from private.weekly_conflicts(p_resource_ids, v_rule, p_limit);
+end;
+$$;
+comment on function public.find_weekly_conflicts(uuid[], integer, time, time, text, date, date, integer) is
+  'What a weekly rule would run into before it is made: weekday 0 Sunday to 6 Saturday, wall-clock times in p_time_zone (the organisation''s by default), from p_from (today) to p_until (included; null: for ever). Every clash up to the horizon and, beyond it, the first with each other rule; at most p_limit rows. Raises invalid_input naming every bad field.';
+
+-- sql/20_time/rpc/grant_override.sql
+
+create function private.grant_override_to(p_members jsonb, p_reason text, p_expires_at timestamptz) returns public.overrides
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_override public.overrides;
+  v_standing record;
+begin
+  perform private.require_permission('grant:override');
+  select m.source_table, m.source_id, o.reason into v_standing
+  from jsonb_to_recordset(p_members) as g(source_table text, source_id uuid)
+  join public.override_members m on m.source_table = g.source_table and m.source_id = g.source_id
+  join public.overrides o on o.id = m.override_id
+  limit 1;
+  if found then
+    perform private.fail('duplicate', format('One of them is in an override already (%s)', v_standing.reason), 'p_members',
+      jsonb_build_object('source_table', v_standing.source_table, 'source_id', v_standing.source_id),
+      'A happening is in at most one group: revoke that override first, or change when it expires.');
+  end if;
+  insert into public.overrides (reason, granted_by, expires_at)
+  values (private.clean_text(p_reason), private.caller_id(), p_expires_at)
+  returning * into v_override;
+  insert into public.override_members (override_id, source_table, source_id)
+  select distinct v_override.id, g.source_table, g.source_id
+  from jsonb_to_recordset(p_members) as g(source_table text, source_id uuid)
+  order by g.source_table, g.source_id;
+  return v_override;
+end;
+$$;
+comment on function private.grant_override_to(jsonb, text, timestamptz) is 'Makes an override group for a holder of grant:override.';
+
+create function public.grant_override(
+  p_members jsonb,
+  p_reason text,
+  p_expires_at timestamptz default null,
+  p_idempotency_key text default null
+) returns setof public.overrides
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('members', p_members, 'reason', p_reason, 'expires_at', p_expires_at);
+  v_answer jsonb := private.answered_before('grant_override', p_idempotency_key, v_request);
+  v_override public.overrides;
+begin
+  if v_answer is not null then
+    return query select * from jsonb_populate_record(null::public.overrides, v_answer);
+    return;
+  end if;
+  perform private.fail_input(
+    private.input_error(private.clean_text(p_reason) is null, 'p_reason', 'Say why they may overlap')
+    || private.input_error(length(p_reason) > 1000, 'p_reason', 'A reason has at most 1000 characters')
+    || private.input_error(p_expires_at <= private.now(), 'p_expires_at', 'An override expires in the future')
+    || case
+      when jsonb_typeof(p_members) is distinct from 'array' then
+        private.input_error(true, 'p_members', 'Members are a list of {"source_table", "source_id"}')
+      when jsonb_array_length(p_members) not between 2 and 1000 then
+        private.input_error(true, 'p_members', 'A group has 2 to 1000 members')
+      else coalesce((
+        select jsonb_agg(jsonb_build_object('field', format('p_members[%s]', m.position - 1),
+          'message', 'A member is {"source_table": a table of happenings, "source_id": its id}'))
+        from jsonb_array_elements(p_members) with ordinality as m(member, position)
+        where jsonb_typeof(m.member) <> 'object' or m.member ->> 'source_table' is null
+          or coalesce(m.member ->> 'source_id', '') !~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+      ), '[]')
+    end
+  );
+  v_override := private.grant_override_to(p_members, p_reason, p_expires_at);
+  perform private.remember_answer('grant_override', p_idempotency_key, v_request, to_jsonb(v_override));
+  return next v_override;
+end;
+$$;
+comment on function public.grant_override(jsonb, text, timestamptz, text) is
+  'Lets a group of happenings overlap each other: p_members is [{"source_table": "meetings", "source_id": "…"}, …], 2 to 1000 of them, which may be written before or after. Strangers to the group are still refused. Happenings that start at p_expires_at or later are not covered. Needs grant:override. Returns the override. Raises duplicate when one is in a group already.';
+
+-- sql/20_time/rpc/move_occurrence.sql
+
+create function public.move_occurrence(
+  p_rule_id uuid,
+  p_occurs_on date,
+  p_to_date date,
+  p_start_time time,
+  p_end_time time,
+  p_reason text default null
+) returns setof public.weekly_rule_exceptions
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform private.require_permission('update:calendar');
+  perform private.fail_input(
+    private.input_error(p_to_date is null, 'p_to_date', 'Say to which day')
+    || private.input_error(p_to_date not between date '1970-01-01' and date '2199-12-31', 'p_to_date', 'A date lies between 1970 and 2199')
+    || private.input_error(p_start_time is null, 'p_start_time', 'Say when it starts')
+    || private.input_error(p_end_time is null, 'p_end_time', 'Say when it ends')
+    || private.input_error(p_end_time <= p_start_time, 'p_end_time', 'The end must be after the start')
+  );
+  perform private.require_rule(p_rule_id);
+  -- Moving to where it already is changes nothing, so a retry needs no key.
+  return query
+    insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, moved_to_date, moved_start_time, moved_end_time, reason)
+    values (p_rule_id, p_occurs_on, 'moved', p_to_date, p_start_time, p_end_time, private.clean_text(p_reason))
+    on conflict (rule_id, occurs_on) do update
+    set kind = 'moved', reason = excluded.reason, moved_to_date = excluded.moved_to_date,
+      moved_start_time = excluded.moved_start_time, moved_end_time = excluded.moved_end_time
+    where e.kind <> 'taken_over'
+    returning *;
+  if not found then
+    perform private.fail('illegal_transition', format('A happening of its own took %s over', p_occurs_on), 'p_occurs_on',
+      p_hint => 'Move that happening instead.');
+  end if;
+end;
+$$;
+comment on function public.move_occurrence(uuid, date, date, time, time, text) is
+  'Moves one date of a weekly rule to another day and time, wall-clock in the rule''s zone; the rest of the rule stays. Needs update:calendar. Returns the exception. Raises time_conflict naming what is in the way there, not_found, invalid_input, illegal_transition for a date that was taken over.';
+
+-- sql/20_time/rpc/restore_occurrence.sql
+
+create function public.restore_occurrence(p_rule_id uuid, p_occurs_on date) returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform private.require_permission('update:calendar');
+  perform private.require_rule(p_rule_id);
+  delete from public.weekly_rule_exceptions e
+  where e.rule_id = p_rule_id and e.occurs_on = p_occurs_on
+    and (e.kind <> 'taken_over' or not private.happening_exists(e.taken_by_table, e.taken_by_id));
+  if not found and exists (
+    select from public.weekly_rule_exceptions e where e.rule_id = p_rule_id and e.occurs_on = p_occurs_on
+  ) then
+    perform private.fail('illegal_transition', format('A happening of its own took %s over', p_occurs_on), 'p_occurs_on',
+      p_hint => 'Delete that happening first.');
+  end if;
+  return true;
+end;
+$$;
+comment on function public.restore_occurrence(uuid, date) is
+  'Puts a cancelled or moved date of a weekly rule back to where the rule has it. Needs update:calendar. True when it is there now. Raises time_conflict when its time has been taken meanwhile, not_found, illegal_transition for a date a happening took over.';
+
+-- sql/20_time/rpc/revoke_override.sql
+
+create function private.revoke_override_by_id(p_override_id uuid) returns public.overrides
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_override public.overrides;
+begin
+  perform private.require_permission('grant:override');
+  -- Happenings before overrides, like everybody who changes a happening that is in one.
+  perform private.lock_sources(m.source_table, array_agg(m.source_id))
+  from public.override_members m
+  where m.override_id = p_override_id
+  group by m.source_table
+  order by m.source_table;
+  update public.overrides o
+  set revoked_at = private.now()
+  where o.id = p_override_id and o.revoked_at is null;
+  select o.* into v_override from public.overrides o where o.id = p_override_id;
+  if not found then
+    perform private.fail('not_found', 'There is no such override', 'p_override_id');
+  end if;
+  return v_override;
+end;
+$$;
+comment on function private.revoke_override_by_id(uuid) is 'Ends an override for a holder of grant:override.';
+
+-- Revoking twice changes nothing the second time, so a retry needs no key.
+create function public.revoke_override(p_override_id uuid) returns setof public.overrides
+language sql volatile set search_path = ''
+begin atomic
+  select * from private.revoke_override_by_id(p_override_id);
+end;
+comment on function public.revoke_override(uuid) is
+  'Takes an override back: what has started may go on, what starts later must no longer overlap. Needs grant:override. Returns the override. Raises time_conflict, and changes nothing, while later happenings still overlap; not_found.';
+
+-- sql/20_time/rpc/schedule_meeting.sql
+
+create function public.schedule_meeting(
+  p_title text,
+  p_date date,
+  p_start_time time,
+  p_end_time time,
+  p_resource_ids uuid[] default '{}',
+  p_time_zone text default null,
+  p_ends_on date default null,
+  p_kind text default 'meeting',
+  p_notes text default null,
+  p_rule_id uuid default null,
+  p_occurs_on date default null,
+  p_idempotency_key text default null
+) returns setof public.meetings
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object(
+    'title', p_title, 'date', p_date, 'start_time', p_start_time, 'end_time', p_end_time, 'resource_ids', p_resource_ids,
+    'time_zone', p_time_zone, 'ends_on', p_ends_on, 'kind', p_kind, 'notes', p_notes, 'rule_id', p_rule_id, 'occurs_on', p_occurs_on);
+  v_answer jsonb := private.answered_before('schedule_meeting', p_idempotency_key, v_request);
+  v_meeting public.meetings;
+begin
+  if v_answer is not null then
+    return query select * from jsonb_populate_record(null::public.meetings, v_answer);
+    return;
+  end if;
+  perform private.require_permission('create:calendar');
+  perform private.fail_input(
+    private.input_error(private.clean_text(p_title) is null, 'p_title', 'Say what it is called')
+    || private.input_error(length(p_title) > 500, 'p_title', 'A title has at most 500 characters')
+    || private.input_error(p_date is null, 'p_date', 'Say on which day')
+    || private.input_error(p_start_time is null, 'p_start_time', 'Say when it starts')
+    || private.input_error(p_end_time is null, 'p_end_time', 'Say when it ends')
+    || private.input_error(coalesce(p_kind, '') !~ '^[a-z]+(_[a-z]+)*$', 'p_kind', 'A kind is a word in lower case')
+    || private.input_error(cardinality(p_resource_ids) > 500, 'p_resource_ids', 'A meeting has at most 500 participants')
+    || private.input_error((p_rule_id is null) <> (p_occurs_on is null), 'p_occurs_on', 'A rule and the date taken over go together')
+    || private.input_error(array_position(p_resource_ids, null) is not null, 'p_resource_ids', 'A participant is missing its id')
+  );
+  perform private.require_resources(p_resource_ids);
+  insert into public.meetings (title, kind, date, start_time, end_time, ends_on, time_zone, notes, rule_id, occurs_on)
+  values (private.clean_text(p_title), p_kind, p_date, p_start_time, p_end_time, p_ends_on, p_time_zone, private.clean_text(p_notes), p_rule_id, p_occurs_on)
+  returning * into v_meeting;
+  insert into public.meeting_participants (meeting_id, resource_id)
+  select distinct v_meeting.id, u.id from unnest(p_resource_ids) as u(id);
+  perform private.remember_answer('schedule_meeting', p_idempotency_key, v_request, to_jsonb(v_meeting));
+  return next v_meeting;
+end;
+$$;
+comment on function public.schedule_meeting(text, date, time, time, uuid[], text, date, text, text, uuid, date, text) is
+  'Writes a meeting with its participants (ids of resources) in one go, and claims their time. Date and times are wall-clock in p_time_zone (the organisation''s by default); p_ends_on when it ends on a later day; p_rule_id with p_occurs_on takes one date of a weekly rule over. Needs create:calendar. Returns the meeting. Raises time_conflict naming what is in the way, limit_exceeded beyond the horizon, invalid_input, not_found for unknown resources.';
+
+-- sql/20_time/rpc/set_availability.sql
+
+-- What is wrong with a list of hours, entry by entry; then, among those that are well-formed, which overlap.
+create function private.hours_errors(p_hours jsonb) returns jsonb
+language sql stable set search_path = ''
+return case
+    when jsonb_typeof(p_hours) is distinct from 'array' then
+      private.input_error(true, 'p_hours', 'Hours are a list of {"weekday", "start_time", "end_time"}')
+    when jsonb_array_length(p_hours) > 200 then private.input_error(true, 'p_hours', 'At most 200 entries')
+    else (
+      with entries as (
+        select format('p_hours[%s]', e.position - 1) as path, e.position, e.entry,
+          coalesce(jsonb_typeof(e.entry -> 'weekday') = 'number' and e.entry ->> 'weekday' ~ '^[0-6]$', false) as has_weekday,
+          coalesce(e.entry ->> 'start_time' ~ '^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$', false) as has_start,
+          coalesce(e.entry ->> 'end_time' ~ '^(([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?|24:00(:00)?)$', false) as has_end
+        from jsonb_array_elements(p_hours) with ordinality as e(entry, position)
+      ),
+      parsed as (
+        select e.*, case when e.has_start then (e.entry ->> 'start_time')::time end as start_time,
+          case when e.has_end then (e.entry ->> 'end_time')::time end as end_time
+        from entries e
+      ),
+      errors as (
+        select e.position, m.field, m.message
+        from parsed e
+        cross join lateral (
+          values
+            (jsonb_typeof(e.entry) <> 'object', e.path, 'An entry is {"weekday": 0 to 6, "start_time": "09:00", "end_time": "17:00"}'),
+            (jsonb_typeof(e.entry) = 'object' and not e.has_weekday, e.path || '.weekday', 'A weekday is 0 (Sunday) to 6 (Saturday)'),
+            (jsonb_typeof(e.entry) = 'object' and not e.has_start, e.path || '.start_time', 'A time is written 09:00'),
+            (jsonb_typeof(e.entry) = 'object' and not e.has_end, e.path || '.end_time', 'A time is written 17:00; 24:00 is midnight'),
+            (e.end_time <= e.start_time, e.path || '.end_time', 'The end must be after the start'),
+            (
+              e.entry ? 'time_zone' and not coalesce(private.is_time_zone(e.entry ->> 'time_zone'), false), e.path || '.time_zone',
+              'That is no IANA time zone'
+            )
+        ) as m(applies, field, message)
+        where m.applies
+        union all
+        select b.position, b.path, format('Overlaps %s', a.path)
+        from parsed a
+        join parsed b on b.position > a.position and b.entry -> 'weekday' = a.entry -> 'weekday'
+          and b.start_time < a.end_time and a.start_time < b.end_time
+      )
+      select coalesce(jsonb_agg(jsonb_build_object('field', e.field, 'message', e.message) order by e.position, e.field), '[]')
+      from errors e
+    )
+  end;
+comment on function private.hours_errors(jsonb) is 'What is wrong with a list of weekly hours, as private.fail_input takes it.';
+
+create function private.replace_availability(p_resource_id uuid, p_hours jsonb, p_from date)
+returns setof public.availability_rules
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if p_resource_id is distinct from private.current_profile_id() then
+    perform private.require_permission('manage:availability');
+  end if;
+  perform private.require_resources(array[p_resource_id]);
+  -- Two who replace the same hours at once would both keep theirs.
+  perform private.lock_resources(array[p_resource_id]);
+  delete from public.availability_rules r where r.resource_id = p_resource_id and lower(r.effective) >= p_from;
+  update public.availability_rules r set effective = r.effective * daterange(null, p_from)
+  where r.resource_id = p_resource_id and r.effective @> p_from;
+  return query
+    insert into public.availability_rules (resource_id, weekday, start_time, end_time, time_zone, effective)
+    select p_resource_id, h.weekday, h.start_time, h.end_time, h.time_zone, daterange(p_from, null)
+    from jsonb_to_recordset(p_hours) as h(weekday smallint, start_time time, end_time time, time_zone text)
+    order by h.weekday, h.start_time
+    returning *;
+end;
+$$;
+comment on function private.replace_availability(uuid, jsonb, date) is
+  'Replaces a resource''s hours from a date on, by that person or a holder of manage:availability.';
+
+create function public.set_availability(
+  p_resource_id uuid,
+  p_hours jsonb,
+  p_from date default null,
+  p_idempotency_key text default null
+) returns setof public.availability_rules
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('resource_id', p_resource_id, 'hours', p_hours, 'from', p_from);
+  v_answer jsonb := private.answered_before('set_availability', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    perform private.fail_input(
+      private.input_error(p_resource_id is null, 'p_resource_id', 'Say whose hours they are')
+      || private.input_error(p_from not between date '1970-01-01' and date '2199-12-31', 'p_from', 'A date lies between 1970 and 2199')
+      || private.hours_errors(p_hours)
+    );
+    v_answer := (
+      select coalesce(jsonb_agg(to_jsonb(r) order by r.weekday, r.start_time), '[]')
+      from private.replace_availability(p_resource_id, p_hours, coalesce(p_from, private.today())) r
+    );
+    perform private.remember_answer('set_availability', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_recordset(null::public.availability_rules, v_answer);
+end;
+$$;
+comment on function public.set_availability(uuid, jsonb, date, text) is
+  'States the weekly hours of a person or place from p_from (today) on, in place of those stated before, which stay known for the dates before. p_hours is [{"weekday": 0 Sunday to 6 Saturday, "start_time": "09:00", "end_time": "17:00", "time_zone": optional}, …], wall-clock times; an empty list states nothing from then on. Your own hours, or anybody''s with manage:availability. Returns the rows made. Raises invalid_input naming every bad entry, forbidden, not_found.';
+
+-- sql/20_time/policies.sql
+
+-- Who may see and write what of time.
+--
+-- Claims and horizons are written by triggers alone, so nobody is granted to write them, not even service_role.
+-- Overrides are made and ended through grant_override and revoke_override; only their reason and end may be patched.
+
+alter table public.locations enable row level security;
+alter table public.resources enable row level security;
+alter table public.resource_horizons enable row level security;
+alter table public.claims enable row level security;
+alter table public.overrides enable row level security;
+alter table public.override_members enable row level security;
+alter table public.weekly_rules enable row level security;
+alter table public.weekly_rule_resources enable row level security;
+alter table public.weekly_rule_exceptions enable row level security;
+alter table public.meetings enable row level security;
+alter table public.meeting_participants enable row level security;
+
+-- What takes part in belongs to the caller's calendar. Definers, because a policy that asked the tables themselves
+-- would ask their policies in turn.
+create function private.own_meeting_ids() returns setof uuid
+language sql stable security definer set search_path = ''
+begin atomic
+  select p.meeting_id from public.meeting_participants p where p.resource_id = private.current_profile_id();
+end;
+comment on function private.own_meeting_ids() is 'The meetings the caller takes part in.';
+
+create function private.own_rule_ids() returns setof uuid
+language sql stable security definer set search_path = ''
+begin atomic
+  select p.rule_id from public.weekly_rule_resources p where p.resource_id = private.current_profile_id();
+end;
+comment on function private.own_rule_ids() is 'The weekly rules the caller takes part in.';
+
+grant execute on function private.own_meeting_ids(), private.own_rule_ids() to authenticated;
+
+grant select on public.locations to anon, authenticated, service_role;
+grant insert (name, address, capacity, time_zone, is_active) on public.locations to authenticated;
+grant update (name, address, capacity, time_zone, is_active, version) on public.locations to authenticated;
+grant delete on public.locations to authenticated;
+grant insert, update, delete on public.locations to service_role;
+create policy "anyone sees places that are in use" on public.locations for select to anon
+  using (is_active);
+create policy "signed-in people see all places" on public.locations for select to authenticated
+  using (true);
+create policy "holders of manage:resources add places" on public.locations for insert to authenticated
+  with check ((select private.has_permission('manage:resources')));
+create policy "holders of manage:resources change places" on public.locations for update to authenticated
+  using ((select private.has_permission('manage:resources')));
+create policy "holders of manage:resources delete places" on public.locations for delete to authenticated
+  using ((select private.has_permission('manage:resources')));
+
+-- People and places get their resource from their profile or location; only equipment is written here.
+grant select on public.resources to authenticated, service_role;
+grant insert (kind, name, is_active) on public.resources to authenticated, service_role;
+grant update (name, is_active, version) on public.resources to authenticated, service_role;
+grant delete on public.resources to authenticated, service_role;
+create policy "signed-in people see all resources" on public.resources for select to authenticated
+  using (true);
+create policy "holders of manage:resources add equipment" on public.resources for insert to authenticated
+  with check (kind = 'equipment' and (select private.has_permission('manage:resources')));
+create policy "holders of manage:resources change equipment" on public.resources for update to authenticated
+  using (kind = 'equipment' and (select private.has_permission('manage:resources')));
+create policy "holders of manage:resources delete equipment" on public.resources for delete to authenticated
+  using (kind = 'equipment' and (select private.has_permission('manage:resources')));
+
+grant select on public.resource_horizons to authenticated, service_role;
+create policy "signed-in people see until when can be booked" on public.resource_horizons for select to authenticated
+  using (true);
+
+grant select on public.claims to authenticated, service_role;
+create policy "people see their own claims, holders of read:calendar all" on public.claims for select to authenticated
+  using ((select private.has_permission('read:calendar')) or resource_id = (select private.current_profile_id()));
+
+grant select on public.overrides, public.override_members to authenticated, service_role;
+grant update (reason, expires_at) on public.overrides to authenticated, service_role;
+create policy "holders of read:calendar see overrides" on public.overrides for select to authenticated
+  using ((select private.has_permission('read:calendar')));
+create policy "holders of grant:override change reason and end" on public.overrides for update to authenticated
+  using ((select private.has_permission('grant:override')));
+create policy "holders of read:calendar see members of overrides" on public.override_members for select to authenticated
+  using ((select private.has_permission('read:calendar')));
+
+grant select on public.weekly_rules, public.weekly_rule_resources, public.weekly_rule_exceptions to authenticated, service_role;
+grant insert (id, title, kind, weekday, start_time, end_time, time_zone, effective) on public.weekly_rules to authenticated;
+grant update (title, kind, weekday, start_time, end_time, time_zone, effective, version) on public.weekly_rules to authenticated;
+grant insert (rule_id, resource_id) on public.weekly_rule_resources to authenticated;
+grant insert (rule_id, occurs_on, kind, moved_to_date, moved_start_time, moved_end_time, reason) on public.weekly_rule_exceptions to authenticated;
+grant update (kind, moved_to_date, moved_start_time, moved_end_time, reason) on public.weekly_rule_exceptions to authenticated;
+grant delete on public.weekly_rules, public.weekly_rule_resources, public.weekly_rule_exceptions to authenticated;
+grant insert, update, delete on public.weekly_rules, public.weekly_rule_resources, public.weekly_rule_exceptions to service_role;
+create policy "people see their own rules, holders of read:calendar all" on public.weekly_rules for select to authenticated
+  using ((select private.has_permission('read:calendar')) or id = any(array(select private.own_rule_ids())));
+create policy "holders of create:calendar make rules" on public.weekly_rules for insert to authenticated
+  with check ((select private.has_permission('create:calendar')));
+create policy "holders of update:calendar change rules" on public.weekly_rules for update to authenticated
+  using ((select private.has_permission('update:calendar')));
+create policy "holders of delete:calendar delete rules" on public.weekly_rules for delete to authenticated
+  using ((select private.has_permission('delete:calendar')));
+create policy "people see who is in their rules, holders of read:calendar all" on public.weekly_rule_resources for select to authenticated
+  using ((select private.has_permission('read:calendar')) or rule_id = any(array(select private.own_rule_ids())));
+create policy "holders of create or update:calendar add to rules" on public.weekly_rule_resources for insert to authenticated
+  with check ((select private.has_permission('create:calendar')) or (select private.has_permission('update:calendar')));
+create policy "holders of update:calendar take out of rules" on public.weekly_rule_resources for delete to authenticated
+  using ((select private.has_permission('update:calendar')));
+create policy "people see exceptions to their rules, holders of read:calendar all" on public.weekly_rule_exceptions for select to authenticated
+  using ((select private.has_permission('read:calendar')) or rule_id = any(array(select private.own_rule_ids())));
+create policy "holders of update:calendar make exceptions" on public.weekly_rule_exceptions for insert to authenticated
+  with check (kind <> 'taken_over' and (select private.has_permission('update:calendar')));
+create policy "holders of update:calendar change exceptions" on public.weekly_rule_exceptions for update to authenticated
+  using (kind <> 'taken_over' and (select private.has_permission('update:calendar')));
+create policy "holders of update:calendar take exceptions back" on public.weekly_rule_exceptions for delete to authenticated
+  using ((select private.has_permission('update:calendar')));
+
+grant select on public.meetings, public.meeting_participants to authenticated, service_role;
+grant insert (
+  id, title, kind, date, start_time, end_time, ends_on, time_zone, status, course, section, external_ref, capacity, enrolled,
+  rule_id, occurs_on, notes
+) on public.meetings to authenticated;
+grant update (
+  title, kind, date, start_time, end_time, ends_on, time_zone, status, course, section, external_ref, capacity, enrolled,
+  rule_id, occurs_on, notes, version
+) on public.meetings to authenticated;
+grant insert (meeting_id, resource_id) on public.meeting_participants to authenticated;
+grant delete on public.meetings, public.meeting_participants to authenticated;
+grant insert, update, delete on public.meetings, public.meeting_participants to service_role;
+create policy "people see their own meetings, holders of read:calendar all" on public.meetings for select to authenticated
+  using ((select private.has_permission('read:calendar')) or id = any(array(select private.own_meeting_ids())));
+create policy "holders of create:calendar make meetings" on public.meetings for insert to authenticated
+  with check ((select private.has_permission('create:calendar')));
+create policy "holders of update:calendar change meetings" on public.meetings for update to authenticated
+  using ((select private.has_permission('update:calendar')));
+create policy "holders of delete:calendar delete meetings" on public.meetings for delete to authenticated
+  using ((select private.has_permission('delete:calendar')));
+create policy "people see who is in their meetings, holders of read:calendar all" on public.meeting_participants for select to authenticated
+  using ((select private.has_permission('read:calendar')) or meeting_id = any(array(select private.own_meeting_ids())));
+create policy "holders of create or update:calendar add participants" on public.meeting_participants for insert to authenticated
+  with check ((select private.has_permission('create:calendar')) or (select private.has_permission('update:calendar')));
+create policy "holders of update:calendar take participants out" on public.meeting_participants for delete to authenticated
+  using ((select private.has_permission('update:calendar')));
+
+grant select on public.skipped_occurrences to authenticated, service_role;
+
+-- anon asks nobody's time: what the public may know of free places comes with the modules that sell them.
+grant execute on function public.find_conflicts(uuid[], timestamptz, timestamptz, uuid),
+  public.find_weekly_conflicts(uuid[], integer, time, time, text, date, date, integer),
+  public.calendar(timestamptz, timestamptz, uuid[], text[]),
+  public.schedule_meeting(text, date, time, time, uuid[], text, date, text, text, uuid, date, text),
+  public.create_weekly_rule(text, uuid[], integer, time, time, text, date, date, text, text),
+  public.extend_horizon(uuid[], timestamptz),
+  public.grant_override(jsonb, text, timestamptz, text), public.revoke_override(uuid),
+  public.cancel_occurrence(uuid, date, text), public.move_occurrence(uuid, date, date, time, time, text),
+  public.restore_occurrence(uuid, date)
+  to authenticated, service_role;
+grant execute on function private.conflicts(uuid[], tstzrange, uuid),
+  private.weekly_conflicts(uuid[], public.weekly_rules, integer),
+  private.calendar_rows(tstzrange, uuid[], text[]),
+  private.extend_horizon_of(uuid[], timestamptz),
+  private.grant_override_to(jsonb, text, timestamptz), private.revoke_override_by_id(uuid),
+  private.check_span(timestamptz, timestamptz, interval, text, text, uuid[]),
+  private.require_resources(uuid[]), private.require_rule(uuid), private.happening_exists(text, uuid)
+  to authenticated, service_role;
+
+-- sql/20_time/checks/00_ledger_difference.sql
+
+-- What the ledger should say against what it says: the question behind most checks of this module.
+
+create function private.ledger_difference() returns table (
+  problem text, resource_id uuid, during tstzrange, source_table text, source_id uuid, occurs_on date, title text
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return query execute (
+    select string_agg(format($sql$
+      (
+        with wanted as (
+          select w.resource_id, w.during,
+            case when lower(w.during) < coalesce(least(o.expires_at, o.revoked_at), 'infinity') and o.id is not null
+              then o.id else md5(%1$L || w.source_id::text)::uuid end as share_key,
+            w.source_id, w.occurs_on, w.kind, w.title
+          from private.%2$I w
+          left join public.override_members m on m.source_id = w.source_id and m.source_table = %1$L
+          left join public.overrides o on o.id = m.override_id
+        ), present as (
+          select c.resource_id, c.during, c.share_key, c.source_id, c.occurs_on, c.kind, c.title
+          from public.claims c
+          where c.source_table = %1$L
+        ), missing as (
+          select * from wanted except select * from present
+        ), unexpected as (
+          select * from present except select * from wanted
+        )
+        select case when s.id is null then 'orphaned' when m.source_id is not null then 'differs' else 'unexpected' end,
+          u.resource_id, u.during, %1$L, u.source_id, u.occurs_on, u.title
+        from unexpected u
+        left join missing m using (resource_id, source_id, occurs_on)
+        left join public.%1$I s on s.id = u.source_id
+        union all
+        select 'missing', m.resource_id, m.during, %1$L, m.source_id, m.occurs_on, m.title
+        from missing m
+        left join unexpected u using (resource_id, source_id, occurs_on)
+        where u.source_id is null
+      )
+      $sql$, s.source_table, s.source_table || '_claims'), ' union all ')
+      || $sql$
+      union all
+      select 'orphaned', c.resource_id, c.during, c.source_table, c.source_id, c.occurs_on, c.title
+      from public.claims c
+      where c.source_table not in (select s.source_table from private.claim_sources() s)
+      $sql$
+    from private.claim_sources() s
+  );
+end;
+$$;
+comment on function private.ledger_difference() is
+  'Every claim that is missing, unexpected, different from what its source says, or orphaned because its source is gone.';
+
+create function private.describe_claim(p_resource_id uuid, p_title text, p_during tstzrange) returns text
+language sql stable security definer set search_path = ''
+return (
+  select format('%s in %s, %s', coalesce(max(r.name), p_resource_id::text), p_title, private.describe_range(p_during))
+  from public.resources r
+  where r.id = p_resource_id
+);
+comment on function private.describe_claim(uuid, text, tstzrange) is 'A claim as people read it: who, in what, when.';
+
+create function private.rebuild_ledger(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into private.ledger_rebuilds (source_table, source_ids)
+  select d.source_table, array_agg(distinct d.source_id)
+  from private.ledger_difference() d
+  where p_entity_ids is null or d.source_table || ' ' || d.source_id = any(p_entity_ids)
+  group by d.source_table
+  order by d.source_table;
+  return (select count(*) from unnest(p_entity_ids));
+end;
+$$;
+comment on function private.rebuild_ledger(text[]) is
+  'Derives the claims of happenings ("table id") again, or of all that differ when given null; what does not fit stays a finding.';
+
+-- sql/20_time/checks/claims_differ.sql
+
+create function private.check_claims_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select d.source_table, d.source_table || ' ' || d.source_id,
+    'Claimed otherwise than it is planned: ' || private.describe_claim(d.resource_id, d.title, d.during),
+    jsonb_build_object('resource_id', d.resource_id, 'occurs_on', d.occurs_on, 'starts_at', lower(d.during), 'ends_at', upper(d.during))
+  from private.ledger_difference() d
+  where d.problem in ('differs', 'unexpected') and d.source_table <> 'weekly_rules';
+end;
+comment on function private.check_claims_differ() is 'Finds claims whose time, key or title is not what their source says.';
+
+create function private.fix_claims_differ(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+return private.rebuild_ledger(p_entity_ids);
+comment on function private.fix_claims_differ(text[]) is 'Derives the claims of these happenings from their rows again.';
+
+-- sql/20_time/checks/claims_missing.sql
+
+create function private.check_claims_missing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select d.source_table, d.source_table || ' ' || d.source_id,
+    'Not claimed: ' || private.describe_claim(d.resource_id, d.title, d.during),
+    jsonb_build_object('resource_id', d.resource_id, 'occurs_on', d.occurs_on, 'starts_at', lower(d.during), 'ends_at', upper(d.during))
+  from private.ledger_difference() d
+  where d.problem = 'missing' and d.source_table <> 'weekly_rules';
+end;
+comment on function private.check_claims_missing() is 'Finds happenings whose time is not claimed.';
+
+create function private.fix_claims_missing(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+return private.rebuild_ledger(p_entity_ids);
+comment on function private.fix_claims_missing(text[]) is 'Derives the claims of these happenings from their rows again.';
+
+-- sql/20_time/checks/claims_orphaned.sql
+
+create function private.check_claims_orphaned() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select d.source_table, d.source_table || ' ' || d.source_id,
+    'Claimed for something that is gone: ' || private.describe_claim(d.resource_id, d.title, d.during),
+    jsonb_build_object('resource_id', d.resource_id, 'occurs_on', d.occurs_on, 'starts_at', lower(d.during), 'ends_at', upper(d.during))
+  from private.ledger_difference() d
+  where d.problem = 'orphaned';
+end;
+comment on function private.check_claims_orphaned() is 'Finds claims whose source row is gone.';
+
+create function private.fix_claims_orphaned(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+return private.rebuild_ledger(p_entity_ids);
+comment on function private.fix_claims_orphaned(text[]) is 'Derives the claims of these happenings from their rows again.';
+
+-- sql/20_time/checks/horizons_late.sql
+
+create function private.check_horizons_late() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'resources', r.id::text,
+    case when h.claimed_until is null then format('%s has no horizon, so nothing can be booked for it', r.name)
+      else format('%s is claimed until %s only', r.name, h.claimed_until) end,
+    jsonb_build_object('claimed_until', h.claimed_until)
+  from public.resources r
+  left join public.resource_horizons h on h.resource_id = r.id
+  where h.claimed_until is null
+    or h.claimed_until < private.now() + make_interval(days => private.setting_integer('ledger_horizon_days')) - interval '3 days';
+end;
+comment on function private.check_horizons_late() is 'Finds resources whose weekly rules are not claimed as far ahead as the settings want: the daily job is late.';
+
+create function private.fix_horizons_late(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_target timestamptz := private.now() + make_interval(days => private.setting_integer('ledger_horizon_days'));
+  v_fixed integer;
+begin
+  perform private.lock_resources(p_entity_ids::uuid[]);
+  insert into public.resource_horizons (resource_id, claimed_until)
+  select r.id, private.now()
+  from public.resources r
+  where r.id = any(p_entity_ids::uuid[])
+  on conflict do nothing;
+  update public.resource_horizons h
+  set claimed_until = v_target
+  where h.resource_id = any(p_entity_ids::uuid[]) and h.claimed_until < v_target;
+  get diagnostics v_fixed = row_count;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_horizons_late(text[]) is 'Moves these resources'' horizons on to where the settings want them.';
+
+-- sql/20_time/checks/ledger_guards_missing.sql
+
+create function private.check_ledger_guards_missing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'pg_constraint', 'nobody_is_in_two_places',
+    'The constraint that keeps everybody in one place is missing, not valid, or not enforced by its index', '{}'::jsonb
+  where not exists (
+    select
+    from pg_catalog.pg_constraint c
+    join pg_catalog.pg_index i on i.indexrelid = c.conindid
+    where c.conname = 'nobody_is_in_two_places' and c.conrelid = 'public.claims'::regclass and c.contype = 'x'
+      and c.convalidated and not c.condeferrable and i.indisvalid and i.indisready
+  )
+  union all
+  select 'pg_trigger', s.source_table || ' ' || e.event,
+    format('Claims do not follow %s: its trigger for %s is missing or disabled', s.source_table, e.event),
+    jsonb_build_object('table', s.source_table, 'event', e.event)
+  from private.claim_sources() s
+  cross join (values ('insert', 4), ('update', 16), ('delete', 8), ('truncate', 32)) as e(event, bit)
+  where not exists (
+    select
+    from pg_catalog.pg_trigger t
+    join pg_catalog.pg_proc p on p.oid = t.tgfoid
+    where t.tgrelid = to_regclass('public.' || quote_ident(s.source_table)) and t.tgenabled in ('O', 'A')
+      and t.tgtype & e.bit <> 0 and p.proname in ('follow_source', 'follow_weekly_rule', 'refuse_truncate')
+  )
+  union all
+  select 'pg_trigger', t.tgrelid::regclass || ' ' || t.tgname,
+    format('The trigger %s on %s is disabled', t.tgname, t.tgrelid::regclass),
+    jsonb_build_object('table', t.tgrelid::regclass::text, 'trigger', t.tgname)
+  from pg_catalog.pg_trigger t
+  join pg_catalog.pg_class c on c.oid = t.tgrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where n.nspname in ('public', 'private') and not t.tgisinternal and t.tgenabled not in ('O', 'A');
+end;
+comment on function private.check_ledger_guards_missing() is
+  'Finds what should keep the promise and does not: the exclusion constraint, the triggers that derive claims, any disabled trigger.';
+
+-- sql/20_time/checks/meeting_instants_differ.sql
+
+create function private.check_meeting_instants_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'meetings', m.id::text,
+    format('%s is kept as %s, which is not what its local date and times say', m.title, private.describe_range(tstzrange(m.starts_at, m.ends_at), m.time_zone)),
+    jsonb_build_object('date', m.date, 'start_time', m.start_time, 'end_time', m.end_time, 'time_zone', m.time_zone,
+      'starts_at', m.starts_at, 'ends_at', m.ends_at)
+  from public.meetings m
+  where (m.starts_at, m.ends_at) is distinct from (
+    private.local_to_instant(m.date, m.start_time, m.time_zone),
+    private.local_end_to_instant(coalesce(m.ends_on, m.date), m.end_time, m.time_zone)
+  );
+end;
+comment on function private.check_meeting_instants_differ() is
+  'Finds meetings whose instants are not those of their wall-clock time: written around the triggers, or before the time zone database changed.';
+
+create function private.fix_meeting_instants_differ(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fixed integer;
+begin
+  update public.meetings m set date = m.date where m.id = any(p_entity_ids::uuid[]);
+  get diagnostics v_fixed = row_count;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_meeting_instants_differ(text[]) is 'Works the instants of these meetings out again, and moves their claims.';
+
+-- sql/20_time/checks/overrides_without_use.sql
+
+create function private.check_overrides_without_use() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'overrides', o.id::text,
+    format('The override granted %s (%s) has %s member(s) left that exist, so it allows nothing', o.granted_at::date, o.reason, count(*) filter (where e.is_there)),
+    jsonb_build_object('granted_by', o.granted_by)
+  from public.overrides o
+  left join public.override_members m on m.override_id = o.id
+  left join lateral (select private.happening_exists(m.source_table, m.source_id) as is_there where m.source_id is not null) e on true
+  group by o.id
+  having count(*) filter (where e.is_there) < 2;
+end;
+comment on function private.check_overrides_without_use() is 'Finds override groups with fewer than two happenings left.';
+
+-- sql/20_time/checks/people_and_resources_differ.sql
+
+create function private.check_people_and_resources_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'user_profiles', p.id::text, format('%s works here and is no resource, so nothing keeps them in one place', p.full_name), '{}'::jsonb
+  from public.user_profiles p
+  where not exists (select from public.resources r where r.profile_id = p.id)
+    and (p.user_id is null and p.erased_at is null
+      or exists (select from public.user_roles u where u.user_id = p.user_id and u.role_name <> 'member'))
+  union all
+  select 'locations', l.id::text, format('%s is no resource, so it can be booked twice', l.name), '{}'::jsonb
+  from public.locations l
+  where not exists (select from public.resources r where r.location_id = l.id)
+  union all
+  select 'resources', r.id::text, format('%s stands for a %s that is gone', r.name, case r.kind when 'person' then 'profile' else 'location' end), '{}'::jsonb
+  from public.resources r
+  where r.kind = 'person' and not exists (select from public.user_profiles p where p.id = r.profile_id)
+    or r.kind = 'place' and not exists (select from public.locations l where l.id = r.location_id);
+end;
+comment on function private.check_people_and_resources_differ() is
+  'Finds people who work and places without a resource, and resources without their person or place.';
+
+create function private.fix_people_and_resources_differ(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fixed integer;
+begin
+  perform private.ensure_people(array(
+    select p.id from public.user_profiles p where p.id = any(p_entity_ids::uuid[])
+  ));
+  update public.locations l set name = l.name where l.id = any(p_entity_ids::uuid[]);
+  select count(*) into v_fixed from public.resources r where r.id = any(p_entity_ids::uuid[]) and r.profile_id is not null or r.location_id = any(p_entity_ids::uuid[]);
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_people_and_resources_differ(text[]) is
+  'Makes the missing resources; a resource whose person or place is gone is left for a person to decide.';
+
+-- sql/20_time/checks/resources_overlapping.sql
+
+create function private.check_resources_overlapping() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'resources', a.resource_id::text,
+    format('%s is in two places: %s and %s, %s', r.name, a.title, b.title, private.describe_range(a.during * b.during)),
+    jsonb_build_object(
+      'starts_at', lower(a.during * b.during), 'ends_at', upper(a.during * b.during),
+      'happenings', jsonb_build_array(
+        jsonb_build_object('source_table', a.source_table, 'source_id', a.source_id, 'occurs_on', a.occurs_on, 'title', a.title),
+        jsonb_build_object('source_table', b.source_table, 'source_id', b.source_id, 'occurs_on', b.occurs_on, 'title', b.title)
+      )
+    )
+  from public.claims a
+  join public.claims b on b.resource_id = a.resource_id and b.during && a.during and b.share_key <> a.share_key
+    and (a.source_table, a.source_id, a.occurs_on) < (b.source_table, b.source_id, b.occurs_on)
+  join public.resources r on r.id = a.resource_id;
+end;
+comment on function private.check_resources_overlapping() is
+  'Finds who or what is in two places, which is possible only where a constraint was dropped or data restored around it. A person decides which of the two moves.';
+
+-- sql/20_time/checks/rule_dates_differ.sql
+
+create function private.check_rule_dates_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select d.source_table, d.source_table || ' ' || d.source_id,
+    case d.problem when 'missing' then 'Promised by a weekly rule and not claimed: ' else 'Claimed otherwise than the weekly rule says: ' end || private.describe_claim(d.resource_id, d.title, d.during),
+    jsonb_build_object('resource_id', d.resource_id, 'occurs_on', d.occurs_on, 'starts_at', lower(d.during), 'ends_at', upper(d.during))
+  from private.ledger_difference() d
+  where d.problem <> 'orphaned' and d.source_table = 'weekly_rules';
+end;
+comment on function private.check_rule_dates_differ() is 'Finds dates a weekly rule promises and the ledger lacks, or the reverse.';
+
+create function private.fix_rule_dates_differ(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+return private.rebuild_ledger(p_entity_ids);
+comment on function private.fix_rule_dates_differ(text[]) is 'Derives the claims of these happenings from their rows again.';
+
+-- sql/20_time/checks/rules_that_meet.sql
+
+create function private.check_rules_that_meet() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'weekly_rules', m.rule_id::text,
+    format('%s will be in two places: %s and %s, %s', m.resource_name, r.title, m.with_title, private.describe_range(m.with_during)),
+    jsonb_build_object('resource_id', m.resource_id, 'with_rule_id', m.with_id, 'starts_at', lower(m.with_during), 'ends_at', upper(m.with_during))
+  from private.rules_that_meet(array(select w.id from public.weekly_rules w)) m
+  join public.weekly_rules r on r.id = m.rule_id
+  where m.rule_id < m.with_id;
+end;
+comment on function private.check_rules_that_meet() is
+  'Finds weekly rules of one resource that meet beyond the horizon, as a changed time zone database or a restore may bring about. A person decides which of the two changes.';
+
+-- sql/20_time/reference.sql
+
+-- Rows this module ships.
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, allowed_values, is_public, description) values
+  ('ledger_horizon_days', '20_time', 'integer', '400', 1, 730, null, true, 'How many days ahead time can be booked, and weekly rules are claimed.'),
+  ('availability_policy', '20_time', 'text', '"warn"', null, null, '["ignore", "warn", "refuse"]', true, 'Whether booking somebody outside their hours, during time off or a closure is refused, only warned about, or ignored.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, allowed_values = excluded.allowed_values, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.allowed_values, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.allowed_values, excluded.is_public, excluded.description);
+
+insert into public.scheduled_jobs (name, module, cron, command, description) values
+  ('extend_horizons', '20_time', '5 2 * * *', 'private.extend_horizons', 'Moves each resource''s horizon on and claims what weekly rules promise up to there.')
+on conflict (name) do update set
+  module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description;
+
+with matrix (name, manager, instructor, staff, description) as (
+  values
+    ('read:calendar',       true, false, true,  'See everyone''s calendar, not only one''s own.'),
+    ('create:calendar',     true, false, true,  'Make meetings and weekly rules.'),
+    ('update:calendar',     true, false, true,  'Change, cancel and move meetings and dates of weekly rules.'),
+    ('delete:calendar',     true, false, false, 'Delete meetings and weekly rules.'),
+    ('bulk:calendar',       true, false, false, 'Import meetings.'),
+    ('manage:resources',    true, false, false, 'Add and change places and equipment.'),
+    ('grant:override',      true, false, false, 'Let happenings overlap, with a reason.'),
+    ('book:beyond_horizon', true, false, false, 'Let time be booked further ahead than the horizon.')
+),
+registered as (
+  insert into public.permissions (name, module, description)
+  select m.name, '20_time', m.description from matrix m
+  on conflict (name) do update set module = excluded.module, description = excluded.description
+  where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description)
+)
+insert into public.role_permissions (role_name, permission)
+select h.role_name, m.name
+from matrix m
+cross join lateral (values ('manager', m.manager), ('instructor', m.instructor), ('staff', m.staff)) as h (role_name, holds)
+where h.holds
+on conflict (role_name, permission) do nothing;
+
+insert into public.integrity_checks (name, module, category, severity, description, fix_description) values
+  ('claims_orphaned', '20_time', 'integrity', 'error', 'Claims whose source row is gone.', 'Removes them.'),
+  ('claims_missing', '20_time', 'integrity', 'critical', 'Happenings whose time is not claimed.', 'Claims it, where nobody else has it.'),
+  ('claims_differ', '20_time', 'integrity', 'critical', 'Claims whose time, key or title is not what their source says.', 'Derives them again.'),
+  ('rule_dates_differ', '20_time', 'integrity', 'critical', 'Dates a weekly rule promises and the ledger lacks, or the reverse.', 'Derives them again, where nobody else has the time.'),
+  ('resources_overlapping', '20_time', 'integrity', 'critical', 'Somebody or something is in two places.', null),
+  ('ledger_guards_missing', '20_time', 'schema', 'critical', 'The exclusion constraint or a trigger of the ledger is missing or disabled.', null),
+  ('horizons_late', '20_time', 'integrity', 'warning', 'Weekly rules are not claimed as far ahead as they should be.', 'Moves the horizons on.'),
+  ('rules_that_meet', '20_time', 'integrity', 'error', 'Weekly rules of one resource meet beyond the horizon.', null),
+  ('meeting_instants_differ', '20_time', 'integrity', 'error', 'Meetings whose instants are not those of their wall-clock time.', 'Works them out again.'),
+  ('people_and_resources_differ', '20_time', 'integrity', 'error', 'People who work or places without a resource, and the reverse.', 'Makes the missing resources.'),
+  ('overrides_without_use', '20_time', 'integrity', 'info', 'Override groups with fewer than two happenings left.', null)
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity,
+  description = excluded.description, fix_description = excluded.fix_description;
+
+-- sql/90_operations/rpc/apply_fixes.sql
+
+create function private.mend_faults(p_checks text[], p_modules text[], p_dry_run boolean) returns table (
+  check_name text, faults integer, fixed integer, remaining integer, description text
+)
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_check public.integrity_checks;
+  v_ids text[];
+begin
+  perform private.require_permission('apply:fixes');
+  for v_check in
+    select c.* from private.chosen_checks(p_checks, p_modules) c where c.fix_description is not null
+  loop
+    execute format('select array_agg(distinct f.entity_id) from private.%I() f', 'check_' || v_check.name) into v_ids;
+    continue when v_ids is null;
+    check_name := v_check.name;
+    description := v_check.fix_description;
+    faults := cardinality(v_ids);
+    remaining := faults;
+    if not p_dry_run then
+      execute format('select private.%I($1)', 'fix_' || v_check.name) using v_ids;
+      execute format('select count(distinct f.entity_id) from private.%I() f where f.entity_id = any($1)', 'check_' || v_check.name)
+      into remaining using v_ids;
+    end if;
+    fixed := faults - remaining;
+    return next;
+  end loop;
+end;
+$$;
+comment on function private.mend_faults(text[], text[], boolean) is 'Runs the repairs of checks that find something, for a holder of apply:fixes, and checks again.';
+
+-- A repair that has been made finds nothing more to do, so a retry needs no key.
+create function public.apply_fixes(p_checks text[] default null, p_modules text[] default null, p_dry_run boolean default false)
+returns table (check_name text, faults integer, fixed integer, remaining integer, description text)
+language sql volatile set search_path = ''
+begin atomic
+  select * from private.mend_faults(p_checks, p_modules, p_dry_run);
+end;
+comment on function public.apply_fixes(text[], text[], boolean) is
+  'Mends what the checks of these names and modules (all by default) find and can mend, in one transaction, and checks again: one row a check with how many rows were at fault, were fixed and remain. p_dry_run only says what would be done. Needs apply:fixes. Raises not_found for an unknown check or module.';
+
+-- sql/90_operations/rpc/run_diagnostics.sql
+
+-- 90_operations: know and mend. Modules register checks (public.integrity_checks) with a function
+-- private.check_<name>() that finds, and where the repair is clear private.fix_<name>(text[]) that mends; the functions
+-- here run them.
+
+create function private.chosen_checks(p_checks text[], p_modules text[]) returns setof public.integrity_checks
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_unknown text := (
+    select string_agg(u.name, ', ') from unnest(p_checks) as u(name)
+    where not exists (select from public.integrity_checks c where c.name = u.name)
+  );
+begin
+  if v_unknown is not null then
+    perform private.fail('not_found', format('There is no check called %s', v_unknown), 'p_checks');
+  end if;
+  v_unknown := (
+    select string_agg(u.name, ', ') from unnest(p_modules) as u(name)
+    where not exists (select from public.integrity_checks c where c.module = u.name or substr(c.module, 4) = u.name)
+  );
+  if v_unknown is not null then
+    perform private.fail('not_found', format('No module called %s has checks', v_unknown), 'p_modules');
+  end if;
+  return query
+    select c.*
+    from public.integrity_checks c
+    where (c.is_active or c.name = any(p_checks))
+      and (p_checks is null or c.name = any(p_checks))
+      and (p_modules is null or c.module = any(p_modules) or substr(c.module, 4) = any(p_modules))
+    order by array_position(array['critical', 'error', 'warning', 'info'], c.severity), c.module, c.name;
+end;
+$$;
+comment on function private.chosen_checks(text[], text[]) is 'The checks of these names and modules (with or without their number), or all that are active.';
+
+create function private.find_faults(p_checks text[], p_modules text[]) returns table (
+  check_name text, module text, category text, severity text, entity text, entity_id text, message text, detail jsonb, can_be_fixed boolean
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_check public.integrity_checks;
+begin
+  perform private.require_permission('read:diagnostics');
+  for v_check in select c.* from private.chosen_checks(p_checks, p_modules) c loop
+    return query execute format(
+      'select $1, $2, $3, $4, f.entity, f.entity_id, f.message, f.detail, $5 from private.%I() f order by f.entity, f.entity_id, f.message',
+      'check_' || v_check.name)
+    using v_check.name, v_check.module, v_check.category, v_check.severity, v_check.fix_description is not null;
+  end loop;
+end;
+$$;
+comment on function private.find_faults(text[], text[]) is 'Runs checks for a holder of read:diagnostics.';
+
+create function public.run_diagnostics(p_checks text[] default null, p_modules text[] default null) returns table (
+  check_name text, module text, category text, severity text, entity text, entity_id text, message text, detail jsonb, can_be_fixed boolean
+)
+language sql stable set search_path = ''
+begin atomic
+  select * from private.find_faults(p_checks, p_modules);
+end;
+comment on function public.run_diagnostics(text[], text[]) is
+  'Runs the integrity checks of these names and modules (all by default) and returns one row a finding, gravest first; no rows is good news. Needs read:diagnostics. Raises not_found for an unknown check or module.';
+
+-- sql/90_operations/policies.sql
+
+grant execute on function public.run_diagnostics(text[], text[]), public.apply_fixes(text[], text[], boolean) to authenticated, service_role;
+grant execute on function private.find_faults(text[], text[]), private.mend_faults(text[], text[], boolean) to authenticated, service_role;
+
+-- sql/90_operations/reference.sql
+
+-- Rows this module ships. admin holds every permission; nobody else repairs.
+insert into public.permissions (name, module, description) values
+  ('apply:fixes', '90_operations', 'Repair what diagnosis found.')
+on conflict (name) do update set module = excluded.module, description = excluded.description
+where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description);
