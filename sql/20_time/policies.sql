@@ -85,7 +85,8 @@ grant insert (id, title, kind, weekday, start_time, end_time, time_zone, effecti
 grant update (title, kind, weekday, start_time, end_time, time_zone, effective, version) on public.weekly_rules to authenticated;
 grant insert (rule_id, resource_id) on public.weekly_rule_resources to authenticated;
 grant insert (rule_id, occurs_on, kind, moved_to_date, moved_start_time, moved_end_time, reason) on public.weekly_rule_exceptions to authenticated;
-grant update (kind, moved_to_date, moved_start_time, moved_end_time, reason) on public.weekly_rule_exceptions to authenticated;
+grant update (kind, moved_to_date, moved_start_time, moved_end_time, taken_by_table, taken_by_id, reason)
+  on public.weekly_rule_exceptions to authenticated;
 grant delete on public.weekly_rules, public.weekly_rule_resources, public.weekly_rule_exceptions to authenticated;
 grant insert, update, delete on public.weekly_rules, public.weekly_rule_resources, public.weekly_rule_exceptions to service_role;
 create policy "people see their own rules, holders of read:calendar all" on public.weekly_rules for select to authenticated
@@ -107,7 +108,8 @@ create policy "people see exceptions to their rules, holders of read:calendar al
 create policy "holders of update:calendar make exceptions" on public.weekly_rule_exceptions for insert to authenticated
   with check (kind <> 'taken_over' and (select private.has_permission('update:calendar')));
 create policy "holders of update:calendar change exceptions" on public.weekly_rule_exceptions for update to authenticated
-  using (kind <> 'taken_over' and (select private.has_permission('update:calendar')));
+  using ((select private.has_permission('update:calendar')))
+  with check (kind <> 'taken_over' and (select private.has_permission('update:calendar')));
 create policy "holders of update:calendar take exceptions back" on public.weekly_rule_exceptions for delete to authenticated
   using ((select private.has_permission('update:calendar')));
 

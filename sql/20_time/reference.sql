@@ -49,6 +49,7 @@ insert into public.integrity_checks (name, module, category, severity, descripti
   ('rules_that_meet', '20_time', 'integrity', 'error', 'Weekly rules of one resource meet beyond the horizon.', null),
   ('meeting_instants_differ', '20_time', 'integrity', 'error', 'Meetings whose instants are not those of their wall-clock time.', 'Works them out again.'),
   ('people_and_resources_differ', '20_time', 'integrity', 'error', 'People who work or places without a resource, and the reverse.', 'Makes the missing resources.'),
+  ('taken_over_by_nothing', '20_time', 'integrity', 'warning', 'Dates of weekly rules whose stand-in was deleted.', null),
   ('overrides_without_use', '20_time', 'integrity', 'info', 'Override groups with fewer than two happenings left.', null)
 on conflict (name) do update set
   module = excluded.module, category = excluded.category, severity = excluded.severity,

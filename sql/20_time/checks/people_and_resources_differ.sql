@@ -4,8 +4,7 @@ begin atomic
   select 'user_profiles', p.id::text, format('%s works here and is no resource, so nothing keeps them in one place', p.full_name), '{}'::jsonb
   from public.user_profiles p
   where not exists (select from public.resources r where r.profile_id = p.id)
-    and (p.user_id is null and p.erased_at is null
-      or exists (select from public.user_roles u where u.user_id = p.user_id and u.role_name <> 'member'))
+    and exists (select from public.user_roles u where u.user_id = p.user_id and u.role_name <> 'member')
   union all
   select 'locations', l.id::text, format('%s is no resource, so it can be booked twice', l.name), '{}'::jsonb
   from public.locations l
@@ -29,7 +28,7 @@ begin
     select p.id from public.user_profiles p where p.id = any(p_entity_ids::uuid[])
   ));
   update public.locations l set name = l.name where l.id = any(p_entity_ids::uuid[]);
-  select count(*) into v_fixed from public.resources r where r.id = any(p_entity_ids::uuid[]) and r.profile_id is not null or r.location_id = any(p_entity_ids::uuid[]);
+  select count(*) into v_fixed from public.resources r where coalesce(r.profile_id, r.location_id) = any(p_entity_ids::uuid[]);
   return v_fixed;
 end;
 $$;

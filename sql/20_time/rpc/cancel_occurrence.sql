@@ -10,8 +10,9 @@ begin
     insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, reason)
     values (p_rule_id, p_occurs_on, 'cancelled', private.clean_text(p_reason))
     on conflict (rule_id, occurs_on) do update
-    set kind = 'cancelled', reason = excluded.reason, moved_to_date = null, moved_start_time = null, moved_end_time = null
-    where e.kind <> 'taken_over'
+    set kind = 'cancelled', reason = excluded.reason, moved_to_date = null, moved_start_time = null, moved_end_time = null,
+      taken_by_table = null, taken_by_id = null
+    where e.kind <> 'taken_over' or not private.happening_exists(e.taken_by_table, e.taken_by_id)
     returning *;
   if not found then
     perform private.fail('illegal_transition', format('A happening of its own took %s over', p_occurs_on), 'p_occurs_on',

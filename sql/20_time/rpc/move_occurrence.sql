@@ -24,8 +24,9 @@ begin
     values (p_rule_id, p_occurs_on, 'moved', p_to_date, p_start_time, p_end_time, private.clean_text(p_reason))
     on conflict (rule_id, occurs_on) do update
     set kind = 'moved', reason = excluded.reason, moved_to_date = excluded.moved_to_date,
-      moved_start_time = excluded.moved_start_time, moved_end_time = excluded.moved_end_time
-    where e.kind <> 'taken_over'
+      moved_start_time = excluded.moved_start_time, moved_end_time = excluded.moved_end_time,
+      taken_by_table = null, taken_by_id = null
+    where e.kind <> 'taken_over' or not private.happening_exists(e.taken_by_table, e.taken_by_id)
     returning *;
   if not found then
     perform private.fail('illegal_transition', format('A happening of its own took %s over', p_occurs_on), 'p_occurs_on',

@@ -58,6 +58,9 @@ as $$
 declare
   v_exists boolean;
 begin
+  if to_regclass(format('public.%I', p_source_table)) is null then
+    return false;
+  end if;
   execute format('select exists (select from public.%I s where s.id = $1)', p_source_table) into v_exists using p_source_id;
   return v_exists;
 end;

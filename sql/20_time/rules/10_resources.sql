@@ -16,14 +16,15 @@ create function private.make_person_of_profile() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
-  if new.user_id is null
+  -- Who is written without a login is somebody to be planned with; who loses theirs, a customer perhaps, is not.
+  if (tg_op = 'INSERT' and new.user_id is null)
     or exists (select from public.user_roles r where r.user_id = new.user_id and r.role_name <> 'member') then
     perform private.ensure_people(array[new.id]);
   end if;
   return null;
 end;
 $$;
-comment on function private.make_person_of_profile() is 'Row trigger on user_profiles: who works or has no login yet becomes a resource.';
+comment on function private.make_person_of_profile() is 'Row trigger on user_profiles: who works, or is written without a login, becomes a resource.';
 
 create trigger t50_make_person after insert or update of user_id on public.user_profiles
   for each row execute function private.make_person_of_profile();
