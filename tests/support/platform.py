@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
+
 from classbase.embedded.standin import install_standin
 
 # Like the role `postgres` of a hosted project: it owns everything and is no superuser. What only works for a

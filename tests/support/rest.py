@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+
 from classbase.embedded.errors import Missing
 from classbase.embedded.postgrest import PostgrestServer
-
 from tests.support.identity import User
 from tests.support.server import Database
 

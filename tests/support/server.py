@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import psycopg
-from classbase.database.loader import load_sql
-from classbase.embedded.binaries import Major
-from classbase.embedded.postgres import PostgresServer
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from classbase.database.loader import load_sql
+from classbase.embedded.binaries import Major
+from classbase.embedded.postgres import PostgresServer
 from tests.support.platform import OWNER, load_platform
 
 TEMPLATE = "classbase_template"
