@@ -1,0 +1,36 @@
+// Answers of Edge Functions: JSON, readable from any page, refusals in one shape.
+
+import { Refusal } from "./errors.ts";
+
+// It is the key and the token that say who calls, never a cookie, so any page may.
+const crossOrigin = {
+  "Access-Control-Allow-Origin": "*",
+  "Access-Control-Allow-Headers": "authorization, x-client-info, apikey, content-type",
+  "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+};
+
+/** A JSON answer that nobody keeps. */
+export function json(body: unknown, status = 200): Response {
+  return Response.json(body, { status, headers: { ...crossOrigin, "Cache-Control": "no-store" } });
+}
+
+/** Serves one function: answers preflights, refuses other methods, and turns what is thrown into an answer. */
+export function serve(methods: readonly string[], handler: (request: Request) => Promise<Response>): void {
+  Deno.serve(async (request) => {
+    if (request.method === "OPTIONS") {
+      return new Response(null, { status: 204, headers: crossOrigin });
+    }
+    try {
+      if (!methods.includes(request.method)) {
+        throw new Refusal("invalid_input", `${request.method} is not understood here.`, `Use ${methods.join(" or ")}.`);
+      }
+      return await handler(request);
+    } catch (error) {
+      if (error instanceof Refusal) {
+        return json(error, error.status);
+      }
+      console.error(error); // the log has the details, the caller has no use for them
+      return json(new Refusal("internal_error", "The function failed.", "Its log says why."), 500);
+    }
+  });
+}
