@@ -161,3 +161,65 @@ grant execute on function private.conflicts(uuid[], tstzrange, uuid),
   private.check_span(timestamptz, timestamptz, interval, text, text, uuid[]),
   private.require_resources(uuid[]), private.require_rule(uuid), private.happening_exists(text, uuid)
   to authenticated, service_role;
+
+-- Availability: hours, time off, cover and closures.
+--
+-- Time off is written through request_time_off, decide_time_off and cancel_time_off, because a decision has to say
+-- what becomes of what the person is needed for; cover requests come with it, and only their status is patched.
+alter table public.availability_rules enable row level security;
+alter table public.time_off enable row level security;
+alter table public.cover_requests enable row level security;
+alter table public.closures enable row level security;
+
+grant select on public.availability_rules to authenticated, service_role;
+grant insert (resource_id, weekday, start_time, end_time, time_zone, effective) on public.availability_rules to authenticated, service_role;
+grant update (weekday, start_time, end_time, time_zone, effective, version) on public.availability_rules to authenticated, service_role;
+grant delete on public.availability_rules to authenticated, service_role;
+create policy "signed-in people see who works when" on public.availability_rules for select to authenticated
+  using (true);
+create policy "people state their own hours, holders of manage:availability all" on public.availability_rules for insert to authenticated
+  with check (resource_id = (select private.current_profile_id()) or (select private.has_permission('manage:availability')));
+create policy "people change their own hours, holders of manage:availability all" on public.availability_rules for update to authenticated
+  using (resource_id = (select private.current_profile_id()) or (select private.has_permission('manage:availability')));
+create policy "people delete their own hours, holders of manage:availability all" on public.availability_rules for delete to authenticated
+  using (resource_id = (select private.current_profile_id()) or (select private.has_permission('manage:availability')));
+
+grant select on public.time_off, public.cover_requests to authenticated, service_role;
+grant insert, update, delete on public.time_off to service_role;
+grant update (status, version) on public.cover_requests to authenticated, service_role;
+create policy "people see their own time off, holders of decide:time_off all" on public.time_off for select to authenticated
+  using (resource_id = (select private.current_profile_id()) or (select private.has_permission('decide:time_off')));
+create policy "people see cover sought for them, holders of decide:time_off all" on public.cover_requests for select to authenticated
+  using (resource_id = (select private.current_profile_id()) or (select private.has_permission('decide:time_off')));
+create policy "holders of decide:time_off settle cover requests" on public.cover_requests for update to authenticated
+  using ((select private.has_permission('decide:time_off')));
+
+grant select on public.closures to anon, authenticated, service_role;
+grant insert (name, starts_on, ends_on, location_id) on public.closures to authenticated, service_role;
+grant update (name, starts_on, ends_on, location_id, version) on public.closures to authenticated, service_role;
+grant delete on public.closures to authenticated, service_role;
+create policy "anyone sees closures" on public.closures for select to anon, authenticated
+  using (true);
+create policy "holders of manage:closures add closures" on public.closures for insert to authenticated
+  with check ((select private.has_permission('manage:closures')));
+create policy "holders of manage:closures change closures" on public.closures for update to authenticated
+  using ((select private.has_permission('manage:closures')));
+create policy "holders of manage:closures delete closures" on public.closures for delete to authenticated
+  using ((select private.has_permission('manage:closures')));
+
+grant execute on function
+  public.free_slots(uuid[], timestamptz, timestamptz, interval, interval, boolean, integer),
+  public.busy_times(uuid[], timestamptz, timestamptz),
+  public.set_availability(uuid, jsonb, date, text),
+  public.request_time_off(uuid, date, date, time, time, text, text, text),
+  public.decide_time_off(uuid, text, text, text, text), public.cancel_time_off(uuid, text, text),
+  public.add_closure(text, date, date, uuid, boolean, text)
+  to authenticated, service_role;
+grant execute on function
+  private.slots(uuid[], tstzrange, interval, interval, boolean, text, integer),
+  private.busy_ranges(uuid[], tstzrange), private.window_errors(uuid[], timestamptz, timestamptz), private.refuse_too_many(uuid[]),
+  private.hours_errors(jsonb), private.replace_availability(uuid, jsonb, date),
+  private.time_off_errors(date, date, time, time, text, text), private.add_time_off(uuid, date, date, time, time, text, text),
+  private.time_off_answer(uuid), private.set_time_off_status(uuid, text, text, boolean),
+  private.closure_errors(text, date, date, text), private.make_closure(text, date, date, uuid, boolean)
+  to authenticated, service_role;

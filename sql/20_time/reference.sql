@@ -54,3 +54,46 @@ insert into public.integrity_checks (name, module, category, severity, descripti
 on conflict (name) do update set
   module = excluded.module, category = excluded.category, severity = excluded.severity,
   description = excluded.description, fix_description = excluded.fix_description;
+
+-- Availability.
+with matrix (name, manager, instructor, staff, description) as (
+  values
+    ('manage:availability', true, false, false, 'State the hours of other people, places and equipment.'),
+    ('decide:time_off',     true, false, false, 'See, request, approve, refuse and cancel other people''s time off, and settle cover.'),
+    ('manage:closures',     true, false, false, 'Close a place, or everything, for days.')
+),
+registered as (
+  insert into public.permissions (name, module, description)
+  select m.name, '20_time', m.description from matrix m
+  on conflict (name) do update set module = excluded.module, description = excluded.description
+  where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description)
+)
+insert into public.role_permissions (role_name, permission)
+select h.role_name, m.name
+from matrix m
+cross join lateral (values ('manager', m.manager), ('instructor', m.instructor), ('staff', m.staff)) as h (role_name, holds)
+where h.holds
+on conflict (role_name, permission) do nothing;
+
+insert into public.integrity_checks (name, module, category, severity, description) values
+  ('work_outside_stated_hours', '20_time', 'integrity', 'warning',
+    'Coming uses of people and places outside the hours they stated. Finds nothing where availability_policy is ignore.'),
+  ('work_during_time_off', '20_time', 'integrity', 'warning',
+    'Coming uses of people during approved time off that nobody decided to keep. Finds nothing where availability_policy is ignore.'),
+  ('work_during_closures', '20_time', 'integrity', 'warning',
+    'Coming uses during closures of the place or of everything. Finds nothing where availability_policy is ignore.'),
+  ('overdue_cover_requests', '20_time', 'integrity', 'info',
+    'Cover requests that are still open although their date has passed.')
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity, description = excluded.description;
+
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.availability_rules', 'resource_id', 'profile_id', '20_time', '{weekday,start_time,end_time,time_zone,effective}', 'delete', '{}', null),
+  ('public.time_off', 'resource_id', 'profile_id', '20_time',
+    '{starts_on,ends_on,start_time,end_time,time_zone,status,reason,note,decided_at}', 'overwrite', '{"reason": null, "note": null}', null),
+  ('public.cover_requests', 'resource_id', 'profile_id', '20_time', '{source_table,source_id,occurs_on,status}', 'keep', '{}',
+    'Who was covered for when stays known; the rows name ids only.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;

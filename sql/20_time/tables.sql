@@ -335,6 +335,7 @@ create table public.time_off (
   constraint decided_has_a_time check (
     case status when 'requested' then decided_at is null when 'cancelled' then true else decided_at is not null end
   ),
+  constraint only_approving_keeps_claims check (not keeps_claims or status in ('approved', 'cancelled')),
   constraint texts_are_short check (length(reason) <= 1000 and length(note) <= 1000)
 );
 create index time_off_resource_during on public.time_off using gist (resource_id, during);

@@ -1,21 +1,20 @@
 create function private.set_time_off_status(p_id uuid, p_status text, p_note text, p_keeps_claims boolean) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  v_time_off public.time_off;
 begin
-  -- Whose it is decides who may: the row is found before anything is refused, and told of only to those it concerns.
-  if not private.has_permission('decide:time_off') then
-    if p_status <> 'cancelled' then
-      perform private.require_permission('decide:time_off');
-    end if;
-    perform from public.time_off t where t.id = p_id and t.resource_id = private.current_profile_id();
-  else
-    perform from public.time_off t where t.id = p_id;
+  if p_status <> 'cancelled' then
+    perform private.require_permission('decide:time_off');
   end if;
+  select t.* into v_time_off
+  from public.time_off t
+  where t.id = p_id and (t.resource_id = private.current_profile_id() or private.has_permission('decide:time_off'))
+  for no key update;
   if not found then
     perform private.fail('not_found', 'There is no such time off', 'p_id', jsonb_build_object('id', p_id));
   end if;
-  perform from public.time_off t where t.id = p_id for no key update;
-  if exists (select from public.time_off t where t.id = p_id and t.status = p_status) then
+  if v_time_off.status = p_status then
     perform private.fail('illegal_transition', format('This time off is %s already', p_status), 'p_id',
       jsonb_build_object('id', p_id, 'from', p_status, 'to', p_status));
   end if;

@@ -88,6 +88,50 @@ end;
 comment on function private.hours_of(uuid[], tstzrange) is
   'For resources that stated hours: during which time they did so at all, and their hours in a window; both reach beyond the window.';
 
+-- Everything that keeps a resource from being asked for, whatever hours it stated.
+create function private.busy_ranges(p_resource_ids uuid[], p_window tstzrange) returns table (resource_id uuid, during tstzrange)
+language sql stable security definer set search_path = ''
+begin atomic
+  select c.resource_id, c.during
+  from public.claims c
+  where c.resource_id = any(p_resource_ids) and c.during && p_window
+  union all
+  select t.resource_id, t.during
+  from public.time_off t
+  where t.resource_id = any(p_resource_ids) and t.during && p_window and t.status = 'approved'
+  union all
+  select r.id, c.during
+  from public.closures c
+  join public.resources r on c.location_id is null or r.location_id = c.location_id
+  where r.id = any(p_resource_ids) and c.during && p_window;
+end;
+comment on function private.busy_ranges(uuid[], tstzrange) is
+  'When resources are taken, on approved time off, or closed (everything, or the place itself); neither clipped nor merged.';
+
+create function private.window_errors(p_resource_ids uuid[], p_from timestamptz, p_to timestamptz) returns jsonb
+language sql stable set search_path = ''
+return private.input_error(coalesce(cardinality(p_resource_ids), 0) = 0, 'p_resource_ids', 'Name at least one resource')
+  || private.input_error(array_position(p_resource_ids, null) is not null, 'p_resource_ids', 'A resource is missing its id')
+  || private.input_error(p_from is null, 'p_from', 'Say from when')
+  || private.input_error(p_to is null, 'p_to', 'Say until when')
+  || private.input_error(p_from not between timestamptz '1970-01-01 00:00+00' and timestamptz '2200-01-01 00:00+00', 'p_from', 'A date lies between 1970 and 2199')
+  || private.input_error(p_to not between timestamptz '1970-01-01 00:00+00' and timestamptz '2200-01-01 00:00+00', 'p_to', 'A date lies between 1970 and 2199')
+  || private.input_error(p_to <= p_from, 'p_to', 'The end must be after the start')
+  || private.input_error(isfinite(p_from) and isfinite(p_to) and p_to - p_from > interval '366 days', 'p_to', 'At most a year at once');
+comment on function private.window_errors(uuid[], timestamptz, timestamptz) is
+  'What is wrong with asking for these resources between two instants, as private.fail_input takes it.';
+
+create function private.refuse_too_many(p_resource_ids uuid[]) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if cardinality(p_resource_ids) > 100 then
+    perform private.fail('limit_exceeded', 'Ask for at most 100 resources at once', 'p_resource_ids', jsonb_build_object('limit', 100));
+  end if;
+end;
+$$;
+comment on function private.refuse_too_many(uuid[]) is 'Raises limit_exceeded for more resources than may be asked for at once.';
+
 -- Called after claims were made, with their resources locked where the answer matters. What was stated in vague terms
 -- to a manager is told in bare times to everybody else.
 create function private.refuse_unavailable(p_claims public.claims[]) returns void

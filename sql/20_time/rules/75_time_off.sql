@@ -102,7 +102,6 @@ begin
       'status', jsonb_build_object('id', new.id, 'from', v_from, 'to', new.status));
   end if;
   if new.status = 'requested' then
-    new.keeps_claims := false;
     new.decided_by := null;
     new.decided_at := null;
   elsif new.status = 'cancelled' then
@@ -128,8 +127,6 @@ begin
     if not new.keeps_claims then
       perform private.refuse_time_off_in_use(new);
     end if;
-  else
-    new.keeps_claims := coalesce(v_from = 'approved', false) and new.keeps_claims;
   end if;
   return new;
 end;
