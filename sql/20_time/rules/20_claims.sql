@@ -122,6 +122,7 @@ declare
   v_new public.claims[];
   v_missing public.claims[];
   v_inserted integer;
+  v_refuses_unavailable boolean := private.setting_text('availability_policy') = 'refuse';
 begin
   perform private.require_read_committed();
   -- An override that is being taken back this moment must not lend its key: wait for whoever does that, then read.
@@ -151,11 +152,12 @@ begin
     $sql$, p_source_table || '_claims')
   into v_gone, v_new using p_ids, p_source_table;
 
+  -- A move holds what it leaves while it waits for what it enters: with the resources locked, nobody holds theirs.
+  -- Where time off refuses claims, whoever approves it holds the same locks.
+  if v_new is not null and (v_gone is not null or v_refuses_unavailable) then
+    perform private.lock_resources(array(select n.resource_id from unnest(v_gone || v_new) n));
+  end if;
   if v_gone is not null then
-    if v_new is not null then
-      -- A move holds what it leaves while it waits for what it enters: with the resources locked, nobody holds theirs.
-      perform private.lock_resources(array(select n.resource_id from unnest(v_gone || v_new) n));
-    end if;
     delete from public.claims c using unnest(v_gone) g
     where c.resource_id = g.resource_id and c.source_table = g.source_table and c.source_id = g.source_id
       and c.occurs_on = g.occurs_on;
@@ -198,8 +200,12 @@ begin
     );
     perform private.refuse_overlap(v_missing);
   end loop;
-  if not p_partial then
-    perform private.refuse_unavailable(v_new);
+  if v_refuses_unavailable and not p_partial then
+    -- Time that was taken before, such as by a happening that only got another name, stays taken.
+    perform private.refuse_unavailable(array(
+      select n from unnest(v_new) n
+      where not exists (select from unnest(v_gone) g where g.resource_id = n.resource_id and g.during = n.during)
+    ));
   end if;
 end;
 $$;
