@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,10 @@ from typer.testing import CliRunner
 from classbase.cli.app import build_app
 from classbase.database.migrations import migrate, migration_files, migration_state
 from classbase.database.statements import StatementError
-from tests.support.server import PLATFORM_TEMPLATE, Database, TestServer
+from tests.support.server import Database, TestServer
 from tests.support.waiting import until_blocked
 
 FIRST, SECOND, THIRD = "20260101000000", "20260102000000", "20260103000000"
-
-
-@pytest.fixture
-def empty(server: TestServer) -> Iterator[Database]:
-    """A database that has what the platform brings and nothing of ours."""
-    made = server.create_database(PLATFORM_TEMPLATE)
-    yield made
-    made.drop()
 
 
 @pytest.fixture

@@ -18,14 +18,22 @@ grant anon, authenticated, service_role to {OWNER};
 grant usage on schema auth to {OWNER};
 grant all on all tables in schema auth to {OWNER};
 grant usage, create on schema extensions to {OWNER};
--- Projects of the past granted everything to everyone; sql/ has to take that back.
+"""
+
+# Projects of the past granted everything to everyone; sql/ has to take that back.
+_GENEROUS_DEFAULTS = f"""
 alter default privileges for role {OWNER} in schema public grant all on tables to anon, authenticated, service_role;
 alter default privileges for role {OWNER} in schema public grant all on sequences to anon, authenticated, service_role;
 alter default privileges for role {OWNER} in schema public grant all on functions to anon, authenticated, service_role;
 """
 
 
-def load_platform(connection: psycopg.Connection[Any]) -> None:
-    """Loads the stand-in as superuser, and gives the owner what a hosted project's owner has."""
+def load_platform(connection: psycopg.Connection[Any], *, generous: bool = True) -> None:
+    """Loads the stand-in as superuser, and gives the owner what a hosted project's owner has.
+
+    `generous`: new objects are granted to the API roles, as projects of the past had it; new ones start with nothing.
+    """
     install_standin(connection)
     connection.execute(_RIGHTS)
+    if generous:
+        connection.execute(_GENEROUS_DEFAULTS)

@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from classbase.database.loader import load_sql
-from classbase.embedded.binaries import Major
+from classbase.embedded.binaries import Major, postgres_bin_dir
 from classbase.embedded.postgres import PostgresServer
 from tests.support.platform import OWNER, load_platform
 
@@ -113,6 +113,11 @@ class TestServer:
     def process(self) -> PostgresServer | None:
         """The server process, or None for a server that was given by connection string."""
         return self._process
+
+    @property
+    def bin_dir(self) -> Path:
+        """Where programs (pg_dump, psql) of this server's version, or a newer one, are."""
+        return self._process.bin_dir if self._process is not None else postgres_bin_dir(18)
 
     def dsn(self, database: str = "postgres", user: str | None = None) -> str:
         """A libpq URI to `database` as `user` (default: the superuser)."""
