@@ -2059,10 +2059,10 @@ create policy "diagnosticians see the jobs" on public.scheduled_jobs for select 
   using ((select private.has_permission('read:diagnostics')));
 
 grant execute on function private.has_permission(text), private.has_role(text), private.require_permission(text),
-  private.current_profile_id(), private.current_access(), public.current_access()
+  private.current_profile_id(), private.is_direct_write(), private.current_access(), public.current_access()
   to anon, authenticated, service_role;
 
-grant execute on function private.mask_email(text), private.mask_phone(text), private.clean_name(text), private.is_direct_write(),
+grant execute on function private.mask_email(text), private.mask_phone(text), private.clean_name(text),
   public.permissions(public.user_roles)
   to authenticated, service_role;
 
@@ -2605,6 +2605,7 @@ create table public.time_off (
   constraint decided_has_a_time check (
     case status when 'requested' then decided_at is null when 'cancelled' then true else decided_at is not null end
   ),
+  constraint only_approving_keeps_claims check (not keeps_claims or status in ('approved', 'cancelled')),
   constraint texts_are_short check (length(reason) <= 1000 and length(note) <= 1000)
 );
 create index time_off_resource_during on public.time_off using gist (resource_id, during);
@@ -2741,6 +2742,9 @@ as $$
 declare
   v_exists boolean;
 begin
+  if to_regclass(format('public.%I', p_source_table)) is null then
+    return false;
+  end if;
   execute format('select exists (select from public.%I s where s.id = $1)', p_source_table) into v_exists using p_source_id;
   return v_exists;
 end;
@@ -2767,14 +2771,15 @@ create function private.make_person_of_profile() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
-  if new.user_id is null
+  -- Who is written without a login is somebody to be planned with; who loses theirs, a customer perhaps, is not.
+  if (tg_op = 'INSERT' and new.user_id is null)
     or exists (select from public.user_roles r where r.user_id = new.user_id and r.role_name <> 'member') then
     perform private.ensure_people(array[new.id]);
   end if;
   return null;
 end;
 $$;
-comment on function private.make_person_of_profile() is 'Row trigger on user_profiles: who works or has no login yet becomes a resource.';
+comment on function private.make_person_of_profile() is 'Row trigger on user_profiles: who works, or is written without a login, becomes a resource.';
 
 create trigger t50_make_person after insert or update of user_id on public.user_profiles
   for each row execute function private.make_person_of_profile();
@@ -2973,6 +2978,7 @@ declare
   v_new public.claims[];
   v_missing public.claims[];
   v_inserted integer;
+  v_refuses_unavailable boolean := private.setting_text('availability_policy') = 'refuse';
 begin
   perform private.require_read_committed();
   -- An override that is being taken back this moment must not lend its key: wait for whoever does that, then read.
@@ -3002,11 +3008,12 @@ begin
     $sql$, p_source_table || '_claims')
   into v_gone, v_new using p_ids, p_source_table;
 
+  -- A move holds what it leaves while it waits for what it enters: with the resources locked, nobody holds theirs.
+  -- Where time off refuses claims, whoever approves it holds the same locks.
+  if v_new is not null and (v_gone is not null or v_refuses_unavailable) then
+    perform private.lock_resources(array(select n.resource_id from unnest(v_gone || v_new) n));
+  end if;
   if v_gone is not null then
-    if v_new is not null then
-      -- A move holds what it leaves while it waits for what it enters: with the resources locked, nobody holds theirs.
-      perform private.lock_resources(array(select n.resource_id from unnest(v_gone || v_new) n));
-    end if;
     delete from public.claims c using unnest(v_gone) g
     where c.resource_id = g.resource_id and c.source_table = g.source_table and c.source_id = g.source_id
       and c.occurs_on = g.occurs_on;
@@ -3049,8 +3056,12 @@ begin
     );
     perform private.refuse_overlap(v_missing);
   end loop;
-  if not p_partial then
-    perform private.refuse_unavailable(v_new);
+  if v_refuses_unavailable and not p_partial then
+    -- Time that was taken before, such as by a happening that only got another name, stays taken.
+    perform private.refuse_unavailable(array(
+      select n from unnest(v_new) n
+      where not exists (select from unnest(v_gone) g where g.resource_id = n.resource_id and g.during = n.during)
+    ));
   end if;
 end;
 $$;
@@ -3773,6 +3784,50 @@ end;
 comment on function private.hours_of(uuid[], tstzrange) is
   'For resources that stated hours: during which time they did so at all, and their hours in a window; both reach beyond the window.';
 
+-- Everything that keeps a resource from being asked for, whatever hours it stated.
+create function private.busy_ranges(p_resource_ids uuid[], p_window tstzrange) returns table (resource_id uuid, during tstzrange)
+language sql stable security definer set search_path = ''
+begin atomic
+  select c.resource_id, c.during
+  from public.claims c
+  where c.resource_id = any(p_resource_ids) and c.during && p_window
+  union all
+  select t.resource_id, t.during
+  from public.time_off t
+  where t.resource_id = any(p_resource_ids) and t.during && p_window and t.status = 'approved'
+  union all
+  select r.id, c.during
+  from public.closures c
+  join public.resources r on c.location_id is null or r.location_id = c.location_id
+  where r.id = any(p_resource_ids) and c.during && p_window;
+end;
+comment on function private.busy_ranges(uuid[], tstzrange) is
+  'When resources are taken, on approved time off, or closed (everything, or the place itself); neither clipped nor merged.';
+
+create function private.window_errors(p_resource_ids uuid[], p_from timestamptz, p_to timestamptz) returns jsonb
+language sql stable set search_path = ''
+return private.input_error(coalesce(cardinality(p_resource_ids), 0) = 0, 'p_resource_ids', 'Name at least one resource')
+  || private.input_error(array_position(p_resource_ids, null) is not null, 'p_resource_ids', 'A resource is missing its id')
+  || private.input_error(p_from is null, 'p_from', 'Say from when')
+  || private.input_error(p_to is null, 'p_to', 'Say until when')
+  || private.input_error(p_from not between timestamptz '1970-01-01 00:00+00' and timestamptz '2200-01-01 00:00+00', 'p_from', 'A date lies between 1970 and 2199')
+  || private.input_error(p_to not between timestamptz '1970-01-01 00:00+00' and timestamptz '2200-01-01 00:00+00', 'p_to', 'A date lies between 1970 and 2199')
+  || private.input_error(p_to <= p_from, 'p_to', 'The end must be after the start')
+  || private.input_error(isfinite(p_from) and isfinite(p_to) and p_to - p_from > interval '366 days', 'p_to', 'At most a year at once');
+comment on function private.window_errors(uuid[], timestamptz, timestamptz) is
+  'What is wrong with asking for these resources between two instants, as private.fail_input takes it.';
+
+create function private.refuse_too_many(p_resource_ids uuid[]) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if cardinality(p_resource_ids) > 100 then
+    perform private.fail('limit_exceeded', 'Ask for at most 100 resources at once', 'p_resource_ids', jsonb_build_object('limit', 100));
+  end if;
+end;
+$$;
+comment on function private.refuse_too_many(uuid[]) is 'Raises limit_exceeded for more resources than may be asked for at once.';
+
 -- Called after claims were made, with their resources locked where the answer matters. What was stated in vague terms
 -- to a manager is told in bare times to everybody else.
 create function private.refuse_unavailable(p_claims public.claims[]) returns void
@@ -3883,6 +3938,23 @@ end;
 comment on function private.uses_within(uuid[], tstzrange) is
   'What these resources (null: all) are needed for in a range, whether claimed already or promised by a weekly rule.';
 
+create function private.time_off_errors(
+  p_starts_on date, p_ends_on date, p_start_time time, p_end_time time, p_time_zone text, p_prefix text
+) returns jsonb
+language sql stable set search_path = ''
+return private.input_error(p_starts_on is null, p_prefix || 'starts_on', 'Say on which day it starts')
+  || private.input_error(p_starts_on not between date '1970-01-01' and date '2199-12-30', p_prefix || 'starts_on', 'A date lies between 1970 and 2199')
+  || private.input_error(p_ends_on not between date '1970-01-01' and date '2199-12-30', p_prefix || 'ends_on', 'A date lies between 1970 and 2199')
+  || private.input_error(p_ends_on < p_starts_on, p_prefix || 'ends_on', 'The last day must not be before the first')
+  || private.input_error(isfinite(p_starts_on) and isfinite(p_ends_on) and p_ends_on - p_starts_on >= 731, p_prefix || 'ends_on',
+    'Time off lasts at most two years')
+  || private.input_error(
+    coalesce(p_ends_on, p_starts_on) = p_starts_on and coalesce(p_end_time, time '24:00') <= coalesce(p_start_time, time '00:00'),
+    p_prefix || 'end_time', 'The end must be after the start')
+  || private.input_error(not private.is_time_zone(p_time_zone), p_prefix || 'time_zone', 'That is no IANA time zone');
+comment on function private.time_off_errors(date, date, time, time, text, text) is
+  'What is wrong with time off, as private.fail_input takes it; the prefix goes before each field.';
+
 create function private.set_time_off_range() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
@@ -3900,17 +3972,7 @@ begin
   new.ends_on := coalesce(new.ends_on, new.starts_on);
   new.time_zone := coalesce(new.time_zone, private.resource_time_zone(new.resource_id));
   perform private.fail_input(
-    private.input_error(new.resource_id is null, 'resource_id', 'Say whose time off it is')
-    || private.input_error(new.starts_on is null, 'starts_on', 'Say on which day it starts')
-    || private.input_error(not private.is_time_zone(new.time_zone), 'time_zone', format('%s is no time zone', new.time_zone))
-    || private.input_error(new.starts_on not between date '1970-01-01' and date '2199-12-30', 'starts_on', 'A date lies between 1970 and 2199')
-    || private.input_error(new.ends_on not between date '1970-01-01' and date '2199-12-30', 'ends_on', 'A date lies between 1970 and 2199')
-    || private.input_error(new.ends_on < new.starts_on, 'ends_on', 'The last day must not be before the first')
-    || private.input_error(isfinite(new.starts_on) and isfinite(new.ends_on) and new.ends_on - new.starts_on >= 731, 'ends_on',
-      'Time off lasts at most two years')
-    || private.input_error(
-      new.starts_on = new.ends_on and coalesce(new.end_time, time '24:00') <= coalesce(new.start_time, time '00:00'), 'end_time',
-      'The end must be after the start')
+    private.time_off_errors(new.starts_on, new.ends_on, new.start_time, new.end_time, new.time_zone, '')
   );
   v_starts_at := case when new.start_time is null then private.day_start(new.starts_on, new.time_zone)
     else private.local_to_instant(new.starts_on, new.start_time, new.time_zone) end;
@@ -3952,7 +4014,6 @@ begin
       'status', jsonb_build_object('id', new.id, 'from', v_from, 'to', new.status));
   end if;
   if new.status = 'requested' then
-    new.keeps_claims := false;
     new.decided_by := null;
     new.decided_at := null;
   elsif new.status = 'cancelled' then
@@ -3978,8 +4039,6 @@ begin
     if not new.keeps_claims then
       perform private.refuse_time_off_in_use(new);
     end if;
-  else
-    new.keeps_claims := coalesce(v_from = 'approved', false) and new.keeps_claims;
   end if;
   return new;
 end;
@@ -4232,6 +4291,127 @@ where (
 comment on view public.skipped_occurrences is
   'Every date a weekly rule leaves out because its wall-clock time does not exist on it, and why.';
 
+-- sql/20_time/rpc/add_closure.sql
+
+-- The rules come first, then their resources, then the closure: the order in which whoever changes a rule locks. A
+-- rule that somebody makes this very moment is listed and left to them.
+create function private.make_closure(
+  p_name text, p_starts_on date, p_ends_on date, p_location_id uuid, p_cancel_occurrences boolean
+) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_closed uuid[] := (select array[r.id] from public.resources r where r.location_id = p_location_id);
+  v_during tstzrange := private.closure_range(p_starts_on, p_ends_on, p_location_id);
+  v_rule_ids uuid[] := '{}';
+  v_closure_id uuid;
+  v_answer jsonb;
+begin
+  perform private.require_permission('manage:closures');
+  if p_cancel_occurrences then
+    perform private.require_permission('update:calendar');
+  end if;
+  if p_location_id is not null and v_closed is null then
+    perform private.fail('not_found', 'There is no such place', 'p_location_id', jsonb_build_object('id', p_location_id));
+  end if;
+  if p_cancel_occurrences then
+    perform private.require_read_committed();
+    v_rule_ids := array(
+      select distinct u.source_id from private.uses_within(v_closed, v_during) u where u.source_table = 'weekly_rules'
+    );
+    perform private.lock_sources('weekly_rules', v_rule_ids);
+    perform private.lock_resources(array(
+      select p.resource_id from public.weekly_rule_resources p where p.rule_id = any(v_rule_ids)
+      union
+      select r.id from public.resources r where r.id = any(v_closed) or v_closed is null
+    ));
+  end if;
+  insert into public.closures (name, starts_on, ends_on, location_id)
+  values (p_name, p_starts_on, p_ends_on, p_location_id)
+  returning id into v_closure_id;
+  select jsonb_agg(jsonb_build_object(
+      'id', v_closure_id, 'resource_id', u.resource_id, 'resource_name', r.name, 'source_table', u.source_table,
+      'source_id', u.source_id, 'occurs_on', u.occurs_on, 'kind', u.kind, 'title', case when s.sees_all then u.title end,
+      'starts_at', lower(u.during), 'ends_at', upper(u.during),
+      'is_cancelled', u.source_table = 'weekly_rules' and u.source_id = any(v_rule_ids)
+    ) order by lower(u.during), u.title, r.name, u.source_id)
+  into v_answer
+  from private.uses_within(v_closed, v_during) u
+  join public.resources r on r.id = u.resource_id
+  cross join (select private.has_permission('read:calendar') as sees_all) s;
+  insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, reason)
+  select distinct u.source_id, u.occurs_on, 'cancelled', p_name
+  from private.uses_within(v_closed, v_during) u
+  where u.source_table = 'weekly_rules' and u.source_id = any(v_rule_ids)
+  order by u.source_id, u.occurs_on
+  on conflict (rule_id, occurs_on) do update
+  set kind = 'cancelled', reason = excluded.reason, moved_to_date = null, moved_start_time = null, moved_end_time = null
+  where e.kind = 'moved';
+  return coalesce(v_answer, jsonb_build_array(jsonb_build_object('id', v_closure_id)));
+end;
+$$;
+comment on function private.make_closure(text, date, date, uuid, boolean) is
+  'Adds a closure for a holder of manage:closures; what it hits, as public.add_closure returns it.';
+
+create function public.add_closure(
+  p_name text,
+  p_starts_on date,
+  p_ends_on date default null,
+  p_location_id uuid default null,
+  p_cancel_occurrences boolean default false,
+  p_idempotency_key text default null
+) returns table (
+  id uuid, resource_id uuid, resource_name text, source_table text, source_id uuid, occurs_on date, kind text, title text,
+  starts_at timestamptz, ends_at timestamptz, is_cancelled boolean
+)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object(
+    'name', p_name, 'starts_on', p_starts_on, 'ends_on', p_ends_on, 'location_id', p_location_id, 'cancel_occurrences', p_cancel_occurrences);
+  v_answer jsonb := private.answered_before('add_closure', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    perform private.fail_input(private.closure_errors(p_name, p_starts_on, p_ends_on, 'p_'));
+    v_answer := private.make_closure(
+      private.clean_text(p_name), p_starts_on, coalesce(p_ends_on, p_starts_on), p_location_id, coalesce(p_cancel_occurrences, false));
+    perform private.remember_answer('add_closure', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query
+    select a.id, a.resource_id, a.resource_name, a.source_table, a.source_id, a.occurs_on, a.kind, a.title, a.starts_at, a.ends_at,
+      a.is_cancelled
+    from jsonb_to_recordset(v_answer) as a(
+      id uuid, resource_id uuid, resource_name text, source_table text, source_id uuid, occurs_on date, kind text, title text,
+      starts_at timestamptz, ends_at timestamptz, is_cancelled boolean);
+end;
+$$;
+comment on function public.add_closure(text, date, date, uuid, boolean, text) is
+  'Closes a place, or everything when p_location_id is null, from p_starts_on to p_ends_on (included; the same day by default), whole days where the place is. With p_cancel_occurrences the dates of weekly rules it hits are cancelled, the closure''s name as their reason, and stay so when the closure is deleted; other happenings are only listed. Needs manage:closures, and update:calendar to cancel. Returns a row for each use of a resource it hits, with the closure''s id, or one row without. Raises invalid_input naming every bad field, forbidden, not_found.';
+
+-- sql/20_time/rpc/busy_times.sql
+
+create function public.busy_times(p_resource_ids uuid[], p_from timestamptz, p_to timestamptz)
+returns table (resource_id uuid, starts_at timestamptz, ends_at timestamptz)
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.refuse_too_many(p_resource_ids);
+  perform private.fail_input(private.window_errors(p_resource_ids, p_from, p_to));
+  perform private.require_resources(p_resource_ids);
+  return query
+    select m.resource_id, lower(d.during), upper(d.during)
+    from (
+      select b.resource_id, range_agg(b.during) * tstzmultirange(tstzrange(p_from, p_to)) as during
+      from private.busy_ranges(p_resource_ids, tstzrange(p_from, p_to)) b
+      group by b.resource_id
+    ) m
+    cross join lateral unnest(m.during) as d(during)
+    order by m.resource_id, lower(d.during);
+end;
+$$;
+comment on function public.busy_times(uuid[], timestamptz, timestamptz) is
+  'When these resources cannot be had between p_from and p_to (excluded; at most a year): taken, on approved time off, or closed, without saying which. One row a stretch, merged and clipped to the window; none for a resource that is free throughout. Hours nobody works are not among them: see free_slots(). For anyone signed in, at most 100 resources. Raises invalid_input naming every bad field, not_found, limit_exceeded.';
+
 -- sql/20_time/rpc/calendar.sql
 
 create function private.calendar_rows(p_during tstzrange, p_resource_ids uuid[], p_kinds text[])
@@ -4316,8 +4496,9 @@ begin
     insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, reason)
     values (p_rule_id, p_occurs_on, 'cancelled', private.clean_text(p_reason))
     on conflict (rule_id, occurs_on) do update
-    set kind = 'cancelled', reason = excluded.reason, moved_to_date = null, moved_start_time = null, moved_end_time = null
-    where e.kind <> 'taken_over'
+    set kind = 'cancelled', reason = excluded.reason, moved_to_date = null, moved_start_time = null, moved_end_time = null,
+      taken_by_table = null, taken_by_id = null
+    where e.kind <> 'taken_over' or not private.happening_exists(e.taken_by_table, e.taken_by_id)
     returning *;
   if not found then
     perform private.fail('illegal_transition', format('A happening of its own took %s over', p_occurs_on), 'p_occurs_on',
@@ -4327,6 +4508,30 @@ end;
 $$;
 comment on function public.cancel_occurrence(uuid, date, text) is
   'Cancels one date of a weekly rule and frees its time. Needs update:calendar. Returns the exception. Raises not_found, invalid_input for a date the rule does not have, illegal_transition for one that was taken over.';
+
+-- sql/20_time/rpc/cancel_time_off.sql
+
+create function public.cancel_time_off(p_id uuid, p_note text default null, p_idempotency_key text default null) returns setof public.time_off
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('id', p_id, 'note', p_note);
+  v_answer jsonb := private.answered_before('cancel_time_off', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    perform private.fail_input(
+      private.input_error(p_id is null, 'p_id', 'Say which time off')
+      || private.input_error(length(p_note) > 1000, 'p_note', 'A note has at most 1000 characters')
+    );
+    perform private.set_time_off_status(p_id, 'cancelled', private.clean_text(p_note), null);
+    v_answer := (select to_jsonb(t) from public.time_off t where t.id = p_id);
+    perform private.remember_answer('cancel_time_off', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_record(null::public.time_off, v_answer);
+end;
+$$;
+comment on function public.cancel_time_off(uuid, text, text) is
+  'Takes back time off that was requested or approved; its open cover requests are dropped. Your own until it begins, or anybody''s with decide:time_off. Returns the time off. Raises illegal_transition for what was refused or cancelled before, forbidden, not_found.';
 
 -- sql/20_time/rpc/create_weekly_rule.sql
 
@@ -4384,6 +4589,73 @@ end;
 $$;
 comment on function public.create_weekly_rule(text, uuid[], integer, time, time, text, date, date, text, text) is
   'Makes something happen every week: weekday 0 Sunday to 6 Saturday, wall-clock times in p_time_zone (the organisation''s by default), from p_from (today) to p_until (included; null: for ever), taking these resources. Needs create:calendar. Claims every date up to the horizon and compares with other rules beyond it. Returns the rule. Raises time_conflict naming what it runs into, invalid_input, not_found.';
+
+-- sql/20_time/rpc/decide_time_off.sql
+
+create function private.set_time_off_status(p_id uuid, p_status text, p_note text, p_keeps_claims boolean) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_time_off public.time_off;
+begin
+  if p_status <> 'cancelled' then
+    perform private.require_permission('decide:time_off');
+  end if;
+  select t.* into v_time_off
+  from public.time_off t
+  where t.id = p_id and (t.resource_id = private.current_profile_id() or private.has_permission('decide:time_off'))
+  for no key update;
+  if not found then
+    perform private.fail('not_found', 'There is no such time off', 'p_id', jsonb_build_object('id', p_id));
+  end if;
+  if v_time_off.status = p_status then
+    perform private.fail('illegal_transition', format('This time off is %s already', p_status), 'p_id',
+      jsonb_build_object('id', p_id, 'from', p_status, 'to', p_status));
+  end if;
+  update public.time_off t
+  set status = p_status, note = coalesce(p_note, t.note), keeps_claims = coalesce(p_keeps_claims, t.keeps_claims)
+  where t.id = p_id;
+end;
+$$;
+comment on function private.set_time_off_status(uuid, text, text, boolean) is
+  'Decides or cancels time off that the caller may see; triggers say whether that may be done.';
+
+create function public.decide_time_off(
+  p_id uuid,
+  p_decision text,
+  p_note text default null,
+  p_claims text default 'refuse',
+  p_idempotency_key text default null
+) returns table (
+  id uuid, status text, version integer, source_table text, source_id uuid, occurs_on date, kind text, title text,
+  starts_at timestamptz, ends_at timestamptz
+)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('id', p_id, 'decision', p_decision, 'note', p_note, 'claims', p_claims);
+  v_answer jsonb := private.answered_before('decide_time_off', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    perform private.fail_input(
+      private.input_error(p_id is null, 'p_id', 'Say which time off')
+      || private.input_error(coalesce(p_decision, '') not in ('approved', 'refused'), 'p_decision', 'A decision is approved or refused')
+      || private.input_error(coalesce(p_claims, '') not in ('refuse', 'keep'), 'p_claims', 'Claims are refuse or keep')
+      || private.input_error(length(p_note) > 1000, 'p_note', 'A note has at most 1000 characters')
+    );
+    perform private.set_time_off_status(p_id, p_decision, private.clean_text(p_note), p_decision = 'approved' and p_claims = 'keep');
+    v_answer := private.time_off_answer(p_id);
+    perform private.remember_answer('decide_time_off', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query
+    select a.id, a.status, a.version, a.source_table, a.source_id, a.occurs_on, a.kind, a.title, a.starts_at, a.ends_at
+    from jsonb_to_recordset(v_answer) as a(
+      id uuid, status text, version integer, source_table text, source_id uuid, occurs_on date, kind text, title text,
+      starts_at timestamptz, ends_at timestamptz);
+end;
+$$;
+comment on function public.decide_time_off(uuid, text, text, text, text) is
+  'Decides requested time off: p_decision is approved or refused. When the person is needed then, approving with p_claims "refuse" raises time_conflict listing what for; with "keep" it is approved and each such use becomes a cover request. Needs decide:time_off; nobody but an admin decides their own. Returns the time off with a row for each use that was kept, or one row without. Raises illegal_transition when it was decided before, time_conflict, forbidden, not_found, invalid_input.';
 
 -- sql/20_time/rpc/extend_horizon.sql
 
@@ -4573,6 +4845,132 @@ $$;
 comment on function public.find_weekly_conflicts(uuid[], integer, time, time, text, date, date, integer) is
   'What a weekly rule would run into before it is made: weekday 0 Sunday to 6 Saturday, wall-clock times in p_time_zone (the organisation''s by default), from p_from (today) to p_until (included; null: for ever). Every clash up to the horizon and, beyond it, the first with each other rule; at most p_limit rows. Raises invalid_input naming every bad field.';
 
+-- sql/20_time/rpc/free_slots.sql
+
+-- Sets of instants are multiranges, and what is free is one expression: the window and the horizons, in the hours of
+-- all, without what keeps any of them.
+--
+-- Starts lie on a grid counted from each local midnight, so that they are round times on the wall clock. On a day
+-- without a clock change that is plain addition; on the others each grid time is looked up: one the clock skips is no
+-- start, and of an hour that happens twice the first counts, as for whatever may be booked there.
+create function private.slots(
+  p_resource_ids uuid[], p_window tstzrange, p_duration interval, p_step interval, p_respect_availability boolean,
+  p_time_zone text, p_limit integer
+) returns table (starts_at timestamptz, ends_at timestamptz)
+language sql stable security definer set search_path = ''
+begin atomic
+  with asked as (
+    select r.id, r.kind, r.is_active, h.claimed_until
+    from public.resources r
+    left join public.resource_horizons h on h.resource_id = r.id
+    where r.id = any(p_resource_ids)
+  ),
+  bounds as (
+    select tstzmultirange(p_window)
+      * case
+        when bool_and(a.is_active and a.claimed_until is not null) then tstzmultirange(tstzrange(null, min(a.claimed_until)))
+        else '{}'
+      end as during
+    from asked a
+  ),
+  -- Nothing stated is unknown: never free for a person, open for a place or a piece of equipment.
+  hours as (
+    select range_intersect_agg(
+      coalesce(h.hours, '{}')
+      + case a.kind when 'person' then '{}' else tstzmultirange(tstzrange(null, null)) - coalesce(h.stated, '{}') end
+    ) as during
+    from asked a
+    left join private.hours_of(p_resource_ids, p_window) h on h.resource_id = a.id
+    where p_respect_availability
+  ),
+  free as (
+    select f.during
+    from bounds b
+    cross join hours h
+    cross join lateral unnest(
+      b.during * coalesce(h.during, tstzmultirange(tstzrange(null, null)))
+      - coalesce((select range_agg(y.during) from private.busy_ranges(p_resource_ids, p_window) y), '{}')
+    ) as f(during)
+    where upper(f.during) - lower(f.during) >= p_duration
+  ),
+  days as (
+    select m.day, m.starts_at, lead(m.starts_at) over (order by m.day) as ends_at
+    from (
+      select d.day::date as day, private.day_start(d.day::date, p_time_zone) as starts_at
+      from generate_series(
+        (lower(p_window) at time zone p_time_zone)::date - 1, ((upper(p_window) at time zone p_time_zone)::date + 2)::timestamp,
+        interval '1 day'
+      ) as d(day)
+    ) m
+  ),
+  grid as (
+    select d.day, d.starts_at, d.ends_at, n.number * p_step as since_midnight, f.during
+    from days d
+    join free f on f.during && tstzrange(d.starts_at, d.ends_at)
+    cross join lateral generate_series(0, ceil(86400 / extract(epoch from p_step))::integer - 1) as n(number)
+  )
+  select s.starts_at, s.starts_at + p_duration
+  from grid g
+  cross join lateral (
+    select case
+      when g.ends_at - g.starts_at = interval '24 hours' then g.starts_at + g.since_midnight
+      else private.local_to_instant(g.day, time '00:00' + g.since_midnight, p_time_zone)
+    end as starts_at
+  ) s
+  where s.starts_at >= lower(g.during) and s.starts_at + p_duration <= upper(g.during)
+  order by s.starts_at
+  limit p_limit;
+end;
+comment on function private.slots(uuid[], tstzrange, interval, interval, boolean, text, integer) is
+  'The slots public.free_slots returns; durations and steps are in seconds only, since a day is not always 24 hours.';
+
+create function public.free_slots(
+  p_resource_ids uuid[],
+  p_from timestamptz,
+  p_to timestamptz,
+  p_duration interval,
+  p_step interval default null,
+  p_respect_availability boolean default true,
+  p_limit integer default 500
+) returns table (starts_at timestamptz, ends_at timestamptz)
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_duration interval;
+  v_step interval;
+begin
+  perform private.refuse_too_many(p_resource_ids);
+  if p_limit > 5000 then
+    perform private.fail('limit_exceeded', 'Ask for at most 5000 slots at once', 'p_limit', jsonb_build_object('limit', 5000));
+  end if;
+  perform private.fail_input(
+    private.window_errors(p_resource_ids, p_from, p_to)
+    || private.input_error(p_duration is null, 'p_duration', 'Say how long it takes')
+    || private.input_error(p_duration < interval '1 minute', 'p_duration', 'It takes at least a minute')
+    || private.input_error(p_duration > interval '31 days', 'p_duration', 'A single use lasts at most 31 days')
+    || private.input_error(p_step < interval '1 minute', 'p_step', 'A step is at least a minute')
+    || private.input_error(p_step > interval '1 day', 'p_step', 'A step is at most a day')
+    || private.input_error(coalesce(p_limit, 0) < 1, 'p_limit', 'Ask for at least one slot')
+  );
+  -- An interval in days or months would be added by the caller's time zone.
+  v_duration := make_interval(secs => extract(epoch from p_duration)::double precision);
+  v_step := make_interval(secs => extract(epoch from least(coalesce(p_step, p_duration), interval '1 day'))::double precision);
+  if extract(epoch from p_to - p_from) / extract(epoch from v_step) > 50000 then
+    perform private.fail('limit_exceeded', 'That is more than 50000 steps at once', 'p_step', jsonb_build_object('limit', 50000),
+      'Ask for a shorter time, or in larger steps.');
+  end if;
+  perform private.require_resources(p_resource_ids);
+  return query
+    select s.starts_at, s.ends_at
+    from private.slots(
+      p_resource_ids, tstzrange(p_from, p_to), v_duration, v_step, coalesce(p_respect_availability, true),
+      private.setting_text('organisation_time_zone'), p_limit
+    ) s;
+end;
+$$;
+comment on function public.free_slots(uuid[], timestamptz, timestamptz, interval, interval, boolean, integer) is
+  'Slots of p_duration (up to 31 days) between p_from and p_to (at most a year, the past included) in which all these resources can be had: not taken, not on approved time off, not closed, not beyond the time they can be booked ahead, active, and in the hours they stated. Who stated no hours offers nothing; a place or a piece of equipment without hours is open. p_respect_availability false ignores hours, nothing else. Starts lie on a grid of p_step (p_duration by default, at most a day) counted from each midnight where the organisation is. In order of time, at most p_limit (5000). For anyone signed in, at most 100 resources. Raises invalid_input naming every bad field, not_found, limit_exceeded.';
+
 -- sql/20_time/rpc/grant_override.sql
 
 create function private.grant_override_to(p_members jsonb, p_reason text, p_expires_at timestamptz) returns public.overrides
@@ -4676,8 +5074,9 @@ begin
     values (p_rule_id, p_occurs_on, 'moved', p_to_date, p_start_time, p_end_time, private.clean_text(p_reason))
     on conflict (rule_id, occurs_on) do update
     set kind = 'moved', reason = excluded.reason, moved_to_date = excluded.moved_to_date,
-      moved_start_time = excluded.moved_start_time, moved_end_time = excluded.moved_end_time
-    where e.kind <> 'taken_over'
+      moved_start_time = excluded.moved_start_time, moved_end_time = excluded.moved_end_time,
+      taken_by_table = null, taken_by_id = null
+    where e.kind <> 'taken_over' or not private.happening_exists(e.taken_by_table, e.taken_by_id)
     returning *;
   if not found then
     perform private.fail('illegal_transition', format('A happening of its own took %s over', p_occurs_on), 'p_occurs_on',
@@ -4687,6 +5086,85 @@ end;
 $$;
 comment on function public.move_occurrence(uuid, date, date, time, time, text) is
   'Moves one date of a weekly rule to another day and time, wall-clock in the rule''s zone; the rest of the rule stays. Needs update:calendar. Returns the exception. Raises time_conflict naming what is in the way there, not_found, invalid_input, illegal_transition for a date that was taken over.';
+
+-- sql/20_time/rpc/request_time_off.sql
+
+create function private.add_time_off(
+  p_resource_id uuid, p_starts_on date, p_ends_on date, p_start_time time, p_end_time time, p_time_zone text, p_reason text
+) returns uuid
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_id uuid;
+begin
+  if p_resource_id is distinct from private.current_profile_id() then
+    perform private.require_permission('decide:time_off');
+  end if;
+  perform private.require_resources(array[p_resource_id]);
+  insert into public.time_off (resource_id, starts_on, ends_on, start_time, end_time, time_zone, reason)
+  values (p_resource_id, p_starts_on, p_ends_on, p_start_time, p_end_time, p_time_zone, p_reason)
+  returning id into v_id;
+  return v_id;
+end;
+$$;
+comment on function private.add_time_off(uuid, date, date, time, time, text, text) is
+  'Requests time off for the caller, or for anybody by a holder of decide:time_off.';
+
+create function private.time_off_answer(p_id uuid) returns jsonb
+language sql stable security definer set search_path = ''
+return (
+  select jsonb_agg(jsonb_build_object(
+    'id', t.id, 'status', t.status, 'version', t.version, 'source_table', u.source_table, 'source_id', u.source_id,
+    'occurs_on', u.occurs_on, 'kind', u.kind, 'title', u.title, 'starts_at', lower(u.during), 'ends_at', upper(u.during)
+  ) order by lower(u.during), u.title, u.source_id)
+  from public.time_off t
+  left join lateral private.uses_within(array[t.resource_id], t.during) u on t.status in ('requested', 'approved')
+  where t.id = p_id
+    and (t.resource_id = private.current_profile_id() or private.has_permission('decide:time_off'))
+);
+comment on function private.time_off_answer(uuid) is
+  'Time off as the functions about it return it, for the person and those who decide: a row for each use it hits, or one without.';
+
+create function public.request_time_off(
+  p_resource_id uuid,
+  p_starts_on date,
+  p_ends_on date default null,
+  p_start_time time default null,
+  p_end_time time default null,
+  p_time_zone text default null,
+  p_reason text default null,
+  p_idempotency_key text default null
+) returns table (
+  id uuid, status text, version integer, source_table text, source_id uuid, occurs_on date, kind text, title text,
+  starts_at timestamptz, ends_at timestamptz
+)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object(
+    'resource_id', p_resource_id, 'starts_on', p_starts_on, 'ends_on', p_ends_on, 'start_time', p_start_time, 'end_time', p_end_time,
+    'time_zone', p_time_zone, 'reason', p_reason);
+  v_answer jsonb := private.answered_before('request_time_off', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    perform private.fail_input(
+      private.input_error(p_resource_id is null, 'p_resource_id', 'Say whose time off it is')
+      || private.time_off_errors(p_starts_on, p_ends_on, p_start_time, p_end_time, p_time_zone, 'p_')
+      || private.input_error(length(p_reason) > 1000, 'p_reason', 'A reason has at most 1000 characters')
+    );
+    v_answer := private.time_off_answer(private.add_time_off(
+      p_resource_id, p_starts_on, p_ends_on, p_start_time, p_end_time, p_time_zone, private.clean_text(p_reason)));
+    perform private.remember_answer('request_time_off', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query
+    select a.id, a.status, a.version, a.source_table, a.source_id, a.occurs_on, a.kind, a.title, a.starts_at, a.ends_at
+    from jsonb_to_recordset(v_answer) as a(
+      id uuid, status text, version integer, source_table text, source_id uuid, occurs_on date, kind text, title text,
+      starts_at timestamptz, ends_at timestamptz);
+end;
+$$;
+comment on function public.request_time_off(uuid, date, date, time, time, text, text, text) is
+  'Requests time off from p_starts_on to p_ends_on (included; the same day by default), whole days, or from p_start_time of the first until p_end_time of the last, wall-clock in p_time_zone (the person''s by default). For yourself, or for anybody with decide:time_off. Returns its id and status with a row for each thing the person is needed for then, or one row without. Raises invalid_input naming every bad field, forbidden, not_found.';
 
 -- sql/20_time/rpc/restore_occurrence.sql
 
@@ -4995,7 +5473,8 @@ grant insert (id, title, kind, weekday, start_time, end_time, time_zone, effecti
 grant update (title, kind, weekday, start_time, end_time, time_zone, effective, version) on public.weekly_rules to authenticated;
 grant insert (rule_id, resource_id) on public.weekly_rule_resources to authenticated;
 grant insert (rule_id, occurs_on, kind, moved_to_date, moved_start_time, moved_end_time, reason) on public.weekly_rule_exceptions to authenticated;
-grant update (kind, moved_to_date, moved_start_time, moved_end_time, reason) on public.weekly_rule_exceptions to authenticated;
+grant update (kind, moved_to_date, moved_start_time, moved_end_time, taken_by_table, taken_by_id, reason)
+  on public.weekly_rule_exceptions to authenticated;
 grant delete on public.weekly_rules, public.weekly_rule_resources, public.weekly_rule_exceptions to authenticated;
 grant insert, update, delete on public.weekly_rules, public.weekly_rule_resources, public.weekly_rule_exceptions to service_role;
 create policy "people see their own rules, holders of read:calendar all" on public.weekly_rules for select to authenticated
@@ -5017,7 +5496,8 @@ create policy "people see exceptions to their rules, holders of read:calendar al
 create policy "holders of update:calendar make exceptions" on public.weekly_rule_exceptions for insert to authenticated
   with check (kind <> 'taken_over' and (select private.has_permission('update:calendar')));
 create policy "holders of update:calendar change exceptions" on public.weekly_rule_exceptions for update to authenticated
-  using (kind <> 'taken_over' and (select private.has_permission('update:calendar')));
+  using ((select private.has_permission('update:calendar')))
+  with check (kind <> 'taken_over' and (select private.has_permission('update:calendar')));
 create policy "holders of update:calendar take exceptions back" on public.weekly_rule_exceptions for delete to authenticated
   using ((select private.has_permission('update:calendar')));
 
@@ -5068,6 +5548,68 @@ grant execute on function private.conflicts(uuid[], tstzrange, uuid),
   private.grant_override_to(jsonb, text, timestamptz), private.revoke_override_by_id(uuid),
   private.check_span(timestamptz, timestamptz, interval, text, text, uuid[]),
   private.require_resources(uuid[]), private.require_rule(uuid), private.happening_exists(text, uuid)
+  to authenticated, service_role;
+
+-- Availability: hours, time off, cover and closures.
+--
+-- Time off is written through request_time_off, decide_time_off and cancel_time_off, because a decision has to say
+-- what becomes of what the person is needed for; cover requests come with it, and only their status is patched.
+alter table public.availability_rules enable row level security;
+alter table public.time_off enable row level security;
+alter table public.cover_requests enable row level security;
+alter table public.closures enable row level security;
+
+grant select on public.availability_rules to authenticated, service_role;
+grant insert (resource_id, weekday, start_time, end_time, time_zone, effective) on public.availability_rules to authenticated, service_role;
+grant update (weekday, start_time, end_time, time_zone, effective, version) on public.availability_rules to authenticated, service_role;
+grant delete on public.availability_rules to authenticated, service_role;
+create policy "signed-in people see who works when" on public.availability_rules for select to authenticated
+  using (true);
+create policy "people state their own hours, holders of manage:availability all" on public.availability_rules for insert to authenticated
+  with check (resource_id = (select private.current_profile_id()) or (select private.has_permission('manage:availability')));
+create policy "people change their own hours, holders of manage:availability all" on public.availability_rules for update to authenticated
+  using (resource_id = (select private.current_profile_id()) or (select private.has_permission('manage:availability')));
+create policy "people delete their own hours, holders of manage:availability all" on public.availability_rules for delete to authenticated
+  using (resource_id = (select private.current_profile_id()) or (select private.has_permission('manage:availability')));
+
+grant select on public.time_off, public.cover_requests to authenticated, service_role;
+grant insert, update, delete on public.time_off to service_role;
+grant update (status, version) on public.cover_requests to authenticated, service_role;
+create policy "people see their own time off, holders of decide:time_off all" on public.time_off for select to authenticated
+  using (resource_id = (select private.current_profile_id()) or (select private.has_permission('decide:time_off')));
+create policy "people see cover sought for them, holders of decide:time_off all" on public.cover_requests for select to authenticated
+  using (resource_id = (select private.current_profile_id()) or (select private.has_permission('decide:time_off')));
+create policy "holders of decide:time_off settle cover requests" on public.cover_requests for update to authenticated
+  using ((select private.has_permission('decide:time_off')));
+
+grant select on public.closures to anon, authenticated, service_role;
+grant insert (name, starts_on, ends_on, location_id) on public.closures to authenticated, service_role;
+grant update (name, starts_on, ends_on, location_id, version) on public.closures to authenticated, service_role;
+grant delete on public.closures to authenticated, service_role;
+create policy "anyone sees closures" on public.closures for select to anon, authenticated
+  using (true);
+create policy "holders of manage:closures add closures" on public.closures for insert to authenticated
+  with check ((select private.has_permission('manage:closures')));
+create policy "holders of manage:closures change closures" on public.closures for update to authenticated
+  using ((select private.has_permission('manage:closures')));
+create policy "holders of manage:closures delete closures" on public.closures for delete to authenticated
+  using ((select private.has_permission('manage:closures')));
+
+grant execute on function
+  public.free_slots(uuid[], timestamptz, timestamptz, interval, interval, boolean, integer),
+  public.busy_times(uuid[], timestamptz, timestamptz),
+  public.set_availability(uuid, jsonb, date, text),
+  public.request_time_off(uuid, date, date, time, time, text, text, text),
+  public.decide_time_off(uuid, text, text, text, text), public.cancel_time_off(uuid, text, text),
+  public.add_closure(text, date, date, uuid, boolean, text)
+  to authenticated, service_role;
+grant execute on function
+  private.slots(uuid[], tstzrange, interval, interval, boolean, text, integer),
+  private.busy_ranges(uuid[], tstzrange), private.window_errors(uuid[], timestamptz, timestamptz), private.refuse_too_many(uuid[]),
+  private.hours_errors(jsonb), private.replace_availability(uuid, jsonb, date),
+  private.time_off_errors(date, date, time, time, text, text), private.add_time_off(uuid, date, date, time, time, text, text),
+  private.time_off_answer(uuid), private.set_time_off_status(uuid, text, text, boolean),
+  private.closure_errors(text, date, date, text), private.make_closure(text, date, date, uuid, boolean)
   to authenticated, service_role;
 
 -- sql/20_time/checks/00_ledger_difference.sql
@@ -5312,6 +5854,22 @@ end;
 $$;
 comment on function private.fix_meeting_instants_differ(text[]) is 'Works the instants of these meetings out again, and moves their claims.';
 
+-- sql/20_time/checks/overdue_cover_requests.sql
+
+create function private.check_overdue_cover_requests() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  select 'public.cover_requests', q.id::text,
+    format('Nobody said whether %s was covered on %s', r.name, q.occurs_on),
+    jsonb_build_object('time_off_id', q.time_off_id, 'resource_id', q.resource_id, 'source_table', q.source_table,
+      'source_id', q.source_id, 'occurs_on', q.occurs_on)
+  from public.cover_requests q
+  join public.resources r on r.id = q.resource_id
+  where q.status = 'open' and q.occurs_on < private.today()
+  order by q.occurs_on, r.name;
+end;
+comment on function private.check_overdue_cover_requests() is 'Cover requests still open for dates that have passed.';
+
 -- sql/20_time/checks/overrides_without_use.sql
 
 create function private.check_overrides_without_use() returns table (entity text, entity_id text, message text, detail jsonb)
@@ -5336,8 +5894,7 @@ begin atomic
   select 'user_profiles', p.id::text, format('%s works here and is no resource, so nothing keeps them in one place', p.full_name), '{}'::jsonb
   from public.user_profiles p
   where not exists (select from public.resources r where r.profile_id = p.id)
-    and (p.user_id is null and p.erased_at is null
-      or exists (select from public.user_roles u where u.user_id = p.user_id and u.role_name <> 'member'))
+    and exists (select from public.user_roles u where u.user_id = p.user_id and u.role_name <> 'member')
   union all
   select 'locations', l.id::text, format('%s is no resource, so it can be booked twice', l.name), '{}'::jsonb
   from public.locations l
@@ -5361,7 +5918,7 @@ begin
     select p.id from public.user_profiles p where p.id = any(p_entity_ids::uuid[])
   ));
   update public.locations l set name = l.name where l.id = any(p_entity_ids::uuid[]);
-  select count(*) into v_fixed from public.resources r where r.id = any(p_entity_ids::uuid[]) and r.profile_id is not null or r.location_id = any(p_entity_ids::uuid[]);
+  select count(*) into v_fixed from public.resources r where coalesce(r.profile_id, r.location_id) = any(p_entity_ids::uuid[]);
   return v_fixed;
 end;
 $$;
@@ -5423,6 +5980,95 @@ end;
 comment on function private.check_rules_that_meet() is
   'Finds weekly rules of one resource that meet beyond the horizon, as a changed time zone database or a restore may bring about. A person decides which of the two changes.';
 
+-- sql/20_time/checks/taken_over_by_nothing.sql
+
+create function private.check_taken_over_by_nothing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'weekly_rule_exceptions', e.rule_id || ' ' || e.occurs_on,
+    format('%s on %s was taken over by something that is gone, so it does not take place', r.title, e.occurs_on),
+    jsonb_build_object('rule_id', e.rule_id, 'occurs_on', e.occurs_on, 'taken_by_table', e.taken_by_table, 'taken_by_id', e.taken_by_id)
+  from public.weekly_rule_exceptions e
+  join public.weekly_rules r on r.id = e.rule_id
+  where e.kind = 'taken_over' and not private.happening_exists(e.taken_by_table, e.taken_by_id);
+end;
+comment on function private.check_taken_over_by_nothing() is
+  'Finds promised dates of weekly rules whose stand-in was deleted. A person decides: restore_occurrence() puts the date back, cancel_occurrence() says it is meant.';
+
+-- sql/20_time/checks/work_during_closures.sql
+
+create function private.check_work_during_closures() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  select 'public.' || u.source_table, u.source_id::text,
+    format('%s is in %s, %s, although closed for %s', r.name, u.title, private.describe_range(u.during), c.name),
+    jsonb_build_object('resource_id', r.id, 'occurs_on', u.occurs_on, 'starts_at', lower(u.during), 'ends_at', upper(u.during),
+      'closure_id', c.id)
+  from public.closures c
+  left join public.resources p on p.location_id = c.location_id
+  join public.claims u on u.during && c.during and (c.location_id is null or u.resource_id = p.id)
+  join public.resources r on r.id = u.resource_id
+  where upper(c.during) > private.now() and upper(u.during) > private.now()
+    and private.setting_text('availability_policy') <> 'ignore'
+  order by lower(u.during), r.name;
+end;
+comment on function private.check_work_during_closures() is 'Coming uses during closures of the place or of everything.';
+
+-- sql/20_time/checks/work_during_time_off.sql
+
+create function private.check_work_during_time_off() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  select 'public.' || c.source_table, c.source_id::text,
+    format('%s is in %s, %s, although off', r.name, c.title, private.describe_range(c.during)),
+    jsonb_build_object('resource_id', c.resource_id, 'occurs_on', c.occurs_on, 'starts_at', lower(c.during), 'ends_at', upper(c.during),
+      'time_off_id', t.id)
+  from public.time_off t
+  join public.claims c on c.resource_id = t.resource_id and c.during && t.during
+  join public.resources r on r.id = t.resource_id
+  where t.status = 'approved' and upper(t.during) > private.now() and upper(c.during) > private.now()
+    and private.setting_text('availability_policy') <> 'ignore'
+    and not exists (
+      select from public.cover_requests q
+      where q.time_off_id = t.id and q.source_table = c.source_table and q.source_id = c.source_id and q.occurs_on = c.occurs_on
+    )
+  order by lower(c.during), r.name;
+end;
+comment on function private.check_work_during_time_off() is
+  'Coming uses of people during approved time off, other than those that were kept when it was approved.';
+
+-- sql/20_time/checks/work_outside_stated_hours.sql
+
+create function private.check_work_outside_stated_hours() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  with coming as (
+    select r.id, r.name, c.source_table, c.source_id, c.occurs_on, c.title, c.during
+    from public.resources r
+    join public.claims c on c.resource_id = r.id and c.during && tstzrange(private.now(), null)
+    where exists (select from public.availability_rules a where a.resource_id = r.id)
+      and private.setting_text('availability_policy') <> 'ignore'
+  ),
+  hours as (
+    select h.resource_id, h.stated, h.hours
+    from private.hours_of(
+      array(select distinct c.id from coming c), (select range_merge(range_agg(c.during)) from coming c)
+    ) h
+  )
+  select 'public.' || c.source_table, c.source_id::text,
+    format('%s is in %s, %s, outside the hours stated', c.name, c.title, private.describe_range(c.during)),
+    jsonb_build_object('resource_id', c.id, 'occurs_on', c.occurs_on, 'starts_at', lower(c.during), 'ends_at', upper(c.during),
+      'outside', (
+        select jsonb_agg(jsonb_build_object('starts_at', lower(o.outside), 'ends_at', upper(o.outside)))
+        from unnest(tstzmultirange(c.during) * h.stated - h.hours) as o(outside)
+      ))
+  from coming c
+  join hours h on h.resource_id = c.id
+  where not isempty(tstzmultirange(c.during) * h.stated - h.hours)
+  order by lower(c.during), c.name;
+end;
+comment on function private.check_work_outside_stated_hours() is 'Coming uses of people and places outside the hours they stated.';
+
 -- sql/20_time/reference.sql
 
 -- Rows this module ships.
@@ -5476,10 +6122,54 @@ insert into public.integrity_checks (name, module, category, severity, descripti
   ('rules_that_meet', '20_time', 'integrity', 'error', 'Weekly rules of one resource meet beyond the horizon.', null),
   ('meeting_instants_differ', '20_time', 'integrity', 'error', 'Meetings whose instants are not those of their wall-clock time.', 'Works them out again.'),
   ('people_and_resources_differ', '20_time', 'integrity', 'error', 'People who work or places without a resource, and the reverse.', 'Makes the missing resources.'),
+  ('taken_over_by_nothing', '20_time', 'integrity', 'warning', 'Dates of weekly rules whose stand-in was deleted.', null),
   ('overrides_without_use', '20_time', 'integrity', 'info', 'Override groups with fewer than two happenings left.', null)
 on conflict (name) do update set
   module = excluded.module, category = excluded.category, severity = excluded.severity,
   description = excluded.description, fix_description = excluded.fix_description;
+
+-- Availability.
+with matrix (name, manager, instructor, staff, description) as (
+  values
+    ('manage:availability', true, false, false, 'State the hours of other people, places and equipment.'),
+    ('decide:time_off',     true, false, false, 'See, request, approve, refuse and cancel other people''s time off, and settle cover.'),
+    ('manage:closures',     true, false, false, 'Close a place, or everything, for days.')
+),
+registered as (
+  insert into public.permissions (name, module, description)
+  select m.name, '20_time', m.description from matrix m
+  on conflict (name) do update set module = excluded.module, description = excluded.description
+  where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description)
+)
+insert into public.role_permissions (role_name, permission)
+select h.role_name, m.name
+from matrix m
+cross join lateral (values ('manager', m.manager), ('instructor', m.instructor), ('staff', m.staff)) as h (role_name, holds)
+where h.holds
+on conflict (role_name, permission) do nothing;
+
+insert into public.integrity_checks (name, module, category, severity, description) values
+  ('work_outside_stated_hours', '20_time', 'integrity', 'warning',
+    'Coming uses of people and places outside the hours they stated. Finds nothing where availability_policy is ignore.'),
+  ('work_during_time_off', '20_time', 'integrity', 'warning',
+    'Coming uses of people during approved time off that nobody decided to keep. Finds nothing where availability_policy is ignore.'),
+  ('work_during_closures', '20_time', 'integrity', 'warning',
+    'Coming uses during closures of the place or of everything. Finds nothing where availability_policy is ignore.'),
+  ('overdue_cover_requests', '20_time', 'integrity', 'info',
+    'Cover requests that are still open although their date has passed.')
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity, description = excluded.description;
+
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.availability_rules', 'resource_id', 'profile_id', '20_time', '{weekday,start_time,end_time,time_zone,effective}', 'delete', '{}', null),
+  ('public.time_off', 'resource_id', 'profile_id', '20_time',
+    '{starts_on,ends_on,start_time,end_time,time_zone,status,reason,note,decided_at}', 'overwrite', '{"reason": null, "note": null}', null),
+  ('public.cover_requests', 'resource_id', 'profile_id', '20_time', '{source_table,source_id,occurs_on,status}', 'keep', '{}',
+    'Who was covered for when stays known; the rows name ids only.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
 
 -- sql/90_operations/rpc/apply_fixes.sql
 
