@@ -24,8 +24,7 @@ def findings(supabase: Supabase, database: Database, level: str, *, fails: bool 
         "db", "advisors", f"--remote={database.dsn}", "--level", level, "--fail-on", level, "--output-format", "json",
         fails=fails,
     ).stdout  # fmt: skip
-    document = json.loads(out[out.index("{") :])
-    return list(document["lints"]) if "lints" in document else list(document["advisors"])
+    return list(json.loads(out[out.index("{") :])["results"])
 
 
 def test_no_warning_and_no_error(supabase: Supabase, exposed: Database) -> None:
