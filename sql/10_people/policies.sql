@@ -70,10 +70,10 @@ create policy "diagnosticians see the jobs" on public.scheduled_jobs for select 
   using ((select private.has_permission('read:diagnostics')));
 
 grant execute on function private.has_permission(text), private.has_role(text), private.require_permission(text),
-  private.current_profile_id(), private.current_access(), public.current_access()
+  private.current_profile_id(), private.is_direct_write(), private.current_access(), public.current_access()
   to anon, authenticated, service_role;
 
-grant execute on function private.mask_email(text), private.mask_phone(text), private.clean_name(text), private.is_direct_write(),
+grant execute on function private.mask_email(text), private.mask_phone(text), private.clean_name(text),
   public.permissions(public.user_roles)
   to authenticated, service_role;
 

@@ -150,7 +150,7 @@ create table private.personal_data (
   constraint key_is_known check (person_key in ('profile_id', 'user_id')),
   constraint action_is_known check (erase_action in ('keep', 'overwrite', 'delete')),
   constraint overwriting_says_with_what check ((erase_action = 'overwrite') = (placeholders <> '{}')),
-  constraint keeping_says_why check (erase_action <> 'keep' or length(btrim(kept_because)) > 0)
+  constraint keeping_says_why check (erase_action <> 'keep' or coalesce(length(btrim(kept_because)), 0) > 0)
 );
 comment on table private.personal_data is
   'Where each module keeps what belongs to a person: read by export_person, emptied by erase_person. Modules add rows in reference.sql.';
