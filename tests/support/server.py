@@ -144,7 +144,7 @@ class TestServer:
     def prepare(self) -> None:
         """Makes the owner's role, a template with the platform's stand-in only, and one with sql/ loaded as well."""
         with self.admin() as connection:
-            if not connection.execute("select from pg_roles where rolname = %s", [OWNER]).fetchone():
+            if connection.execute("select from pg_roles where rolname = %s", [OWNER]).fetchone() is None:
                 connection.execute(f"create role {OWNER} login createdb createrole bypassrls")
         platform = self.create_database()
         with platform.connect(admin=True) as connection:
