@@ -104,8 +104,8 @@ def test_what_roles_mean_is_recorded(db: psycopg.Connection[Any], since: Callabl
         ("role_permission_granted", "guard", "read:contact"),
         ("role_permission_withdrawn", "guard", "read:contact"),
         ("role_permission_granted", "guard", "read:contact"),
-        ("role_permission_withdrawn", "guard", "read:contact"),
         ("role_removed", "guard", None),
+        ("role_permission_withdrawn", "guard", "read:contact"),
     ]
     assert changes[1]["details"]["before"]["description"] == "Guards."
     assert changes[1]["details"]["after"]["description"] == "Guards at night."
