@@ -1,0 +1,132 @@
+"""Guards that are the same wherever they stand, and prove themselves on a row of the stage.
+
+Keys refuse a second row like one that is there, or a reference to nothing; `keep_version` a version that is not the row's;
+truncate triggers a truncate; `refuse_other_isolation` every other isolation level than the one rules are written for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg import IsolationLevel, sql
+from psycopg.rows import dict_row
+
+from tests.support.guards import Guard, prove_statement
+from tests.support.stage import Stage
+
+NO_ROW = "its table has no row in the stage: add one to tests/*/sample.py"
+
+
+def prove_by_itself(stage: Stage, guard: Guard) -> str | None:
+    """None when the guard proves itself, or why it does not."""
+    if guard.type in ("p", "u", "f"):
+        statement = _key_statement(stage, guard)
+        return NO_ROW if statement is None else prove_statement(stage, guard, statement)
+    if guard.type == "keep_version":
+        return _prove_keep_version(stage, guard)
+    if guard.type == "truncate":
+        return _prove_truncate(stage, guard)
+    if guard.type == "refuse_other_isolation":
+        return _prove_isolation(stage, guard)
+    return "it needs a scenario"
+
+
+def _prove_keep_version(stage: Stage, guard: Guard) -> str | None:
+    if stage.db.execute(sql.SQL("select from {} limit 1").format(guard.table)).fetchone() is None:
+        return NO_ROW
+    return prove_statement(
+        stage,
+        guard,
+        sql.SQL("update {0} set version = version + 5 where ctid = (select min(ctid) from {0})").format(guard.table),
+    )
+
+
+def _prove_truncate(stage: Stage, guard: Guard) -> str | None:
+    """Truncates it with all that refers to it, whose own triggers are switched off."""
+    others = stage.db.execute(
+        "select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+        "where n.nspname in ('public', 'private') and c.relkind in ('r', 'p') and (n.nspname, c.relname) <> (%s, %s)",
+        [guard.schema, guard.relation],
+    ).fetchall()
+    with stage.rehearsal():
+        for name in others:
+            stage.db.execute(sql.SQL("alter table {} disable trigger user").format(sql.Identifier(*name)))
+        return prove_statement(stage, guard, sql.SQL("truncate {} cascade").format(guard.table))
+
+
+def _prove_isolation(stage: Stage, guard: Guard) -> str | None:
+    stage.db.isolation_level = IsolationLevel.REPEATABLE_READ
+    try:
+        return prove_statement(stage, guard, sql.SQL("delete from {} where false").format(guard.table))
+    finally:
+        stage.db.isolation_level = None
+
+
+def _key_statement(stage: Stage, guard: Guard) -> sql.Composed | None:
+    """The statement that a key must refuse, made from a row of the stage; None where there is none.
+
+    A second row like one that is there, or a reference to nothing.
+    """
+    with stage.db.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(sql.SQL("select * from {} limit 1").format(guard.table)).fetchone()
+    if row is None:
+        return None
+    columns = _columns(stage.db, guard)
+    if guard.type == "f":
+        return sql.SQL("update {} set {} where ctid = (select min(ctid) from {})").format(
+            guard.table,
+            sql.SQL(", ").join(
+                sql.SQL("{} = {}").format(sql.Identifier(column), _other(columns[column], row[column]))
+                for column in guard.columns
+            ),
+            guard.table,
+        )
+    # Other keys of the table must not refuse the copy first.
+    values = [
+        _other(columns[name], row[name])
+        if name not in guard.columns and _in_another_key(stage.db, guard, name)
+        else sql.Identifier(name)
+        for name in columns
+    ]
+    return sql.SQL("insert into {} ({}) overriding system value select {} from {} where {} limit 1").format(
+        guard.table,
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(", ").join(values),
+        guard.table,
+        sql.SQL(" and ").join(sql.SQL("{} is not null").format(sql.Identifier(name)) for name in guard.columns)
+        if guard.columns
+        else sql.SQL("true"),
+    )
+
+
+def _columns(db: psycopg.Connection[Any], guard: Guard) -> dict[str, str]:
+    """The columns that can be written, with their types."""
+    query = sql.SQL(
+        "select attname, atttypid::regtype::text from pg_attribute where attrelid = {}::regclass and attnum > 0 "
+        "and not attisdropped and attgenerated = '' order by attnum"
+    ).format(f"{guard.schema}.{guard.relation}")
+    return dict(db.execute(query).fetchall())
+
+
+def _in_another_key(db: psycopg.Connection[Any], guard: Guard, column: str) -> bool:
+    query = sql.SQL(
+        "select exists (select from pg_index x join pg_attribute a on a.attrelid = x.indrelid and a.attnum = any (x.indkey) "
+        "join pg_class i on i.oid = x.indexrelid "
+        "where x.indrelid = {}::regclass and x.indisunique and i.relname <> {} and a.attname = {})"
+    ).format(f"{guard.schema}.{guard.relation}", guard.name, column)
+    row = db.execute(query).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _other(type_name: str, value: Any) -> sql.Composable:
+    """Another value of a type, one that is nowhere else."""
+    if type_name == "uuid":
+        return sql.SQL("gen_random_uuid()")
+    if type_name == "text":
+        return sql.Literal(f"{value or ''}_other")
+    if type_name in ("integer", "bigint", "smallint"):
+        return sql.Literal(-1)
+    if type_name in ("date", "timestamp with time zone"):
+        return sql.Literal("1999-12-31")
+    return sql.Literal(None)
