@@ -7,7 +7,7 @@
 --
 -- Nobody writes claims. They are derived, in the same transaction, from the rows people do write: meetings, weekly
 -- rules and the source tables of later modules. A happening is one row of a source table; its claims share a key of
--- their own. Happenings that are meant to overlap (two cross-listed sections in one room) form an override group and
+-- their own (a weekly rule is a happening on each of its dates). Happenings that are meant to overlap (two cross-listed sections in one room) form an override group and
 -- share the group's key, so that a stranger is still refused.
 --
 -- The life of a use of time: a happening is written; its claims are inserted or the write is refused with what
@@ -18,8 +18,8 @@
 -- Wall-clock date, time and IANA zone are the truth; instants are derived from them (private.local_to_instant).
 -- All ranges are half-open and finite: back to back is free.
 --
--- Lock order, for whoever changes something here: source rows by id, then resources by id, then claims by
--- resource and start.
+-- Lock order, for whoever changes something here: overrides, then source rows by table and id, then resources by id,
+-- then claims by resource and start. Whoever makes a single claim locks no resource: the constraint decides.
 
 create table public.locations (
   id uuid primary key default gen_random_uuid(),
@@ -88,14 +88,14 @@ create table public.claims (
   ),
   constraint during_is_at_most_31_days check (upper(during) - lower(during) <= interval '31 days'),
   constraint during_is_between_1970_and_2200 check (
-    lower(during) >= timestamptz '1970-01-01 00:00+00' and upper(during) <= timestamptz '2200-01-01 00:00+00'
+    lower(during) >= timestamptz '1969-12-31 00:00+00' and upper(during) <= timestamptz '2200-01-02 00:00+00'
   )
 );
 create index claims_source on public.claims (source_id, source_table);
 comment on table public.claims is
   'Who and what is taken when, derived from the source tables; the one constraint nobody_is_in_two_places carries the promise.';
-comment on column public.claims.during is 'Half-open range of instants.';
-comment on column public.claims.share_key is 'Claims with one key may overlap: those of one happening, or of one override group.';
+comment on column public.claims.during is 'Half-open range of instants; dates of 1970 to 2199 where it is, hence a day more either side.';
+comment on column public.claims.share_key is 'Claims with one key may overlap: those of one override group. Else each happening, and each date of a rule, has its own.';
 comment on column public.claims.source_table is 'The table in public the happening is a row of.';
 comment on column public.claims.source_id is 'The happening''s id there; for a recurring one, the weekly rule''s.';
 comment on column public.claims.occurs_on is 'The local date the happening is listed under; a moved occurrence keeps the date it was moved from.';

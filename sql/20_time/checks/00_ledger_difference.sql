@@ -12,7 +12,7 @@ begin
         with wanted as (
           select w.resource_id, w.during,
             case when lower(w.during) < coalesce(least(o.expires_at, o.revoked_at), 'infinity') and o.id is not null
-              then o.id else md5(%1$L || w.source_id::text)::uuid end as share_key,
+              then o.id else md5(%1$L || w.source_id::text || (w.occurs_on - date '1970-01-01'))::uuid end as share_key,
             w.source_id, w.occurs_on, w.kind, w.title
           from private.%2$I w
           left join public.override_members m on m.source_id = w.source_id and m.source_table = %1$L

@@ -6,23 +6,31 @@ declare
   v_standing record;
 begin
   perform private.require_permission('grant:override');
+  insert into public.overrides (reason, granted_by, expires_at)
+  values (private.clean_text(p_reason), private.caller_id(), p_expires_at)
+  returning * into v_override;
+  -- What an ended override named may be named again. Whoever names one at the same moment is waited for, and then seen.
+  insert into public.override_members as m (override_id, source_table, source_id)
+  select distinct v_override.id, g.source_table, g.source_id
+  from jsonb_to_recordset(p_members) as g(source_table text, source_id uuid)
+  order by g.source_id, g.source_table
+  on conflict (source_id, source_table) do update
+  set override_id = excluded.override_id
+  where exists (
+    select from public.overrides o where o.id = m.override_id and least(o.expires_at, o.revoked_at) <= private.now()
+  );
   select m.source_table, m.source_id, o.reason into v_standing
   from jsonb_to_recordset(p_members) as g(source_table text, source_id uuid)
   join public.override_members m on m.source_table = g.source_table and m.source_id = g.source_id
   join public.overrides o on o.id = m.override_id
+  where o.id <> v_override.id
+  order by m.source_id
   limit 1;
   if found then
     perform private.fail('duplicate', format('One of them is in an override already (%s)', v_standing.reason), 'p_members',
       jsonb_build_object('source_table', v_standing.source_table, 'source_id', v_standing.source_id),
       'A happening is in at most one group: revoke that override first, or change when it expires.');
   end if;
-  insert into public.overrides (reason, granted_by, expires_at)
-  values (private.clean_text(p_reason), private.caller_id(), p_expires_at)
-  returning * into v_override;
-  insert into public.override_members (override_id, source_table, source_id)
-  select distinct v_override.id, g.source_table, g.source_id
-  from jsonb_to_recordset(p_members) as g(source_table text, source_id uuid)
-  order by g.source_table, g.source_id;
   return v_override;
 end;
 $$;
@@ -37,7 +45,7 @@ create function public.grant_override(
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_request jsonb := jsonb_build_object('members', p_members, 'reason', p_reason, 'expires_at', p_expires_at);
+  v_request jsonb := jsonb_build_object('members', p_members, 'reason', p_reason, 'expires_at', p_expires_at at time zone 'UTC');
   v_answer jsonb := private.answered_before('grant_override', p_idempotency_key, v_request);
   v_override public.overrides;
 begin

@@ -5,12 +5,6 @@ declare
   v_override public.overrides;
 begin
   perform private.require_permission('grant:override');
-  -- Happenings before overrides, like everybody who changes a happening that is in one.
-  perform private.lock_sources(m.source_table, array_agg(m.source_id))
-  from public.override_members m
-  where m.override_id = p_override_id
-  group by m.source_table
-  order by m.source_table;
   update public.overrides o
   set revoked_at = private.now()
   where o.id = p_override_id and o.revoked_at is null;

@@ -9,12 +9,13 @@ create trigger t00_only_triggers_write before insert or update or delete or trun
   for each statement execute function private.refuse_direct_write(
     'Write the happening itself (a meeting, a weekly rule, …): its claims follow.');
 
--- One happening's key. The table's name is part of it, so that a row made with the id of another table's row does not
--- get the right to overlap it.
-create function private.happening_key(p_source_table text, p_source_id uuid) returns uuid
+-- The key of one happening, or of one date of a recurring one: two dates of a rule may not overlap either, should one of
+-- them be moved onto the other. The table's name is part of it, so that a row made with the id of another table's row
+-- does not get the right to overlap it; days are counted, because how a date is written depends on the session.
+create function private.happening_key(p_source_table text, p_source_id uuid, p_occurs_on date) returns uuid
 language sql immutable strict set search_path = ''
-return md5(p_source_table || p_source_id::text)::uuid;
-comment on function private.happening_key(text, uuid) is 'The share key of a happening that is in no override group.';
+return md5(p_source_table || p_source_id::text || (p_occurs_on - date '1970-01-01'))::uuid;
+comment on function private.happening_key(text, uuid, date) is 'The share key of a happening that is in no override group.';
 
 create function private.require_read_committed() returns void
 language plpgsql stable set search_path = ''
@@ -125,17 +126,11 @@ declare
   v_refuses_unavailable boolean := private.setting_text('availability_policy') = 'refuse';
 begin
   perform private.require_read_committed();
-  -- An override that is being taken back this moment must not lend its key: wait for whoever does that, then read.
-  perform from public.override_members m
-  join public.overrides o on o.id = m.override_id
-  where m.source_id = any(p_ids) and m.source_table = p_source_table
-  order by o.id
-  for share of m, o;
   execute format($sql$
     with wanted as materialized (
       select w.resource_id, w.during,
         case when lower(w.during) < coalesce(least(o.expires_at, o.revoked_at), 'infinity') and o.id is not null
-          then o.id else md5($2 || w.source_id::text)::uuid end as share_key,
+          then o.id else md5($2 || w.source_id::text || (w.occurs_on - date '1970-01-01'))::uuid end as share_key,
         $2 as source_table, w.source_id, w.occurs_on, w.kind, w.title
       from private.%I w
       left join public.override_members m on m.source_id = w.source_id and m.source_table = $2
@@ -152,9 +147,10 @@ begin
     $sql$, p_source_table || '_claims')
   into v_gone, v_new using p_ids, p_source_table;
 
-  -- A move holds what it leaves while it waits for what it enters: with the resources locked, nobody holds theirs.
-  -- Where time off refuses claims, whoever approves it holds the same locks.
-  if v_new is not null and (v_gone is not null or v_refuses_unavailable) then
+  -- Whoever makes a single claim holds nothing while waiting for it. Whoever makes several, or leaves some for others,
+  -- would hold the one while waiting for the next: with the resources locked, in order, they wait before they hold
+  -- anything. Where time off refuses claims, whoever approves it holds the same locks.
+  if v_new is not null and (v_gone is not null or cardinality(v_new) > 1 or v_refuses_unavailable) then
     perform private.lock_resources(array(select n.resource_id from unnest(v_gone || v_new) n));
   end if;
   if v_gone is not null then
@@ -221,6 +217,28 @@ end;
 $$;
 comment on function private.lock_sources(text, uuid[]) is 'Locks happenings, so that nobody else derives their claims meanwhile.';
 
+-- An override may name a happening before it is written, and may be taken back this very moment: then its key must not
+-- be lent. Happenings that are there already need no such lock, since whoever changes an override derives its members
+-- again under their locks.
+create function private.lock_memberships(p_source_table text, p_ids uuid[]) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  select from public.override_members m
+  join public.overrides o on o.id = m.override_id
+  where m.source_id = any(p_ids) and m.source_table = p_source_table
+  order by o.id
+  for share of m, o;
+end;
+comment on function private.lock_memberships(text, uuid[]) is 'Keeps the overrides of new happenings as they are until these are written.';
+
+-- A happening made later with the id of one that is gone is another one, and was allowed nothing.
+create function private.forget_memberships(p_source_table text, p_ids uuid[]) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  delete from public.override_members m where m.source_id = any(p_ids) and m.source_table = p_source_table;
+end;
+comment on function private.forget_memberships(text, uuid[]) is 'Takes deleted happenings out of their override groups.';
+
 -- Arguments: the source table's name, the column that holds its id, and whether this table is a child of it.
 create function private.follow_source() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -244,12 +262,28 @@ begin
   if tg_argv[2]::boolean then
     -- Somebody else may be changing the parent this moment; the lock, and the next statement, see what they did.
     perform private.lock_sources(tg_argv[0], v_ids);
+  elsif tg_op = 'INSERT' then
+    perform private.lock_memberships(tg_argv[0], v_ids);
   end if;
   perform private.derive_claims(tg_argv[0], v_ids);
+  if tg_op = 'DELETE' and not tg_argv[2]::boolean then
+    perform private.forget_memberships(tg_argv[0], v_ids);
+  end if;
   return null;
 end;
 $$;
 comment on function private.follow_source() is 'Statement trigger of every source table and its children: derives the claims of the changed rows.';
+
+-- Before a row is touched, since under those levels the touching itself may fail, with a code PostgREST retries for ever.
+create function private.refuse_other_isolation() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  perform private.require_read_committed();
+  return null;
+end;
+$$;
+comment on function private.refuse_other_isolation() is 'Statement trigger: what claims follow is written under READ COMMITTED.';
 
 create function private.attach_claims(p_table regclass, p_source regclass default null, p_key text default 'id') returns void
 language plpgsql volatile set search_path = ''
@@ -258,6 +292,8 @@ declare
   v_source text := (select c.relname from pg_catalog.pg_class c where c.oid = coalesce(p_source, p_table));
   v_arguments text := format('%L, %L, %L', v_source, p_key, p_source is not null);
 begin
+  execute format('create trigger t00_read_committed before insert or update or delete on %s
+    for each statement execute function private.refuse_other_isolation()', p_table);
   execute format('create trigger t50_claims_insert after insert on %s referencing new table as new_rows
     for each statement execute function private.follow_source(%s)', p_table, v_arguments);
   execute format('create trigger t50_claims_update after update on %s referencing old table as old_rows new table as new_rows

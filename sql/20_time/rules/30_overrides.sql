@@ -20,20 +20,34 @@ comment on function private.check_override() is 'Row trigger on overrides: refus
 create trigger t20_check before insert or update on public.overrides
   for each row execute function private.check_override();
 
--- One override can hold happenings of several tables; each table's are derived in one pass.
+-- One override can hold happenings of several tables; each table's are derived in one pass. All are locked before any
+-- is derived, and all their resources before the first claim is written, in the order everybody else takes them.
 create function private.derive_members(p_members public.override_members[]) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_source record;
 begin
+  perform private.lock_sources(m.source_table, array_agg(distinct m.source_id))
+  from unnest(p_members) m
+  group by m.source_table
+  order by m.source_table;
+  perform private.lock_resources(array(
+    select c.resource_id
+    from unnest(p_members) m
+    join public.claims c on c.source_id = m.source_id and c.source_table = m.source_table
+    union
+    select r.resource_id
+    from unnest(p_members) m
+    join public.weekly_rule_resources r on r.rule_id = m.source_id
+    where m.source_table = 'weekly_rules'
+  ));
   for v_source in
     select m.source_table, array_agg(distinct m.source_id) as ids
     from unnest(p_members) m
     group by m.source_table
     order by m.source_table
   loop
-    perform private.lock_sources(v_source.source_table, v_source.ids);
     if v_source.source_table = 'weekly_rules' then
       perform private.derive_weekly_rules(v_source.ids, '{}');
     else
@@ -98,6 +112,11 @@ comment on function private.check_override_member() is 'Row trigger on override_
 
 create trigger t20_check before insert or update on public.override_members
   for each row execute function private.check_override_member();
+
+create trigger t00_read_committed before insert or update or delete on public.override_members
+  for each statement execute function private.refuse_other_isolation();
+create trigger t00_read_committed before insert or update or delete on public.overrides
+  for each statement execute function private.refuse_other_isolation();
 
 create function private.refuse_truncate() returns trigger
 language plpgsql set search_path = ''

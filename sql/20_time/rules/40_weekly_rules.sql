@@ -2,7 +2,7 @@
 -- horizon holds the resources' locks and reads rules and horizons in a later statement.
 
 -- Dates, never instants, are stepped through: a week is not always 168 hours. Ends may be 24:00.
-create function private.rule_occurrences(p_rule public.weekly_rules, p_from timestamptz, p_until timestamptz)
+create function private.regular_occurrences(p_rule public.weekly_rules, p_from timestamptz, p_until timestamptz)
 returns table (occurs_on date, during tstzrange)
 language sql stable set search_path = ''
 begin atomic
@@ -26,47 +26,93 @@ begin atomic
     where not exists (
       select from public.weekly_rule_exceptions e where e.rule_id = p_rule.id and e.occurs_on = d.day
     )
-    union all
-    select e.occurs_on,
-      tstzrange(
-        private.local_to_instant(e.moved_to_date, e.moved_start_time, p_rule.time_zone),
-        private.local_end_to_instant(e.moved_to_date, e.moved_end_time, p_rule.time_zone)
-      )
-    from public.weekly_rule_exceptions e
-    where e.rule_id = p_rule.id and e.kind = 'moved'
+    offset 0 -- or the planner works the range out anew for each mention of it
   ) o
   where lower(o.during) < p_until and upper(o.during) is not null
     and (p_from is null or lower(o.during) >= p_from);
 end;
+comment on function private.regular_occurrences(public.weekly_rules, timestamptz, timestamptz) is
+  'When a rule happens as it says, start from p_from (null: ever) and before p_until: without exceptions and dates the clock skips.';
+
+-- A date that was moved while the rule still had it is not held any more once the rule has it no longer.
+create function private.moved_occurrences(p_rule public.weekly_rules)
+returns table (occurs_on date, during tstzrange)
+language sql stable set search_path = ''
+begin atomic
+  select o.occurs_on, o.during
+  from (
+    select e.occurs_on,
+      tstzrange(
+        private.local_to_instant(e.moved_to_date, e.moved_start_time, p_rule.time_zone),
+        private.local_end_to_instant(e.moved_to_date, e.moved_end_time, p_rule.time_zone)
+      ) as during
+    from public.weekly_rule_exceptions e
+    where e.rule_id = p_rule.id and e.kind = 'moved'
+      and e.occurs_on <@ p_rule.effective and extract(dow from e.occurs_on) = p_rule.weekday
+    offset 0
+  ) o
+  where lower(o.during) is not null and upper(o.during) is not null;
+end;
+comment on function private.moved_occurrences(public.weekly_rules) is 'The dates of a rule that were moved, and where to.';
+
+create function private.rule_occurrences(p_rule public.weekly_rules, p_from timestamptz, p_until timestamptz)
+returns table (occurs_on date, during tstzrange)
+language sql stable set search_path = ''
+begin atomic
+  select r.occurs_on, r.during from private.regular_occurrences(p_rule, p_from, p_until) r
+  union all
+  select m.occurs_on, m.during
+  from private.moved_occurrences(p_rule) m
+  where lower(m.during) < p_until and (p_from is null or lower(m.during) >= p_from);
+end;
 comment on function private.rule_occurrences(public.weekly_rules, timestamptz, timestamptz) is
   'When a rule happens, start from p_from (null: ever) and before p_until: without exceptions and dates the clock skips, with moved ones where they moved to.';
 
+-- In one zone rules meet on their weekday or not at all, and for their whole common time. Between zones clocks are at
+-- most 26 hours apart, so a date meets only the other rule's nearest date; and what does not meet within 28 years never
+-- does, since the calendar of weekdays and clock changes repeats. Moved dates are few, and are compared with everything.
 create function private.rule_meets(
   p_rule public.weekly_rules, p_other public.weekly_rules, p_from timestamptz
 ) returns table (occurs_on date, during tstzrange, other_occurs_on date, other_during tstzrange)
 language sql stable set search_path = ''
 begin atomic
+  with common as materialized (
+    select s.since,
+      least(s.since + 10240 * interval '24 hours', (upper(p_rule.effective * p_other.effective) + 2)::timestamp at time zone 'UTC') as until
+    from (
+      select greatest(p_from, lower(p_rule.effective * p_other.effective)::timestamp at time zone 'UTC') - interval '48 hours' as since
+    ) s
+    where p_rule.id is distinct from p_other.id and p_rule.effective && p_other.effective
+      and case
+        when p_rule.time_zone = p_other.time_zone then
+          p_rule.weekday = p_other.weekday and p_rule.start_time < p_other.end_time and p_other.start_time < p_rule.end_time
+        else
+          (p_other.weekday - p_rule.weekday + 10) % 7 - 3 between -2 and 2
+      end
+  ), ours as materialized (
+    select o.* from common c cross join lateral private.regular_occurrences(p_rule, c.since, c.until) o
+  ), theirs as materialized (
+    select o.* from common c cross join lateral private.regular_occurrences(p_other, c.since, c.until) o
+  )
   select a.occurs_on, a.during, b.occurs_on, b.during
-  from (
-    -- The calendar of weekdays and clock changes repeats after 28 years.
-    select least(
-      p_from + interval '28 years 7 days',
-      coalesce(upper(p_rule.effective * p_other.effective) + 2, 'infinity'::date)::timestamp at time zone 'UTC'
-    ) as until
-  ) u
-  cross join lateral private.rule_occurrences(p_rule, p_from - interval '1 day', u.until) a
-  join lateral private.rule_occurrences(p_other, p_from - interval '1 day', u.until) b on a.during && b.during
-  where p_rule.effective && p_other.effective
-    -- In one zone rules meet on their weekday or not at all; between zones the clocks are at most 26 hours apart.
-    and case
-      when p_rule.time_zone = p_other.time_zone then
-        p_rule.weekday = p_other.weekday and p_rule.start_time < p_other.end_time and p_other.start_time < p_rule.end_time
-      else
-        least((p_rule.weekday - p_other.weekday + 7) % 7, (p_other.weekday - p_rule.weekday + 7) % 7) <= 2
-    end;
+  from ours a
+  join theirs b on b.occurs_on = a.occurs_on + ((p_other.weekday - p_rule.weekday + 10) % 7 - 3)
+  where a.during && b.during and greatest(upper(a.during), upper(b.during)) > p_from
+  union all
+  select a.occurs_on, a.during, b.occurs_on, b.during
+  from private.moved_occurrences(p_rule) a
+  cross join lateral private.rule_occurrences(p_other, lower(a.during) - interval '48 hours', upper(a.during)) b
+  where a.during && b.during and greatest(upper(a.during), upper(b.during)) > p_from
+    and (p_rule.id is distinct from p_other.id or b.occurs_on <> a.occurs_on)
+  union all
+  select a.occurs_on, a.during, b.occurs_on, b.during
+  from private.moved_occurrences(p_other) b
+  cross join lateral private.regular_occurrences(p_rule, lower(b.during) - interval '48 hours', upper(b.during)) a
+  where a.during && b.during and greatest(upper(a.during), upper(b.during)) > p_from
+    and p_rule.id is distinct from p_other.id;
 end;
 comment on function private.rule_meets(public.weekly_rules, public.weekly_rules, timestamptz) is
-  'The occurrences, from an instant on, in which two weekly rules overlap.';
+  'The occurrences, ending after an instant, in which two weekly rules overlap, or a moved date of one rule its other dates.';
 
 -- Inside the horizon the constraint on claims decides. Beyond it nothing is claimed yet, so rules are compared.
 create function private.rules_that_meet(p_rule_ids uuid[]) returns table (
@@ -78,7 +124,7 @@ begin atomic
   select s.id, s.name, r.id, m.during, q.id, q.title, q.kind, m.other_occurs_on, m.other_during
   from public.weekly_rules r
   join public.weekly_rule_resources a on a.rule_id = r.id
-  join public.weekly_rule_resources b on b.resource_id = a.resource_id and b.rule_id <> r.id
+  join public.weekly_rule_resources b on b.resource_id = a.resource_id
   join public.weekly_rules q on q.id = b.rule_id
   join public.resources s on s.id = a.resource_id
   join public.resource_horizons h on h.resource_id = a.resource_id
@@ -94,10 +140,18 @@ begin atomic
     order by m.during
     limit 1
   ) m
-  where r.id = any(p_rule_ids);
+  where r.id = any(p_rule_ids)
+    -- Most pairs are told apart at a glance.
+    and (
+      r.time_zone <> q.time_zone or r.weekday = q.weekday and r.start_time < q.end_time and q.start_time < r.end_time
+      or exists (
+        select from public.weekly_rule_exceptions e
+        where e.rule_id in (r.id, q.id) and e.kind = 'moved' and e.moved_to_date > (h.claimed_until at time zone 'UTC')::date - 3
+      )
+    );
 end;
 comment on function private.rules_that_meet(uuid[]) is
-  'With which other rule of the same resource each of these rules meets beyond the horizon, and when first, unless an override lets them.';
+  'With which rule of the same resource (itself, where a date was moved) each of these rules meets beyond the horizon, and when first, unless an override lets them.';
 
 create function private.refuse_rules_that_meet(p_rule_ids uuid[]) returns void
 language plpgsql stable security definer set search_path = ''
@@ -162,9 +216,16 @@ begin
       else format('select array_agg(distinct %1$I), array_agg(distinct %2$s) from
         (select * from new_rows union all select * from old_rows) u', tg_argv[0], tg_argv[1])
     end into v_ids, v_resource_ids;
-  if v_ids is not null then
-    perform private.lock_sources('weekly_rules', v_ids);
-    perform private.derive_weekly_rules(v_ids, array_remove(v_resource_ids, null));
+  if v_ids is null then
+    return null;
+  end if;
+  perform private.lock_sources('weekly_rules', v_ids);
+  if tg_op = 'INSERT' and tg_relid = 'public.weekly_rules'::regclass then
+    perform private.lock_memberships('weekly_rules', v_ids);
+  end if;
+  perform private.derive_weekly_rules(v_ids, array_remove(v_resource_ids, null));
+  if tg_op = 'DELETE' and tg_relid = 'public.weekly_rules'::regclass then
+    perform private.forget_memberships('weekly_rules', v_ids);
   end if;
   return null;
 end;
@@ -177,6 +238,8 @@ as $$
 declare
   v_call text := format('for each statement execute function private.follow_weekly_rule(%L, %L)', p_key, p_resource);
 begin
+  execute format('create trigger t00_read_committed before insert or update or delete on %s
+    for each statement execute function private.refuse_other_isolation()', p_table);
   execute format('create trigger t50_claims_insert after insert on %s referencing new table as new_rows %s', p_table, v_call);
   execute format('create trigger t50_claims_update after update on %s referencing old table as old_rows new table as new_rows %s', p_table, v_call);
   execute format('create trigger t50_claims_delete after delete on %s referencing old table as old_rows %s', p_table, v_call);
@@ -206,44 +269,88 @@ begin
     perform private.fail('invalid_input', format('%s does not happen on %s', v_rule.title, new.occurs_on), 'occurs_on',
       jsonb_build_object('rule_id', v_rule.id));
   end if;
-  if new.kind = 'moved' and private.local_to_instant(new.moved_to_date, new.moved_start_time, v_rule.time_zone) is null then
-    perform private.fail_local_time(new.moved_to_date, new.moved_start_time, v_rule.time_zone, 'moved_start_time');
+  if new.kind = 'moved' then
+    if new.moved_to_date not between date '1970-01-01' and date '2199-12-31' then
+      perform private.fail('invalid_input', 'A date lies between 1970 and 2199', 'moved_to_date');
+    end if;
+    if private.local_to_instant(new.moved_to_date, new.moved_start_time, v_rule.time_zone) is null then
+      perform private.fail_local_time(new.moved_to_date, new.moved_start_time, v_rule.time_zone, 'moved_start_time');
+    end if;
+    if private.local_end_to_instant(new.moved_to_date, new.moved_end_time, v_rule.time_zone) is null then
+      perform private.fail_local_time(new.moved_to_date, new.moved_end_time, v_rule.time_zone, 'moved_end_time');
+    end if;
   end if;
-  if new.kind = 'moved' and private.local_end_to_instant(new.moved_to_date, new.moved_end_time, v_rule.time_zone) is null then
-    perform private.fail_local_time(new.moved_to_date, new.moved_end_time, v_rule.time_zone, 'moved_end_time');
+  if new.kind = 'taken_over' and new.taken_by_table not in (select s.source_table from private.claim_sources() s) then
+    perform private.fail('invalid_input', format('%s is no table of happenings', new.taken_by_table), 'taken_by_table');
   end if;
   return new;
 end;
 $$;
 comment on function private.check_weekly_rule_exception() is
-  'Row trigger: an exception is to a date the rule has, and a moved one goes to a time that exists.';
+  'Row trigger: an exception is to a date the rule has, a moved one goes to a time that exists, and what took one over is a happening.';
 
 create trigger t20_check before insert or update on public.weekly_rule_exceptions
   for each row execute function private.check_weekly_rule_exception();
 
--- For happenings made from a rule: the date becomes theirs, once.
-create function private.take_over(p_rule_id uuid, p_occurs_on date, p_source_table text, p_source_id uuid) returns void
+-- One taker wins: a date somebody stands in for is not given away behind their back. Triggers may, since they know
+-- that the stand-in has left.
+create function private.keep_taken_over() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if pg_catalog.pg_trigger_depth() < 2 and private.happening_exists(old.taken_by_table, old.taken_by_id) then
+    perform private.fail('illegal_transition', format('A happening of its own took %s over', old.occurs_on), 'occurs_on',
+      jsonb_build_object('rule_id', old.rule_id, 'occurs_on', old.occurs_on, 'taken_by_table', old.taken_by_table,
+        'taken_by_id', old.taken_by_id),
+      'Cancel, move or delete that happening instead.');
+  end if;
+  return case tg_op when 'DELETE' then old else new end;
+end;
+$$;
+comment on function private.keep_taken_over() is 'Row trigger on weekly_rule_exceptions: a date stays with the happening that took it over while that is there.';
+
+create trigger t10_keep_taken_over before update or delete on public.weekly_rule_exceptions
+  for each row when (old.kind = 'taken_over') execute function private.keep_taken_over();
+
+-- For happenings made from a rule: the date becomes theirs, once. Arrays go together, one element a date; rules are
+-- locked first and dates taken in one order, so that many takers at once wait instead of deadlocking.
+create function private.take_over(p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[]) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_standing public.weekly_rule_exceptions;
 begin
+  perform private.lock_sources('weekly_rules', p_rule_ids);
   insert into public.weekly_rule_exceptions (rule_id, occurs_on, kind, taken_by_table, taken_by_id)
-  values (p_rule_id, p_occurs_on, 'taken_over', p_source_table, p_source_id)
+  select t.rule_id, t.occurs_on, 'taken_over', p_source_table, t.source_id
+  from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
+  order by t.rule_id, t.occurs_on
   on conflict (rule_id, occurs_on) do nothing;
-  if found then
-    return;
-  end if;
   select e.* into v_standing
-  from public.weekly_rule_exceptions e where e.rule_id = p_rule_id and e.occurs_on = p_occurs_on;
-  if v_standing.taken_by_table = p_source_table and v_standing.taken_by_id = p_source_id then
-    return;
+  from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
+  join public.weekly_rule_exceptions e on e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
+  where (e.taken_by_table, e.taken_by_id) is distinct from (p_source_table, t.source_id)
+  order by e.occurs_on
+  limit 1;
+  if found then
+    perform private.fail('time_conflict',
+      format('%s of this rule is already %s', v_standing.occurs_on, replace(v_standing.kind, '_', ' ')), 'occurs_on',
+      jsonb_build_object('rule_id', v_standing.rule_id, 'occurs_on', v_standing.occurs_on, 'kind', v_standing.kind,
+        'taken_by_table', v_standing.taken_by_table, 'taken_by_id', v_standing.taken_by_id));
   end if;
-  perform private.fail('time_conflict',
-    format('%s of this rule is already %s', p_occurs_on, replace(v_standing.kind, '_', ' ')), 'occurs_on',
-    jsonb_build_object('rule_id', p_rule_id, 'occurs_on', p_occurs_on, 'kind', v_standing.kind,
-      'taken_by_table', v_standing.taken_by_table, 'taken_by_id', v_standing.taken_by_id));
 end;
 $$;
-comment on function private.take_over(uuid, date, text, uuid) is
-  'Gives one date of a rule to a happening of its own, in the same transaction as its claims; the second taker gets time_conflict.';
+comment on function private.take_over(text, uuid[], uuid[], date[]) is
+  'Gives dates of rules to happenings of their own, in the same transaction as their claims; the second taker gets time_conflict.';
+
+create function private.give_back(p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[]) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  select private.lock_sources('weekly_rules', p_rule_ids);
+  delete from public.weekly_rule_exceptions e
+  using unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
+  where e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
+    and e.taken_by_table = p_source_table and e.taken_by_id = t.source_id;
+end;
+comment on function private.give_back(text, uuid[], uuid[], date[]) is
+  'Gives dates back to their rules that these happenings no longer stand in for; raises time_conflict when their time is taken.';

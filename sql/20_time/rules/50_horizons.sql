@@ -24,33 +24,62 @@ comment on function private.check_horizon() is 'Row trigger: a horizon moves for
 create trigger t20_check before insert or update on public.resource_horizons
   for each row execute function private.check_horizon();
 
+-- Written anew it could be further on than it was, past dates that nobody claimed.
+create function private.keep_horizon() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if exists (select from public.resources r where r.id = old.resource_id) then
+    perform private.fail('forbidden', 'A horizon stays as long as its resource', 'resource_id',
+      jsonb_build_object('resource_id', old.resource_id));
+  end if;
+  return old;
+end;
+$$;
+comment on function private.keep_horizon() is 'Row trigger: a horizon goes with its resource only.';
+
+create trigger t20_keep before delete on public.resource_horizons
+  for each row execute function private.keep_horizon();
+
 -- What a rule promises there can still be in the way of a happening only where claims or constraints were tampered
 -- with; such a date is left out and found by diagnosis, since a daily job must not stop for it.
 create function private.claim_up_to_horizon() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  v_ids uuid[];
+  v_since timestamptz[];
 begin
-  perform private.require_read_committed();
-  perform private.lock_resources(array(select n.resource_id from new_rows n));
+  if tg_op = 'INSERT' then
+    select array_agg(n.resource_id), array_agg(null::timestamptz) into v_ids, v_since from new_rows n;
+  else
+    select array_agg(o.resource_id), array_agg(o.claimed_until) into v_ids, v_since from old_rows o;
+  end if;
+  perform private.lock_resources(v_ids);
   insert into public.claims (resource_id, during, share_key, source_table, source_id, occurs_on, kind, title)
-  select n.resource_id, c.during,
+  select h.resource_id, c.during,
     case when lower(c.during) < coalesce(least(o.expires_at, o.revoked_at), 'infinity') and o.id is not null
-      then o.id else private.happening_key('weekly_rules', r.id) end,
+      then o.id else private.happening_key('weekly_rules', r.id, c.occurs_on) end,
     'weekly_rules', r.id, c.occurs_on, r.kind, r.title
-  from new_rows n
-  join old_rows b on b.resource_id = n.resource_id
-  join public.weekly_rule_resources p on p.resource_id = n.resource_id
+  from unnest(v_ids, v_since) as m(resource_id, since)
+  join public.resource_horizons h on h.resource_id = m.resource_id
+  join public.weekly_rule_resources p on p.resource_id = h.resource_id
   join public.weekly_rules r on r.id = p.rule_id
-  left join public.override_members m on m.source_id = r.id and m.source_table = 'weekly_rules'
-  left join public.overrides o on o.id = m.override_id
-  cross join lateral private.rule_occurrences(r, b.claimed_until, n.claimed_until) c
-  order by n.resource_id, lower(c.during), r.id
+  left join public.override_members g on g.source_id = r.id and g.source_table = 'weekly_rules'
+  left join public.overrides o on o.id = g.override_id
+  cross join lateral private.rule_occurrences(r, m.since, h.claimed_until) c
+  order by h.resource_id, lower(c.during), r.id
   on conflict do nothing;
   return null;
 end;
 $$;
 comment on function private.claim_up_to_horizon() is 'Statement trigger on resource_horizons: claims what weekly rules promise between the old horizon and the new.';
 
+create trigger t00_read_committed before insert or update or delete on public.resource_horizons
+  for each statement execute function private.refuse_other_isolation();
+create trigger t50_claims_insert after insert on public.resource_horizons
+  referencing new table as new_rows
+  for each statement execute function private.claim_up_to_horizon();
 create trigger t50_claims_update after update on public.resource_horizons
   referencing old table as old_rows new table as new_rows
   for each statement execute function private.claim_up_to_horizon();
