@@ -18,6 +18,7 @@ grant execute on function private.now(), private.today(), private.caller_id(), p
   private.calling(), private.fail(text, text, text, jsonb, text), private.fail_input(jsonb), private.input_error(boolean, text, text),
   private.clean_text(text), private.is_email(text), private.is_phone(text), private.is_time_zone(text),
   private.local_to_instant(date, time, text), private.local_end_to_instant(date, time, text),
+  private.describe_skipped(date, time, text),
   private.fail_local_time(date, time, text, text), private.describe_range(tstzrange, text),
   private.public_settings(), private.version(), private.pre_request(),
   private.setting_error(public.settings, jsonb)

@@ -42,12 +42,16 @@ $$;
 comment on function private.local_end_to_instant(date, time, text) is
   'The instant a use ends at, by the wall clock: also where the clock jumps at that very moment; null inside the skipped time.';
 
+create function private.describe_skipped(p_date date, p_time time, p_time_zone text) returns text
+language sql stable set search_path = ''
+return format('%s %s does not exist in %s: the clock skips it', p_date, left(p_time::text, 5), p_time_zone);
+comment on function private.describe_skipped(date, time, text) is 'The sentence that refuses a wall-clock time the clock skips.';
+
 create function private.fail_local_time(p_date date, p_time time, p_time_zone text, p_field text) returns void
 language plpgsql stable set search_path = ''
 as $$
 begin
-  perform private.fail('invalid_input',
-    format('%s %s does not exist in %s: the clock skips it', p_date, to_char(p_time, 'HH24:MI'), p_time_zone), p_field,
+  perform private.fail('invalid_input', private.describe_skipped(p_date, p_time, p_time_zone), p_field,
     jsonb_build_object('date', p_date, 'time', p_time, 'time_zone', p_time_zone));
 end;
 $$;

@@ -38,7 +38,7 @@ begin
     select 'meetings', m.id, m.date, m.kind, m.title, m.starts_at, m.ends_at, '{}', '{}'
     from public.meetings m
     where v_resource_ids is null and m.status = 'scheduled'
-      and m.starts_at > lower(p_during) - interval '31 days' and m.starts_at < upper(p_during) and m.ends_at > lower(p_during)
+      and m.starts_at > lower(p_during) - interval '800 hours' and m.starts_at < upper(p_during) and m.ends_at > lower(p_during)
       and (p_kinds is null or m.kind = any(p_kinds))
       and not exists (select from public.meeting_participants p where p.meeting_id = m.id)
     order by 6, 7, 5, 2;

@@ -1,3 +1,16 @@
+-- The rule's row, then everybody's of both: in the order of those who change the rule or plan the same people.
+create function private.lock_for_take_over(p_rule_id uuid, p_resource_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.lock_sources('weekly_rules', array[p_rule_id]);
+  perform private.lock_resources(p_resource_ids || array(
+    select r.resource_id from public.weekly_rule_resources r where r.rule_id = p_rule_id
+  ));
+end;
+$$;
+comment on function private.lock_for_take_over(uuid, uuid[]) is 'Locks what a meeting that takes over a date of a rule will touch.';
+
 create function public.schedule_meeting(
   p_title text,
   p_date date,
@@ -29,15 +42,18 @@ begin
   perform private.fail_input(
     private.input_error(private.clean_text(p_title) is null, 'p_title', 'Say what it is called')
     || private.input_error(length(p_title) > 500, 'p_title', 'A title has at most 500 characters')
-    || private.input_error(p_date is null, 'p_date', 'Say on which day')
-    || private.input_error(p_start_time is null, 'p_start_time', 'Say when it starts')
-    || private.input_error(p_end_time is null, 'p_end_time', 'Say when it ends')
+    || private.meeting_errors(p_date, p_start_time, p_end_time, p_ends_on, coalesce(p_time_zone, private.setting_text('organisation_time_zone')), 'p_')
     || private.input_error(coalesce(p_kind, '') !~ '^[a-z]+(_[a-z]+)*$', 'p_kind', 'A kind is a word in lower case')
+    || private.input_error(length(p_notes) > 10000, 'p_notes', 'Notes have at most 10000 characters')
     || private.input_error(cardinality(p_resource_ids) > 500, 'p_resource_ids', 'A meeting has at most 500 participants')
     || private.input_error((p_rule_id is null) <> (p_occurs_on is null), 'p_occurs_on', 'A rule and the date taken over go together')
     || private.input_error(array_position(p_resource_ids, null) is not null, 'p_resource_ids', 'A participant is missing its id')
   );
   perform private.require_resources(p_resource_ids);
+  if p_rule_id is not null then
+    perform private.require_rule(p_rule_id);
+    perform private.lock_for_take_over(p_rule_id, p_resource_ids);
+  end if;
   insert into public.meetings (title, kind, date, start_time, end_time, ends_on, time_zone, notes, rule_id, occurs_on)
   values (private.clean_text(p_title), p_kind, p_date, p_start_time, p_end_time, p_ends_on, p_time_zone, private.clean_text(p_notes), p_rule_id, p_occurs_on)
   returning * into v_meeting;
