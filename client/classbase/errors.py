@@ -77,7 +77,7 @@ class ClassbaseError(Exception):
         return f"{type(self).__name__}({self.message!r}, code={self.code!r}, context={self.context!r})"
 
     def as_dict(self) -> dict[str, Any]:
-        """The error as a JSON-ready document (ids and amounts as text), for logs and `--json`."""
+        """The error as a document of plain values (amounts in the context stay Decimal), for logs and `--json`."""
         return {
             "code": self.code,
             "message": self.message,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from classbase.transport.async_caller import AsyncCaller
 from classbase.transport.caller import Caller
 
+from .operations import AsyncOperations, Operations
 from .people import AsyncPeople, People
 from .platform import AsyncPlatform, Platform
 from .time import AsyncTime, Time
@@ -18,6 +19,7 @@ class AsyncModules:
         self.platform = AsyncPlatform(caller)
         self.people = AsyncPeople(caller)
         self.time = AsyncTime(caller)
+        self.operations = AsyncOperations(caller)
 
 
 class Modules:
@@ -27,3 +29,4 @@ class Modules:
         self.platform = Platform(caller)
         self.people = People(caller)
         self.time = Time(caller)
+        self.operations = Operations(caller)

@@ -32,6 +32,25 @@ class AccessChanges(Row):
     """What else is worth keeping: the end of a grant, the profile that was replaced, the rows erased."""
 
 
+class AvailabilityRules(Row):
+    """The hours in which a person works or a place is open, by weekday. Without any row for a date it is unknown."""
+
+    id: UUID
+    resource_id: UUID
+    weekday: int
+    """0 Sunday to 6 Saturday."""
+    start_time: time
+    end_time: time
+    """On the same day; 24:00 is midnight."""
+    time_zone: str
+    """The IANA zone of the times; left out, it becomes the person's or place's, or else the organisation's."""
+    effective: DayRange
+    """The dates it holds for, upper bound excluded; without an upper bound it goes on."""
+    version: int
+    created_at: Instant
+    updated_at: Instant
+
+
 class Claims(Row):
     """Who and what is taken when, derived from the source tables; the one constraint nobody_is_in_two_places
     carries the promise.
@@ -39,9 +58,11 @@ class Claims(Row):
 
     resource_id: UUID
     during: InstantRange
-    """Half-open range of instants."""
+    """Half-open range of instants; dates of 1970 to 2199 where it is, hence a day more either side."""
     share_key: UUID
-    """Claims with one key may overlap: those of one happening, or of one override group."""
+    """Claims with one key may overlap: those of one override group. Else each happening, and each date of a rule,
+    has its own.
+    """
     source_table: str
     """The table in public the happening is a row of."""
     source_id: UUID
@@ -52,6 +73,48 @@ class Claims(Row):
     """What kind of happening it is, in the words of its module."""
     title: str
     """What the happening is called, so that a refusal can name it."""
+
+
+class Closures(Row):
+    """Holidays and other days on which one place, or everything, is closed."""
+
+    id: UUID
+    name: str
+    starts_on: Day
+    ends_on: Day
+    """The last day closed."""
+    location_id: UUID | None
+    """The place that is closed; null is everything."""
+    during: InstantRange
+    """Half-open range of instants: whole days where the place is, or where the organisation is when it has no zone
+    of its own.
+    """
+    version: int
+    created_by: UUID | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class CoverRequests(Row):
+    """What somebody was needed for when their time off was approved: open until another does it or it is dropped."""
+
+    id: UUID
+    time_off_id: UUID
+    resource_id: UUID
+    """Who is away."""
+    source_table: str
+    """The table in public the happening is a row of."""
+    source_id: UUID
+    """The happening's id there; for a recurring one, the weekly rule's."""
+    occurs_on: Day
+    """The date of the happening, as its claim has it."""
+    status: str
+    """open; covered, once the one who is away is no longer claimed for it; dropped, when no cover is needed after
+    all.
+    """
+    version: int
+    created_at: Instant
+    updated_at: Instant
 
 
 class IntegrityChecks(Row):
@@ -266,6 +329,41 @@ class SkippedOccurrences(Row):
     title: str | None
     occurs_on: Day | None
     reason: str | None
+
+
+class TimeOff(Row):
+    """When somebody is away: requested, decided, perhaps cancelled. Only approved time off counts."""
+
+    id: UUID
+    resource_id: UUID
+    starts_on: Day
+    ends_on: Day
+    """The last day off."""
+    start_time: time | None
+    """When it begins on the first day; null is with the day."""
+    end_time: time | None
+    """When it ends on the last day; null is with the day."""
+    time_zone: str
+    """The IANA zone of the dates and times; left out, it becomes the person's or place's, or else the
+    organisation's.
+    """
+    during: InstantRange
+    """Half-open range of instants, worked out from dates, times and zone."""
+    status: str
+    """requested, approved, refused or cancelled."""
+    reason: str | None
+    """Why, in the words of whoever asked; seen by that person and by those who decide."""
+    keeps_claims: bool
+    """True when it was approved although the person is needed then: every such use became a cover request."""
+    decided_by: UUID | None
+    """The user who approved or refused it; null when a server did."""
+    decided_at: Instant | None
+    note: str | None
+    """What whoever decided had to say about it."""
+    version: int
+    created_by: UUID | None
+    created_at: Instant
+    updated_at: Instant
 
 
 class UserPermissions(Row):

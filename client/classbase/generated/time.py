@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
 from classbase.models import UNSET, Row, Unset
@@ -14,6 +14,30 @@ from classbase.transport.function import Function
 from classbase.values import Day, Instant, Json
 
 from . import rows
+
+
+class AddClosureRow(Row):
+    """A row of what add_closure answers; the catalogue does not say which are never null."""
+
+    id: UUID | None
+    resource_id: UUID | None
+    resource_name: str | None
+    source_table: str | None
+    source_id: UUID | None
+    occurs_on: Day | None
+    kind: str | None
+    title: str | None
+    starts_at: Instant | None
+    ends_at: Instant | None
+    is_cancelled: bool | None
+
+
+class BusyTimesRow(Row):
+    """A row of what busy_times answers; the catalogue does not say which are never null."""
+
+    resource_id: UUID | None
+    starts_at: Instant | None
+    ends_at: Instant | None
 
 
 class CalendarRow(Row):
@@ -28,6 +52,21 @@ class CalendarRow(Row):
     ends_at: Instant | None
     resource_ids: list[UUID] | None
     resource_names: list[str] | None
+
+
+class DecideTimeOffRow(Row):
+    """A row of what decide_time_off answers; the catalogue does not say which are never null."""
+
+    id: UUID | None
+    status: str | None
+    version: int | None
+    source_table: str | None
+    source_id: UUID | None
+    occurs_on: Day | None
+    kind: str | None
+    title: str | None
+    starts_at: Instant | None
+    ends_at: Instant | None
 
 
 class FindConflictsRow(Row):
@@ -57,6 +96,48 @@ class FindWeeklyConflictsRow(Row):
     message: str | None
 
 
+class FreeSlotsRow(Row):
+    """A row of what free_slots answers; the catalogue does not say which are never null."""
+
+    starts_at: Instant | None
+    ends_at: Instant | None
+
+
+class RequestTimeOffRow(Row):
+    """A row of what request_time_off answers; the catalogue does not say which are never null."""
+
+    id: UUID | None
+    status: str | None
+    version: int | None
+    source_table: str | None
+    source_id: UUID | None
+    occurs_on: Day | None
+    kind: str | None
+    title: str | None
+    starts_at: Instant | None
+    ends_at: Instant | None
+
+
+_ADD_CLOSURE: Function[list[AddClosureRow]] = Function(
+    "add_closure",
+    {
+        "p_name": "text",
+        "p_starts_on": "date",
+        "p_ends_on": "date",
+        "p_location_id": "uuid",
+        "p_cancel_occurrences": "boolean",
+        "p_idempotency_key": "text",
+    },
+    "rows",
+    list[AddClosureRow],
+)
+_BUSY_TIMES: Function[list[BusyTimesRow]] = Function(
+    "busy_times",
+    {"p_resource_ids": "uuid[]", "p_from": "timestamp with time zone", "p_to": "timestamp with time zone"},
+    "rows",
+    list[BusyTimesRow],
+    read_only=True,
+)
 _CALENDAR: Function[list[CalendarRow]] = Function(
     "calendar",
     {
@@ -75,6 +156,9 @@ _CANCEL_OCCURRENCE: Function[list[rows.WeeklyRuleExceptions]] = Function(
     "rows",
     list[rows.WeeklyRuleExceptions],
 )
+_CANCEL_TIME_OFF: Function[list[rows.TimeOff]] = Function(
+    "cancel_time_off", {"p_id": "uuid", "p_note": "text", "p_idempotency_key": "text"}, "rows", list[rows.TimeOff]
+)
 _CREATE_WEEKLY_RULE: Function[list[rows.WeeklyRules]] = Function(
     "create_weekly_rule",
     {
@@ -91,6 +175,12 @@ _CREATE_WEEKLY_RULE: Function[list[rows.WeeklyRules]] = Function(
     },
     "rows",
     list[rows.WeeklyRules],
+)
+_DECIDE_TIME_OFF: Function[list[DecideTimeOffRow]] = Function(
+    "decide_time_off",
+    {"p_id": "uuid", "p_decision": "text", "p_note": "text", "p_claims": "text", "p_idempotency_key": "text"},
+    "rows",
+    list[DecideTimeOffRow],
 )
 _EXTEND_HORIZON: Function[list[rows.ResourceHorizons]] = Function(
     "extend_horizon",
@@ -126,11 +216,39 @@ _FIND_WEEKLY_CONFLICTS: Function[list[FindWeeklyConflictsRow]] = Function(
     list[FindWeeklyConflictsRow],
     read_only=True,
 )
+_FREE_SLOTS: Function[list[FreeSlotsRow]] = Function(
+    "free_slots",
+    {
+        "p_resource_ids": "uuid[]",
+        "p_from": "timestamp with time zone",
+        "p_to": "timestamp with time zone",
+        "p_duration": "interval",
+        "p_step": "interval",
+        "p_respect_availability": "boolean",
+        "p_limit": "integer",
+    },
+    "rows",
+    list[FreeSlotsRow],
+    read_only=True,
+)
 _GRANT_OVERRIDE: Function[list[rows.Overrides]] = Function(
     "grant_override",
     {"p_members": "jsonb", "p_reason": "text", "p_expires_at": "timestamp with time zone", "p_idempotency_key": "text"},
     "rows",
     list[rows.Overrides],
+)
+_IMPORT_MEETINGS: Function[Json] = Function(
+    "import_meetings",
+    {
+        "p_rows": "jsonb",
+        "p_time_zone": "text",
+        "p_on_conflict": "text",
+        "p_dry_run": "boolean",
+        "p_label": "text",
+        "p_idempotency_key": "text",
+    },
+    "value",
+    Json,
 )
 _MOVE_OCCURRENCE: Function[list[rows.WeeklyRuleExceptions]] = Function(
     "move_occurrence",
@@ -144,6 +262,21 @@ _MOVE_OCCURRENCE: Function[list[rows.WeeklyRuleExceptions]] = Function(
     },
     "rows",
     list[rows.WeeklyRuleExceptions],
+)
+_REQUEST_TIME_OFF: Function[list[RequestTimeOffRow]] = Function(
+    "request_time_off",
+    {
+        "p_resource_id": "uuid",
+        "p_starts_on": "date",
+        "p_ends_on": "date",
+        "p_start_time": "time without time zone",
+        "p_end_time": "time without time zone",
+        "p_time_zone": "text",
+        "p_reason": "text",
+        "p_idempotency_key": "text",
+    },
+    "rows",
+    list[RequestTimeOffRow],
 )
 _RESTORE_OCCURRENCE: Function[bool | None] = Function(
     "restore_occurrence", {"p_rule_id": "uuid", "p_occurs_on": "date"}, "value", bool | None
@@ -170,6 +303,12 @@ _SCHEDULE_MEETING: Function[list[rows.Meetings]] = Function(
     "rows",
     list[rows.Meetings],
 )
+_SET_AVAILABILITY: Function[list[rows.AvailabilityRules]] = Function(
+    "set_availability",
+    {"p_resource_id": "uuid", "p_hours": "jsonb", "p_from": "date", "p_idempotency_key": "text"},
+    "rows",
+    list[rows.AvailabilityRules],
+)
 
 
 class AsyncTime:
@@ -177,6 +316,61 @@ class AsyncTime:
 
     def __init__(self, caller: AsyncCaller) -> None:
         self._caller = caller
+
+    async def add_closure(
+        self,
+        name: str,
+        starts_on: date,
+        *,
+        ends_on: date | None | Unset = UNSET,
+        location_id: UUID | None | Unset = UNSET,
+        cancel_occurrences: bool | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
+    ) -> list[AddClosureRow]:
+        """Closes a place, or everything when p_location_id is null, from p_starts_on to p_ends_on (included; the
+        same day by default), whole days where the place is. With p_cancel_occurrences the dates of weekly rules
+        it hits are cancelled, the closure's name as their reason, and stay so when the closure is deleted;
+        other happenings are only listed. Needs manage:closures, and update:calendar to cancel. Returns a row
+        for each use of a resource it hits, with the closure's id, or one row without. Raises invalid_input
+        naming every bad field, forbidden, not_found.
+
+        Args:
+            name: text.
+            starts_on: date.
+            ends_on: date, optional.
+            location_id: uuid, optional.
+            cancel_occurrences: boolean, by default false.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _ADD_CLOSURE,
+            {
+                "p_name": name,
+                "p_starts_on": starts_on,
+                "p_ends_on": ends_on,
+                "p_location_id": location_id,
+                "p_cancel_occurrences": cancel_occurrences,
+                "p_idempotency_key": idempotency_key,
+            },
+        )
+
+    async def busy_times(self, resource_ids: Sequence[UUID], from_: datetime, to: datetime) -> list[BusyTimesRow]:
+        """When these resources cannot be had between p_from and p_to (excluded; at most a year): taken, on
+        approved time off, or closed, without saying which. One row a stretch, merged and clipped to the window;
+        none for a resource that is free throughout. Hours nobody works are not among them: see free_slots().
+        For anyone signed in, at most 100 resources. Raises invalid_input naming every bad field, not_found,
+        limit_exceeded.
+
+        Args:
+            resource_ids: uuid[].
+            from_: timestamp with time zone.
+            to: timestamp with time zone.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_BUSY_TIMES, {"p_resource_ids": resource_ids, "p_from": from_, "p_to": to})
 
     async def calendar(
         self,
@@ -218,6 +412,24 @@ class AsyncTime:
         """
         return await self._caller.call(
             _CANCEL_OCCURRENCE, {"p_rule_id": rule_id, "p_occurs_on": occurs_on, "p_reason": reason}
+        )
+
+    async def cancel_time_off(
+        self, id: UUID, *, note: str | None | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
+    ) -> list[rows.TimeOff]:
+        """Takes back time off that was requested or approved; its open cover requests are dropped. Your own until
+        it begins, or anybody's with decide:time_off. Returns the time off. Raises illegal_transition for what
+        was refused or cancelled before, forbidden, not_found.
+
+        Args:
+            id: uuid.
+            note: text, optional.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _CANCEL_TIME_OFF, {"p_id": id, "p_note": note, "p_idempotency_key": idempotency_key}
         )
 
     async def create_weekly_rule(
@@ -265,6 +477,41 @@ class AsyncTime:
                 "p_from": from_,
                 "p_until": until,
                 "p_kind": kind,
+                "p_idempotency_key": idempotency_key,
+            },
+        )
+
+    async def decide_time_off(
+        self,
+        id: UUID,
+        decision: str,
+        *,
+        note: str | None | Unset = UNSET,
+        claims: str | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
+    ) -> list[DecideTimeOffRow]:
+        """Decides requested time off: p_decision is approved or refused. When the person is needed then, approving
+        with p_claims "refuse" raises time_conflict listing what for; with "keep" it is approved and each such
+        use becomes a cover request. Needs decide:time_off; nobody but an admin decides their own. Returns the
+        time off with a row for each use that was kept, or one row without. Raises illegal_transition when it
+        was decided before, time_conflict, forbidden, not_found, invalid_input.
+
+        Args:
+            id: uuid.
+            decision: text.
+            note: text, optional.
+            claims: text, by default 'refuse'::text.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _DECIDE_TIME_OFF,
+            {
+                "p_id": id,
+                "p_decision": decision,
+                "p_note": note,
+                "p_claims": claims,
                 "p_idempotency_key": idempotency_key,
             },
         )
@@ -356,6 +603,49 @@ class AsyncTime:
             },
         )
 
+    async def free_slots(
+        self,
+        resource_ids: Sequence[UUID],
+        from_: datetime,
+        to: datetime,
+        duration: timedelta,
+        *,
+        step: timedelta | None | Unset = UNSET,
+        respect_availability: bool | Unset = UNSET,
+        limit: int | Unset = UNSET,
+    ) -> list[FreeSlotsRow]:
+        """Slots of p_duration (up to 31 days) between p_from and p_to (at most a year, the past included) in which
+        all these resources can be had: not taken, not on approved time off, not closed, not beyond the time
+        they can be booked ahead, active, and in the hours they stated. Who stated no hours offers nothing; a
+        place or a piece of equipment without hours is open. p_respect_availability false ignores hours, nothing
+        else. Starts lie on a grid of p_step (p_duration by default, at most a day) counted from each midnight
+        where the organisation is. In order of time, at most p_limit (5000). For anyone signed in, at most 100
+        resources. Raises invalid_input naming every bad field, not_found, limit_exceeded.
+
+        Args:
+            resource_ids: uuid[].
+            from_: timestamp with time zone.
+            to: timestamp with time zone.
+            duration: interval.
+            step: interval, optional.
+            respect_availability: boolean, by default true.
+            limit: integer, by default 500.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _FREE_SLOTS,
+            {
+                "p_resource_ids": resource_ids,
+                "p_from": from_,
+                "p_to": to,
+                "p_duration": duration,
+                "p_step": step,
+                "p_respect_availability": respect_availability,
+                "p_limit": limit,
+            },
+        )
+
     async def grant_override(
         self,
         members: Json,
@@ -383,6 +673,49 @@ class AsyncTime:
                 "p_members": members,
                 "p_reason": reason,
                 "p_expires_at": expires_at,
+                "p_idempotency_key": idempotency_key,
+            },
+        )
+
+    async def import_meetings(
+        self,
+        rows: Json,
+        *,
+        time_zone: str | None | Unset = UNSET,
+        on_conflict: str | Unset = UNSET,
+        dry_run: bool | Unset = UNSET,
+        label: str | None | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
+    ) -> Json:
+        """Imports a timetable in one transaction: p_rows is [{"crn", "course", "section", "title", "instructor",
+        "location", "date", "start_time", "end_time", "capacity", "enrolled", "line"}, …], all text, dates like
+        2018-09-04, times like 09:30 in p_time_zone (the organisation's by default); instructor and location are
+        names, empty or BY ARR for none, and become people without login and places where there are none of that
+        name. What overlaps a row of another crn, or the ledger, is refused as a whole (p_on_conflict refuse),
+        left out in the order of the rows (skip), or imported as override groups with p_label as their reason
+        (override, needs grant:override); rows of one crn may overlap. Rows that say what an earlier import said
+        are left unchanged. p_dry_run changes nothing. Needs bulk:calendar. Returns the report: rows, resources,
+        overlaps, imported, unchanged, left_out, errors and more. Raises invalid_input naming every bad field of
+        every row, limit_exceeded, time_conflict; details carry the report.
+
+        Args:
+            rows: jsonb.
+            time_zone: text, optional.
+            on_conflict: text, by default 'refuse'::text.
+            dry_run: boolean, by default false.
+            label: text, optional.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _IMPORT_MEETINGS,
+            {
+                "p_rows": rows,
+                "p_time_zone": time_zone,
+                "p_on_conflict": on_conflict,
+                "p_dry_run": dry_run,
+                "p_label": label,
                 "p_idempotency_key": idempotency_key,
             },
         )
@@ -420,6 +753,50 @@ class AsyncTime:
                 "p_start_time": start_time,
                 "p_end_time": end_time,
                 "p_reason": reason,
+            },
+        )
+
+    async def request_time_off(
+        self,
+        resource_id: UUID,
+        starts_on: date,
+        *,
+        ends_on: date | None | Unset = UNSET,
+        start_time: time | None | Unset = UNSET,
+        end_time: time | None | Unset = UNSET,
+        time_zone: str | None | Unset = UNSET,
+        reason: str | None | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
+    ) -> list[RequestTimeOffRow]:
+        """Requests time off from p_starts_on to p_ends_on (included; the same day by default), whole days, or from
+        p_start_time of the first until p_end_time of the last, wall-clock in p_time_zone (the person's by
+        default). For yourself, or for anybody with decide:time_off. Returns its id and status with a row for
+        each thing the person is needed for then, or one row without. Raises invalid_input naming every bad
+        field, forbidden, not_found.
+
+        Args:
+            resource_id: uuid.
+            starts_on: date.
+            ends_on: date, optional.
+            start_time: time without time zone, optional.
+            end_time: time without time zone, optional.
+            time_zone: text, optional.
+            reason: text, optional.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _REQUEST_TIME_OFF,
+            {
+                "p_resource_id": resource_id,
+                "p_starts_on": starts_on,
+                "p_ends_on": ends_on,
+                "p_start_time": start_time,
+                "p_end_time": end_time,
+                "p_time_zone": time_zone,
+                "p_reason": reason,
+                "p_idempotency_key": idempotency_key,
             },
         )
 
@@ -504,12 +881,94 @@ class AsyncTime:
             },
         )
 
+    async def set_availability(
+        self,
+        resource_id: UUID,
+        hours: Json,
+        *,
+        from_: date | None | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
+    ) -> list[rows.AvailabilityRules]:
+        """States the weekly hours of a person or place from p_from (today) on, in place of those stated before,
+        which stay known for the dates before. p_hours is [{"weekday": 0 Sunday to 6 Saturday, "start_time":
+        "09:00", "end_time": "17:00", "time_zone": optional}, …], wall-clock times; an empty list states nothing
+        from then on. Your own hours, or anybody's with manage:availability. Returns the rows made. Raises
+        invalid_input naming every bad entry, forbidden, not_found.
+
+        Args:
+            resource_id: uuid.
+            hours: jsonb.
+            from_: date, optional.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _SET_AVAILABILITY,
+            {"p_resource_id": resource_id, "p_hours": hours, "p_from": from_, "p_idempotency_key": idempotency_key},
+        )
+
 
 class Time:
     """The functions of 20_time."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
+
+    def add_closure(
+        self,
+        name: str,
+        starts_on: date,
+        *,
+        ends_on: date | None | Unset = UNSET,
+        location_id: UUID | None | Unset = UNSET,
+        cancel_occurrences: bool | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
+    ) -> list[AddClosureRow]:
+        """Closes a place, or everything when p_location_id is null, from p_starts_on to p_ends_on (included; the
+        same day by default), whole days where the place is. With p_cancel_occurrences the dates of weekly rules
+        it hits are cancelled, the closure's name as their reason, and stay so when the closure is deleted;
+        other happenings are only listed. Needs manage:closures, and update:calendar to cancel. Returns a row
+        for each use of a resource it hits, with the closure's id, or one row without. Raises invalid_input
+        naming every bad field, forbidden, not_found.
+
+        Args:
+            name: text.
+            starts_on: date.
+            ends_on: date, optional.
+            location_id: uuid, optional.
+            cancel_occurrences: boolean, by default false.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(
+            _ADD_CLOSURE,
+            {
+                "p_name": name,
+                "p_starts_on": starts_on,
+                "p_ends_on": ends_on,
+                "p_location_id": location_id,
+                "p_cancel_occurrences": cancel_occurrences,
+                "p_idempotency_key": idempotency_key,
+            },
+        )
+
+    def busy_times(self, resource_ids: Sequence[UUID], from_: datetime, to: datetime) -> list[BusyTimesRow]:
+        """When these resources cannot be had between p_from and p_to (excluded; at most a year): taken, on
+        approved time off, or closed, without saying which. One row a stretch, merged and clipped to the window;
+        none for a resource that is free throughout. Hours nobody works are not among them: see free_slots().
+        For anyone signed in, at most 100 resources. Raises invalid_input naming every bad field, not_found,
+        limit_exceeded.
+
+        Args:
+            resource_ids: uuid[].
+            from_: timestamp with time zone.
+            to: timestamp with time zone.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_BUSY_TIMES, {"p_resource_ids": resource_ids, "p_from": from_, "p_to": to})
 
     def calendar(
         self,
@@ -552,6 +1011,22 @@ class Time:
         return self._caller.call(
             _CANCEL_OCCURRENCE, {"p_rule_id": rule_id, "p_occurs_on": occurs_on, "p_reason": reason}
         )
+
+    def cancel_time_off(
+        self, id: UUID, *, note: str | None | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
+    ) -> list[rows.TimeOff]:
+        """Takes back time off that was requested or approved; its open cover requests are dropped. Your own until
+        it begins, or anybody's with decide:time_off. Returns the time off. Raises illegal_transition for what
+        was refused or cancelled before, forbidden, not_found.
+
+        Args:
+            id: uuid.
+            note: text, optional.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_CANCEL_TIME_OFF, {"p_id": id, "p_note": note, "p_idempotency_key": idempotency_key})
 
     def create_weekly_rule(
         self,
@@ -598,6 +1073,41 @@ class Time:
                 "p_from": from_,
                 "p_until": until,
                 "p_kind": kind,
+                "p_idempotency_key": idempotency_key,
+            },
+        )
+
+    def decide_time_off(
+        self,
+        id: UUID,
+        decision: str,
+        *,
+        note: str | None | Unset = UNSET,
+        claims: str | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
+    ) -> list[DecideTimeOffRow]:
+        """Decides requested time off: p_decision is approved or refused. When the person is needed then, approving
+        with p_claims "refuse" raises time_conflict listing what for; with "keep" it is approved and each such
+        use becomes a cover request. Needs decide:time_off; nobody but an admin decides their own. Returns the
+        time off with a row for each use that was kept, or one row without. Raises illegal_transition when it
+        was decided before, time_conflict, forbidden, not_found, invalid_input.
+
+        Args:
+            id: uuid.
+            decision: text.
+            note: text, optional.
+            claims: text, by default 'refuse'::text.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(
+            _DECIDE_TIME_OFF,
+            {
+                "p_id": id,
+                "p_decision": decision,
+                "p_note": note,
+                "p_claims": claims,
                 "p_idempotency_key": idempotency_key,
             },
         )
@@ -689,6 +1199,49 @@ class Time:
             },
         )
 
+    def free_slots(
+        self,
+        resource_ids: Sequence[UUID],
+        from_: datetime,
+        to: datetime,
+        duration: timedelta,
+        *,
+        step: timedelta | None | Unset = UNSET,
+        respect_availability: bool | Unset = UNSET,
+        limit: int | Unset = UNSET,
+    ) -> list[FreeSlotsRow]:
+        """Slots of p_duration (up to 31 days) between p_from and p_to (at most a year, the past included) in which
+        all these resources can be had: not taken, not on approved time off, not closed, not beyond the time
+        they can be booked ahead, active, and in the hours they stated. Who stated no hours offers nothing; a
+        place or a piece of equipment without hours is open. p_respect_availability false ignores hours, nothing
+        else. Starts lie on a grid of p_step (p_duration by default, at most a day) counted from each midnight
+        where the organisation is. In order of time, at most p_limit (5000). For anyone signed in, at most 100
+        resources. Raises invalid_input naming every bad field, not_found, limit_exceeded.
+
+        Args:
+            resource_ids: uuid[].
+            from_: timestamp with time zone.
+            to: timestamp with time zone.
+            duration: interval.
+            step: interval, optional.
+            respect_availability: boolean, by default true.
+            limit: integer, by default 500.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(
+            _FREE_SLOTS,
+            {
+                "p_resource_ids": resource_ids,
+                "p_from": from_,
+                "p_to": to,
+                "p_duration": duration,
+                "p_step": step,
+                "p_respect_availability": respect_availability,
+                "p_limit": limit,
+            },
+        )
+
     def grant_override(
         self,
         members: Json,
@@ -716,6 +1269,49 @@ class Time:
                 "p_members": members,
                 "p_reason": reason,
                 "p_expires_at": expires_at,
+                "p_idempotency_key": idempotency_key,
+            },
+        )
+
+    def import_meetings(
+        self,
+        rows: Json,
+        *,
+        time_zone: str | None | Unset = UNSET,
+        on_conflict: str | Unset = UNSET,
+        dry_run: bool | Unset = UNSET,
+        label: str | None | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
+    ) -> Json:
+        """Imports a timetable in one transaction: p_rows is [{"crn", "course", "section", "title", "instructor",
+        "location", "date", "start_time", "end_time", "capacity", "enrolled", "line"}, …], all text, dates like
+        2018-09-04, times like 09:30 in p_time_zone (the organisation's by default); instructor and location are
+        names, empty or BY ARR for none, and become people without login and places where there are none of that
+        name. What overlaps a row of another crn, or the ledger, is refused as a whole (p_on_conflict refuse),
+        left out in the order of the rows (skip), or imported as override groups with p_label as their reason
+        (override, needs grant:override); rows of one crn may overlap. Rows that say what an earlier import said
+        are left unchanged. p_dry_run changes nothing. Needs bulk:calendar. Returns the report: rows, resources,
+        overlaps, imported, unchanged, left_out, errors and more. Raises invalid_input naming every bad field of
+        every row, limit_exceeded, time_conflict; details carry the report.
+
+        Args:
+            rows: jsonb.
+            time_zone: text, optional.
+            on_conflict: text, by default 'refuse'::text.
+            dry_run: boolean, by default false.
+            label: text, optional.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(
+            _IMPORT_MEETINGS,
+            {
+                "p_rows": rows,
+                "p_time_zone": time_zone,
+                "p_on_conflict": on_conflict,
+                "p_dry_run": dry_run,
+                "p_label": label,
                 "p_idempotency_key": idempotency_key,
             },
         )
@@ -753,6 +1349,50 @@ class Time:
                 "p_start_time": start_time,
                 "p_end_time": end_time,
                 "p_reason": reason,
+            },
+        )
+
+    def request_time_off(
+        self,
+        resource_id: UUID,
+        starts_on: date,
+        *,
+        ends_on: date | None | Unset = UNSET,
+        start_time: time | None | Unset = UNSET,
+        end_time: time | None | Unset = UNSET,
+        time_zone: str | None | Unset = UNSET,
+        reason: str | None | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
+    ) -> list[RequestTimeOffRow]:
+        """Requests time off from p_starts_on to p_ends_on (included; the same day by default), whole days, or from
+        p_start_time of the first until p_end_time of the last, wall-clock in p_time_zone (the person's by
+        default). For yourself, or for anybody with decide:time_off. Returns its id and status with a row for
+        each thing the person is needed for then, or one row without. Raises invalid_input naming every bad
+        field, forbidden, not_found.
+
+        Args:
+            resource_id: uuid.
+            starts_on: date.
+            ends_on: date, optional.
+            start_time: time without time zone, optional.
+            end_time: time without time zone, optional.
+            time_zone: text, optional.
+            reason: text, optional.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(
+            _REQUEST_TIME_OFF,
+            {
+                "p_resource_id": resource_id,
+                "p_starts_on": starts_on,
+                "p_ends_on": ends_on,
+                "p_start_time": start_time,
+                "p_end_time": end_time,
+                "p_time_zone": time_zone,
+                "p_reason": reason,
+                "p_idempotency_key": idempotency_key,
             },
         )
 
@@ -835,4 +1475,31 @@ class Time:
                 "p_occurs_on": occurs_on,
                 "p_idempotency_key": idempotency_key,
             },
+        )
+
+    def set_availability(
+        self,
+        resource_id: UUID,
+        hours: Json,
+        *,
+        from_: date | None | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
+    ) -> list[rows.AvailabilityRules]:
+        """States the weekly hours of a person or place from p_from (today) on, in place of those stated before,
+        which stay known for the dates before. p_hours is [{"weekday": 0 Sunday to 6 Saturday, "start_time":
+        "09:00", "end_time": "17:00", "time_zone": optional}, …], wall-clock times; an empty list states nothing
+        from then on. Your own hours, or anybody's with manage:availability. Returns the rows made. Raises
+        invalid_input naming every bad entry, forbidden, not_found.
+
+        Args:
+            resource_id: uuid.
+            hours: jsonb.
+            from_: date, optional.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(
+            _SET_AVAILABILITY,
+            {"p_resource_id": resource_id, "p_hours": hours, "p_from": from_, "p_idempotency_key": idempotency_key},
         )

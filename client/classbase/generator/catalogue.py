@@ -117,7 +117,9 @@ _ROUTINES = """
   order by p.proname"""
 
 _RELATIONS = """
-  select c.oid::bigint as oid, c.relname as name, pg_catalog.obj_description(c.oid, 'pg_class') as comment,
+  select c.oid::bigint as oid, c.relname as name,
+    coalesce(pg_catalog.obj_description(c.oid, 'pg_class'),
+      pg_catalog.obj_description(c.reltype, 'pg_type')) as comment,
     c.relkind <> 'c' and exists (select from pg_catalog.pg_roles r
       where r.rolname = any(%(roles)s) and has_any_column_privilege(r.oid, c.oid, 'select')) as is_exposed,
     coalesce((select jsonb_agg(jsonb_build_object(

@@ -10,7 +10,7 @@ from postgrest import AsyncPostgrestClient, AsyncRequestBuilder
 
 from classbase.errors import InternalError, LimitExceeded
 from classbase.transport.function import Function
-from classbase.transport.translation import from_response, typed_errors
+from classbase.transport.translation import typed_errors
 from classbase.values import dumps, loads
 
 Token = str | Callable[[], str]
@@ -90,10 +90,9 @@ class AsyncRestTransport:
                     **headers,
                 },
             )
-        if response.status_code == 416:
-            return [], 0  # rows went away between two pages
-        if response.status_code >= 300:
-            raise from_response(response)
+            if response.status_code == 416:
+                return [], 0  # rows went away between two pages
+            response.raise_for_status()
         if not response.content:
             return None, 0
         try:

@@ -20,10 +20,10 @@ def _user_agent() -> str:
 
 
 ROLE_SETTINGS = """
-  select split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1)
+  select s.name, substr(chosen.text, strpos(chosen.text, '=') + 1)
   from pg_catalog.pg_roles r
-  cross join unnest(r.rolconfig) as setting
-  join pg_catalog.pg_settings s on s.name = split_part(setting, '=', 1)
+  cross join unnest(r.rolconfig) as chosen(text)
+  join pg_catalog.pg_settings s on s.name = split_part(chosen.text, '=', 1)
   where r.rolname = %s
     and (s.context = 'user' or has_parameter_privilege(current_user, s.name, 'set'))
   order by 1"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,9 @@ from classbase.values import plain
 
 Answer = TypeVar("Answer")
 Shape = Literal["rows", "row", "values", "value", "nothing"]
+
+# Types whose datetimes are wall-clock time.
+_LOCAL = re.compile(r"timestamp(\(\d\))? without time zone|tsrange|tsmultirange")
 
 IDEMPOTENCY_KEY = "p_idempotency_key"
 
@@ -58,7 +62,7 @@ class Function(Generic[Answer]):
             if value is UNSET:
                 continue
             try:
-                given[name] = plain(value, naive="timestamp without time zone" in self.parameters[name])
+                given[name] = plain(value, naive=_LOCAL.match(self.parameters[name]) is not None)
             except ValueError as error:
                 errors.append(FieldError(name, str(error)))
             except TypeError as error:

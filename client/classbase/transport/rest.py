@@ -11,7 +11,7 @@ from postgrest import SyncPostgrestClient, SyncRequestBuilder
 
 from classbase.errors import InternalError, LimitExceeded
 from classbase.transport.function import Function
-from classbase.transport.translation import from_response, typed_errors
+from classbase.transport.translation import typed_errors
 from classbase.values import dumps, loads
 
 Token = str | Callable[[], str]
@@ -91,10 +91,9 @@ class RestTransport:
                     **headers,
                 },
             )
-        if response.status_code == 416:
-            return [], 0  # rows went away between two pages
-        if response.status_code >= 300:
-            raise from_response(response)
+            if response.status_code == 416:
+                return [], 0  # rows went away between two pages
+            response.raise_for_status()
         if not response.content:
             return None, 0
         try:

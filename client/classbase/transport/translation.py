@@ -120,7 +120,7 @@ def from_codes(
     return kind(
         message,
         context=context,
-        hint=hint or _HINTS.get(kind),
+        hint=_HINTS.get(kind) or hint,
         outcome_unknown=_UNKNOWN_OUTCOME.fullmatch(code) is not None,
     )
 
@@ -283,6 +283,8 @@ def typed_errors() -> Iterator[None]:
         yield
     except psycopg.Error as error:
         raise from_psycopg(error) from error
+    except httpx.HTTPStatusError as error:
+        raise from_response(error.response) from error
     except httpx.RequestError as error:
         raise from_httpx(error) from error
     except APIError as error:

@@ -1,0 +1,3 @@
+create function public.hidden() returns text
+language sql immutable set search_path = ''
+return 'nobody may call this';
