@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run down client
+.PHONY: help setup run down client migration squash permissions check test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -27,3 +27,26 @@ down: ## stop the local backend
 
 client: .venv/.setup ## the typed Python client and docs/errors.md, from the catalogue of sql/
 	.venv/bin/python -m classbase.generator
+
+migration: setup ## a migration with what sql/ changed: make migration name=add_x
+	@test -n "$(name)" || { echo "Say what it does: make migration name=add_waiting_lists" >&2; exit 2; }
+	.venv/bin/classbase migration new $(name)
+
+squash: .venv/.setup ## all migrations folded into one that is sql/ (until 1.0)
+	.venv/bin/classbase migration squash
+
+permissions: setup ## who may do what, measured and written to tests/permissions/expected for review
+	.venv/bin/python -m tests.permissions.write
+
+check: setup ## format, lint, types, imports, drift, and what Supabase's advisors say
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/mypy tests/conftest.py tests/support tests/database tests/guards tests/permissions tests/supabase
+	.venv/bin/lint-imports
+	.venv/bin/classbase migration check
+	.venv/bin/python -m classbase.generator --check
+	.venv/bin/pytest -q tests/supabase/test_advisors.py
+
+test: setup ## every test this machine can run; says what was left out and why
+	.venv/bin/pytest -n 2 $(pytest)
