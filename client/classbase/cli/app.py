@@ -102,6 +102,7 @@ def _known(error: Exception) -> dict[str, Any] | None:
     """message, hint, code and details of the errors that our packages raise on purpose, or None."""
     import psycopg
 
+    from classbase.database.statements import StatementError
     from classbase.embedded.errors import EmbeddedError
     from classbase.errors import ClassbaseError
 
@@ -109,6 +110,9 @@ def _known(error: Exception) -> dict[str, Any] | None:
         return {"message": error.message, "hint": error.hint, "code": "backend"}
     if isinstance(error, ClassbaseError):
         return {"message": error.message, "hint": error.hint or "", "code": error.code, "details": error.context}
+    if isinstance(error, StatementError):
+        hint = "Nothing of that file was applied. Correct it, or the data it met, and run the same again."
+        return {"message": str(error), "hint": hint, "code": error.sqlstate or "unreadable_sql"}
     if isinstance(error, psycopg.Error):
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         if error.sqlstate is None and isinstance(error, psycopg.OperationalError):

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from psycopg import sql
@@ -18,8 +18,10 @@ from classbase import backend_files
 from classbase.database.migrations import migrate
 from classbase.database.statements import execute_file
 from classbase.embedded import processes
+from classbase.embedded.binaries import Major
 from classbase.embedded.errors import EmbeddedError, PortTaken
 from classbase.embedded.node_parts import provide_node_parts
+from classbase.embedded.postgres import PostgresServer
 from classbase.embedded.project import DEFAULT_DB_PORT, DEFAULT_PORT, Project, Settings
 from classbase.embedded.standin import install_standin, is_supabase
 from classbase.embedded.status import Status, database_url, gateway_health, gateway_pid, read_status
@@ -243,10 +245,8 @@ def _stop(project: Project) -> list[str]:
     for data in sorted(project.state.glob("postgres-*")):
         if not data.name.removeprefix("postgres-").isdigit():
             continue
-        settings = project.settings()
-        settings.major = int(data.name.removeprefix("postgres-"))
         try:
-            server = project.server(settings)
+            server = PostgresServer(data, major=cast(Major, int(data.name.removeprefix("postgres-"))))
         except EmbeddedError:
             continue  # that version is no longer installed, so it does not run either
         if server.pid is not None:

@@ -107,11 +107,10 @@ class Gateway:
 
     def application(self) -> web.Application:
         """The aiohttp application."""
-        app = web.Application(middlewares=[_refusals], client_max_size=4 * 1024**2)
+        app = web.Application(middlewares=[_around], client_max_size=4 * 1024**2)
         service = AuthService(self.config.auth, self.settings.jwt_secret, f"{self.url}/auth/v1")
         app.router.add_get("/", self.root)
         app.router.add_get(HEALTH_PATH, self.health)
-        app.router.add_route("OPTIONS", "/{any:(rest|auth)/v1.*}", _preflight)
         app.router.add_route("*", "/rest/v1{path:(/.*)?}", self.to_rest)
         AuthRoutes(service, self.pool, version("classbase")).add_to(app, "/auth/v1")
         app.router.add_route("*", "/functions/v1/{name:[^/]+}{path:(/.*)?}", self.to_function)
@@ -286,16 +285,15 @@ class Gateway:
 
 
 @web.middleware
-async def _refusals(request: web.Request, handler: Any) -> web.StreamResponse:
+async def _around(request: web.Request, handler: Any) -> web.StreamResponse:
+    """Answers browsers' preflights (functions answer their own) and turns refusals into answers."""
+    if request.method == "OPTIONS" and request.path.startswith(("/rest/v1", "/auth/v1")):
+        return preflight(request)
     try:
         answer: web.StreamResponse = await handler(request)
     except Refusal as refusal:
         return refusal.response()
     return answer
-
-
-async def _preflight(request: web.Request) -> web.Response:
-    return preflight(request)
 
 
 async def _run(directory: Path) -> None:
