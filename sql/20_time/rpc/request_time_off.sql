@@ -54,6 +54,7 @@ declare
     'resource_id', p_resource_id, 'starts_on', p_starts_on, 'ends_on', p_ends_on, 'start_time', p_start_time, 'end_time', p_end_time,
     'time_zone', p_time_zone, 'reason', p_reason);
   v_answer jsonb := private.answered_before('request_time_off', p_idempotency_key, v_request);
+  v_id uuid;
 begin
   if v_answer is null then
     perform private.fail_input(
@@ -61,8 +62,10 @@ begin
       || private.time_off_errors(p_starts_on, p_ends_on, p_start_time, p_end_time, p_time_zone, 'p_')
       || private.input_error(length(p_reason) > 1000, 'p_reason', 'A reason has at most 1000 characters')
     );
-    v_answer := private.time_off_answer(private.add_time_off(
-      p_resource_id, p_starts_on, p_ends_on, p_start_time, p_end_time, p_time_zone, private.clean_text(p_reason)));
+    -- The answer is read in a statement of its own, which sees the row.
+    v_id := private.add_time_off(
+      p_resource_id, p_starts_on, p_ends_on, p_start_time, p_end_time, p_time_zone, private.clean_text(p_reason));
+    v_answer := private.time_off_answer(v_id);
     perform private.remember_answer('request_time_off', p_idempotency_key, v_request, v_answer);
   end if;
   return query
