@@ -12,22 +12,28 @@ begin atomic
 end;
 comment on function private.ensure_people(uuid[]) is 'Makes the resources of these profiles where they are missing.';
 
-create function private.make_person_of_profile() returns trigger
+-- Imports bring hundreds of people at once, so this runs once a statement.
+create function private.make_people_of_profiles() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
   -- Who is written without a login is somebody to be planned with; who loses theirs, a customer perhaps, is not.
-  if (tg_op = 'INSERT' and new.user_id is null)
-    or exists (select from public.user_roles r where r.user_id = new.user_id and r.role_name <> 'member') then
-    perform private.ensure_people(array[new.id]);
-  end if;
+  perform private.ensure_people(array(
+    select n.id
+    from new_rows n
+    where (tg_op = 'INSERT' and n.user_id is null)
+      or exists (select from public.user_roles r where r.user_id = n.user_id and r.role_name <> 'member')
+  ));
   return null;
 end;
 $$;
-comment on function private.make_person_of_profile() is 'Row trigger on user_profiles: who works, or is written without a login, becomes a resource.';
+comment on function private.make_people_of_profiles() is
+  'Statement trigger on user_profiles: who works, or is written without a login, becomes a resource.';
 
-create trigger t50_make_person after insert or update of user_id on public.user_profiles
-  for each row execute function private.make_person_of_profile();
+create trigger t50_make_people_insert after insert on public.user_profiles
+  referencing new table as new_rows for each statement execute function private.make_people_of_profiles();
+create trigger t50_make_people_update after update on public.user_profiles
+  referencing new table as new_rows for each statement execute function private.make_people_of_profiles();
 
 create function private.make_person_of_role() returns trigger
 language plpgsql security definer set search_path = ''
@@ -60,20 +66,24 @@ create trigger t60_follow after update of full_name, is_active on public.user_pr
   for each row when ((old.full_name, old.is_active) is distinct from (new.full_name, new.is_active))
   execute function private.follow_profile();
 
-create function private.make_place_of_location() returns trigger
+create function private.make_places_of_locations() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
-  insert into public.resources (id, kind, name, location_id, is_active)
-  values (new.id, 'place', new.name, new.id, new.is_active)
-  on conflict (location_id) do update set name = excluded.name, is_active = excluded.is_active;
+  insert into public.resources as r (id, kind, name, location_id, is_active)
+  select n.id, 'place', n.name, n.id, n.is_active from new_rows n order by n.id
+  on conflict (location_id) do update set name = excluded.name, is_active = excluded.is_active
+  where (r.name, r.is_active) is distinct from (excluded.name, excluded.is_active);
   return null;
 end;
 $$;
-comment on function private.make_place_of_location() is 'Row trigger on locations: each is a resource of the same id and name.';
+comment on function private.make_places_of_locations() is
+  'Statement trigger on locations: each is a resource of the same id, name and activity.';
 
-create trigger t50_make_place after insert or update of name, is_active on public.locations
-  for each row execute function private.make_place_of_location();
+create trigger t50_make_places_insert after insert on public.locations
+  referencing new table as new_rows for each statement execute function private.make_places_of_locations();
+create trigger t50_make_places_update after update on public.locations
+  referencing new table as new_rows for each statement execute function private.make_places_of_locations();
 
 create function private.start_horizon() returns trigger
 language plpgsql security definer set search_path = ''
