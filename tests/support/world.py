@@ -37,10 +37,6 @@ class World:
             "insert into auth.users (id, email, aud, role, raw_user_meta_data) values (%s, %s, %s, %s, %s)",
             [user_id, email, "authenticated", "authenticated", Jsonb({"full_name": name})],
         )
-        self.db.execute(
-            "insert into public.user_profiles (user_id, full_name, email) values (%s, %s, %s) on conflict do nothing",
-            [user_id, name, email],
-        )
         for column, value in profile.items():
             self.db.execute(
                 sql.SQL("update public.user_profiles set {} = %s where user_id = %s").format(sql.Identifier(column)),
@@ -48,12 +44,8 @@ class World:
             )
         if role is None:
             self.db.execute("delete from public.user_roles where user_id = %s", [user_id])
-        else:
-            for held in {"member", role}:
-                self.db.execute(
-                    "insert into public.user_roles (user_id, role_name) values (%s, %s) on conflict do nothing",
-                    [user_id, held],
-                )
+        elif role != "member":
+            self.db.execute("insert into public.user_roles (user_id, role_name) values (%s, %s)", [user_id, role])
         row = self.db.execute("select id from public.user_profiles where user_id = %s", [user_id]).fetchone()
         assert row is not None
         return User(user_id, email, name, role, row[0])
