@@ -150,7 +150,7 @@ begin
   -- Whoever makes a single claim holds nothing while waiting for it. Whoever makes several, or leaves some for others,
   -- would hold the one while waiting for the next: with the resources locked, in order, they wait before they hold
   -- anything. Where time off refuses claims, whoever approves it holds the same locks.
-  if v_new is not null and (v_gone is not null or cardinality(v_new) > 1 or v_refuses_unavailable) then
+  if v_gone is not null or cardinality(v_new) > 1 or v_refuses_unavailable and v_new is not null then
     perform private.lock_resources(array(select n.resource_id from unnest(v_gone || v_new) n));
   end if;
   if v_gone is not null then
@@ -276,7 +276,7 @@ comment on function private.follow_source() is 'Statement trigger of every sourc
 
 -- Before a row is touched, since under those levels the touching itself may fail, with a code PostgREST retries for ever.
 create function private.refuse_other_isolation() returns trigger
-language plpgsql set search_path = ''
+language plpgsql security definer set search_path = ''
 as $$
 begin
   perform private.require_read_committed();
