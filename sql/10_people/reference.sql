@@ -67,6 +67,8 @@ insert into public.integrity_checks (name, module, category, severity, descripti
   ('roles_of_missing_users', '10_people', 'integrity', 'error',
     'Roles and permissions of logins that no longer exist, as a restore without foreign keys leaves them.'),
   ('unused_permissions', '10_people', 'schema', 'warning', 'Permissions of an installed module that no policy, view or function asks for.'),
+  ('unregistered_personal_data', '10_people', 'schema', 'warning',
+    'Tables that refer to people or logins and that no module registered as personal data.'),
   ('tables_without_row_security', '10_people', 'security', 'critical', 'Tables in public on which row level security is off.'),
   ('definers_without_search_path', '10_people', 'security', 'critical',
     'Security definer functions that do not fix their search_path, so that a caller could slip another function under their names.')

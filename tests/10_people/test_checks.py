@@ -15,6 +15,7 @@ from tests.support.world import World
 CHECKS = (
     "roles_of_missing_users",
     "unused_permissions",
+    "unregistered_personal_data",
     "tables_without_row_security",
     "definers_without_search_path",
 )
@@ -80,6 +81,25 @@ def test_unused_permissions(db: psycopg.Connection[Any], found: Any) -> None:
     assert (entity, entity_id, detail) == ("public.permissions", "fly:kite", {"module": "10_people"})
     db.execute("drop function private.fly()")
     assert [row[1] for row in flying(found)] == ["fly:balloon", "fly:kite"]
+
+
+def test_unregistered_personal_data(db: psycopg.Connection[Any], found: Any) -> None:
+    db.execute("create table private.diaries (id int, owner_id uuid references public.user_profiles (id), text text)")
+    db.execute(
+        "create table public.logins (user_id uuid references auth.users (id), by_id uuid references auth.users (id))"
+    )
+    db.execute("create table public.rooms (id int primary key)")
+    db.execute("create table public.keys (room_id int references public.rooms (id))")
+    assert [(row[1], row[3]) for row in found("unregistered_personal_data")] == [
+        ("private.diaries", {"columns": ["owner_id"]}),
+        ("public.logins", {"columns": ["by_id", "user_id"]}),
+    ]
+    db.execute(
+        "insert into private.personal_data (table_name, person_column, person_key, module, export_columns, erase_action) "
+        "values ('private.diaries', 'owner_id', 'profile_id', '95_test', '{text}', 'delete'), "
+        "('public.logins', 'by_id', 'user_id', '95_test', '{}', 'delete')"
+    )
+    assert found("unregistered_personal_data") == []
 
 
 def test_tables_without_row_security(db: psycopg.Connection[Any], found: Any) -> None:

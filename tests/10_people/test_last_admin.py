@@ -90,7 +90,6 @@ def test_an_imported_person_who_left_cannot_be_linked_to_the_last_admin(
 ) -> None:
     last = world.user("admin")
     gone = world.insert("public.user_profiles", full_name="Left Long Ago", is_active=False)
-    db.execute("delete from public.resources where profile_id = %s", [last.profile_id])
     with refused("forbidden") as refusal:
         db.execute("select public.link_profile(%s, %s)", [gone.id, last.id])
     assert "last admin" in refusal.message

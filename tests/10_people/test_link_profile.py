@@ -51,6 +51,30 @@ def test_what_hangs_on_the_profile_stays(
     assert rows("select id, profile_id from public.resources where id = %s", imported.id) == resource
 
 
+def test_a_login_that_was_given_work_already_is_linked(world: World, call: Call, rows: Call, imported: Any) -> None:
+    admin, login = world.user("admin"), world.user("instructor")
+    assert rows("select count(*) from public.resources where id = %s", login.profile_id) == [(1,)]
+    call(admin, "link_profile", p_profile_id=imported.id, p_user_id=login.id)
+    assert rows("select id from public.resources where id in (%s, %s)", login.profile_id, imported.id) == [
+        (imported.id,)
+    ]
+
+
+def test_a_login_with_a_timetable_of_its_own_is_not(
+    db: psycopg.Connection[Any], world: World, call: Call, rows: Call, refused: Any, imported: Any
+) -> None:
+    admin, login = world.user("admin"), world.user("instructor")
+    db.execute(
+        "insert into public.weekly_rules (title, weekday, start_time, end_time, time_zone, effective) "
+        "values ('Yoga', 1, '09:00', '10:00', 'UTC', daterange(private.today(), null))"
+    )
+    db.execute("insert into public.weekly_rule_resources select id, %s from public.weekly_rules", [login.profile_id])
+    with refused("duplicate") as refusal:
+        call(admin, "link_profile", p_profile_id=imported.id, p_user_id=login.id)
+    assert refusal.details["used_by"].removeprefix("public.") in ("claims", "weekly_rule_resources")
+    assert rows("select count(*) from public.claims where resource_id = %s", login.profile_id) > [(0,)]
+
+
 @pytest.mark.parametrize("on_delete", ["no action", "restrict", "set null"])
 def test_a_profile_that_is_in_use_is_not_thrown_away(
     db: psycopg.Connection[Any], world: World, call: Call, refused: Any, imported: Any, rows: Call, on_delete: str

@@ -232,3 +232,39 @@ def test_the_registry_is_nobodys_business(rest: Rest, world: World, db: psycopg.
     for role in ("anon", "authenticated", "service_role"):
         row = db.execute("select has_table_privilege(%s, 'private.personal_data', 'select')", [role]).fetchone()
         assert row == (False,)
+
+
+def test_the_ledger_outlives_the_person(db: psycopg.Connection[Any], world: World, call: Call, rows: Call) -> None:
+    """What 20_time keeps about somebody: hours and reasons go, the time that was taken stays taken."""
+    admin, person = world.user("admin"), world.user("instructor", full_name="Asha Rao")
+    db.execute(
+        "insert into public.weekly_rules (title, weekday, start_time, end_time, time_zone, effective, created_by) "
+        "values ('Yoga', 1, '09:00', '10:00', 'UTC', daterange(private.today(), null), %s)",
+        [person.id],
+    )
+    db.execute("insert into public.weekly_rule_resources select id, %s from public.weekly_rules", [person.profile_id])
+    db.execute(
+        "insert into public.availability_rules (resource_id, weekday, start_time, end_time, time_zone) "
+        "values (%s, 1, '08:00', '18:00', 'UTC')",
+        [person.profile_id],
+    )
+    db.execute(
+        "insert into public.time_off (resource_id, starts_on, ends_on, time_zone, reason) "
+        "values (%s, '2026-01-05', '2026-01-09', 'UTC', 'knee injury')",
+        [person.profile_id],
+    )
+    claimed = rows("select count(*) from public.claims where resource_id = %s", person.profile_id)
+    assert claimed > [(50,)]
+    tables = call(person, "export_person", p_profile_id=person.profile_id)[0]["export_person"]["tables"]
+    assert len(tables["public.claims"]) == claimed[0][0]
+    assert tables["public.time_off"][0]["reason"] == "knee injury"
+    assert tables["public.availability_rules"][0]["weekday"] == 1
+    assert tables["public.weekly_rules"][0]["title"] == "Yoga"
+
+    call(admin, "erase_person", p_profile_id=person.profile_id, p_reason="asked for it")
+    left = everything(db)
+    assert "knee injury" not in left
+    assert "Asha Rao" not in left
+    assert rows("select count(*) from public.claims where resource_id = %s", person.profile_id) == claimed
+    assert rows("select count(*) from public.availability_rules") == [(0,)]
+    assert rows("select created_by from public.weekly_rules") == [(None,)]
