@@ -13,6 +13,7 @@ import pytest
 
 from classbase.embedded.processes import LOOPBACK
 from tests.embedded.conftest import Origin
+from tests.support.waiting import until
 
 
 def foreign_token(role: str = "service_role") -> str:
@@ -87,12 +88,9 @@ def test_no_more_rows_than_the_configuration_allows(origin: Origin) -> None:
         conn.execute("grant select on public.many to service_role")
     try:
         with origin.client(apikey=origin.service) as client:
-            for _ in range(200):
-                answer = client.get("/rest/v1/many?select=n")
-                if answer.status_code == 200:  # PostgREST learns of the table by itself, from the event trigger
-                    break
-                time.sleep(0.05)
-            assert len(answer.json()) == 1000
+            # PostgREST learns of the table by itself, from the event trigger.
+            until(lambda: client.get("/rest/v1/many?select=n").status_code == 200, "the new table's being served")
+            assert len(client.get("/rest/v1/many?select=n").json()) == 1000
     finally:
         with origin.connect() as conn:
             conn.execute("drop table public.many")
@@ -228,9 +226,10 @@ def test_a_body_is_passed_on_as_it_comes(origin: Origin) -> None:
 
 def test_the_one_behind_learns_that_the_caller_is_gone(origin: Origin) -> None:
     with origin.client() as client:
+        before = int(client.get("/functions/v1/events/left").text)
         with client.stream("GET", "/functions/v1/events") as events:
             assert next(events.iter_text()) == "data: first\n\n"
-        assert client.get("/functions/v1/events/go").text == "went"  # and it still answers others
+        until(lambda: int(client.get("/functions/v1/events/left").text) == before + 1, "the function's being told")
 
 
 # -- what is not here ----------------------------------------------------------------------------------------------------

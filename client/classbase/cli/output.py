@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape as escape_markup
 from rich.table import Table
 
 OK = 0
@@ -89,13 +90,13 @@ class Output:
         sys.stdout.flush()
 
     def text(self, line: str = "") -> None:
-        """Prints a line of the result, as it is: nothing is wrapped, coloured or taken for markup."""
-        self.stdout.print(line, markup=False, soft_wrap=True)
+        """Prints a line of the result as it is: nothing is wrapped, coloured, taken for markup or sent to the terminal."""
+        self.stdout.print(printable(line), markup=False, soft_wrap=True)
 
     def notice(self, line: str) -> None:
         """Says something on stderr, unless quiet."""
         if not self.quiet:
-            self.stderr.print(line, markup=False, soft_wrap=True)
+            self.stderr.print(printable(line), markup=False, soft_wrap=True)
 
     def warning(self, line: str) -> None:
         """Says on stderr what somebody should know, even when quiet."""
@@ -191,8 +192,11 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def escape(text: str) -> str:
-    """Text that rich prints as it is: square brackets in a stored name are no markup, control characters are gone."""
-    from rich.markup import escape as escape_markup
+def printable(text: str) -> str:
+    """Text without control characters: what somebody stored must not steer the terminal it is shown on."""
+    return "".join(ch for ch in text if ch in "\n\t" or (ch >= " " and not "\x7f" <= ch <= "\x9f"))
 
-    return escape_markup("".join(ch for ch in text if ch in "\n\t" or ord(ch) >= 32))
+
+def escape(text: str) -> str:
+    """Text that rich prints as it is: square brackets are no markup, control characters are gone."""
+    return escape_markup(printable(text))
