@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.guards import Scenario, declared, in_catalogue, prove_scenario, prove_statement
+from tests.support.matrix import Access, table_access
 from tests.support.plain_guards import prove_by_itself
 from tests.support.stage import Stage
 
@@ -42,3 +43,21 @@ def test_every_guard_is_proven(stage: Stage) -> None:
         if guard.kind != "policy" and name not in proven and (reason := prove_by_itself(stage, guard)) is not None:
             missing.append(f"{name} ({guard.kind}): {reason}")
     assert not missing, "\n".join(["guards without a scenario in tests/*/guards.py:", *missing])
+
+
+def test_every_policy_matters(stage: Stage) -> None:
+    """Without it somebody reaches other rows, or a scenario fails."""
+    proven = set(declared())
+    tables: dict[str, Access] = {}
+    idle = []
+    for name, guard in in_catalogue(stage.db).items():
+        if guard.kind != "policy" or name in proven:
+            continue
+        table = f"{guard.schema}.{guard.relation}"
+        if table not in tables:
+            tables[table] = table_access(stage, table)
+        with stage.rehearsal() as db:
+            guard.drop(db)
+            if table_access(stage, table) == tables[table]:
+                idle.append(name)
+    assert not idle, "\n".join(["policies that change nothing for the people and rows on stage:", *idle])
