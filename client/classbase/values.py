@@ -7,7 +7,7 @@ answered is Postgres' own JSON. So the two cannot differ, and this is the one pl
 | --- | --- |
 | timestamptz | aware datetime, always in UTC when read; infinity is `FOREVER`, -infinity is `SINCE_EVER` |
 | date, time, timestamp | date, time, naive datetime; an infinite date is `date.max` or `date.min` |
-| interval | timedelta (a month counts 30 days and a year 365, as psycopg reads them) |
+| interval | timedelta; sent as seconds, and when read a day counts 24 hours, a month 30 days, a year 365 |
 | numeric | Decimal, every digit kept, also inside JSON documents |
 | uuid, bytea | UUID, bytes |
 | ranges, multiranges | psycopg's `Range` and `Multirange` |
@@ -159,8 +159,9 @@ def read_bytes(value: object) -> bytes:
 
 
 def interval_text(value: timedelta) -> str:
-    """An interval Postgres reads: whole days apart from the rest, as psycopg sends them."""
-    return f"{value.days} days {value.seconds}.{value.microseconds:06} seconds"
+    """An interval Postgres reads, in seconds only: a timedelta is time elapsed, and not every day has 24 hours."""
+    seconds, microseconds = divmod(abs(value) // timedelta(microseconds=1), 10**6)
+    return f"{'-' if value < timedelta() else ''}{seconds}.{microseconds:06} seconds"
 
 
 def _instant_text(value: datetime, *, naive: bool) -> str:

@@ -18,6 +18,7 @@ from classbase.embedded.processes import free_port
 from classbase.errors import ClassbaseError, FieldError
 from classbase.retry import RetryPolicy
 from classbase.transport.function import Function
+from classbase.transport.translation import from_response
 from tests.client.doors import Door, Sample
 from tests.support.rest import Rest
 
@@ -110,6 +111,45 @@ async def test_a_newer_databases_code_is_kept(door: Door) -> None:
         "validation",
         False,
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, errors.Forbidden),
+        (403, errors.Forbidden),
+        (404, errors.NotFound),
+        (409, ClassbaseError),
+        (429, errors.RateLimited),
+        (503, ClassbaseError),
+    ],
+)
+def test_a_code_nobody_knows_is_sorted_by_its_status(status: int, kind: type[ClassbaseError]) -> None:
+    response = httpx.Response(status, json={"code": "brand_new", "message": "m"}, headers={"Retry-After": "3"})
+    error = from_response(response)
+    assert type(error) is kind
+    assert (error.code, error.http_status) == ("brand_new", 403 if status == 401 else status)
+    assert error.context["retry_after"] == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "unknown"),
+    [
+        (401, errors.Forbidden, False),
+        (404, errors.InternalError, False),
+        (413, errors.LimitExceeded, False),
+        (429, errors.RateLimited, False),
+        (500, errors.InternalError, True),
+        (502, errors.NetworkError, True),
+        (503, errors.NetworkError, True),
+        (504, errors.NetworkError, True),
+    ],
+)
+def test_what_a_gateway_says_is_sorted_by_its_status(status: int, kind: type[ClassbaseError], unknown: bool) -> None:
+    error = from_response(httpx.Response(status, text="<html>sorry</html>"))
+    assert type(error) is kind
+    assert error.outcome_unknown is unknown
+    assert error.context["detail"] == "<html>sorry</html>"
 
 
 async def test_a_stale_version_shows_the_row(door: Door) -> None:

@@ -160,11 +160,12 @@ def _ours(
     ]
     field = context.get("field")
     kind = errors.BY_CODE.get(code)
-    error = (kind or ClassbaseError)(
+    # A newer database's code, or a gateway's: its status still says what sort of refusal it is.
+    fallback = {401: errors.Forbidden, 403: errors.Forbidden, 404: errors.NotFound, 429: errors.RateLimited}
+    error = (kind or fallback.get(status or 400, ClassbaseError))(
         message, code=code, context=context, hint=hint, field=field if isinstance(field, str) else None, errors=fields
     )
-    if kind is None:
-        # A newer database's code: its status still says what sort of refusal it is.
+    if type(error) is ClassbaseError:
         error.http_status = status or 400
         error.severity = "warning"
         error.category = _category(error.http_status)
