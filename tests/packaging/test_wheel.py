@@ -106,7 +106,7 @@ def test_it_carries_the_backend_and_nothing_else(wheel: Path) -> None:
 
 
 def test_up_diagnose_down_without_the_checkout(machine: Machine) -> None:
-    machine.run("up", "--port", "0", "--db-port", "0", "--no-install", "--quiet")
+    machine.run("up", "--no-install", "--quiet")
     status = json.loads(machine.run("status", "--json"))
     assert Path(status["project_dir"]) == machine.folder
     with psycopg.connect(status["db_url"]) as connection:
