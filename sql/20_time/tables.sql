@@ -31,7 +31,7 @@ create table public.locations (
   version integer not null default 1,
   created_at timestamptz not null default private.now(),
   updated_at timestamptz not null default private.now(),
-  constraint name_is_given check (name = private.clean_text(name) and length(name) <= 200),
+  constraint name_is_given check (name is not distinct from private.clean_text(name) and length(name) <= 200),
   constraint address_is_short check (length(address) <= 1000),
   constraint capacity_is_not_negative check (capacity >= 0),
   constraint time_zone_exists check (private.is_time_zone(time_zone))
@@ -55,7 +55,7 @@ create table public.resources (
   constraint person_has_a_profile check ((kind = 'person') = (profile_id is not null)),
   constraint place_has_a_location check ((kind = 'place') = (location_id is not null)),
   constraint shares_the_id_of_what_it_stands_for check (id = coalesce(profile_id, location_id, id)),
-  constraint name_is_given check (name = private.clean_text(name) and length(name) <= 200)
+  constraint name_is_given check (name is not distinct from private.clean_text(name) and length(name) <= 200)
 );
 create index resources_kind_name on public.resources (kind, name);
 comment on table public.resources is 'Everything that cannot be in two places at once: people who teach or work, places, equipment.';
@@ -109,7 +109,7 @@ create table public.overrides (
   granted_at timestamptz not null default private.now(),
   expires_at timestamptz,
   revoked_at timestamptz,
-  constraint reason_is_given check (reason = private.clean_text(reason) and length(reason) <= 1000)
+  constraint reason_is_given check (reason is not distinct from private.clean_text(reason) and length(reason) <= 1000)
 );
 create index overrides_granted_by on public.overrides (granted_by);
 comment on table public.overrides is 'Groups of happenings that may overlap each other, each with who allowed it and why.';
@@ -142,7 +142,7 @@ create table public.weekly_rules (
   created_by uuid references auth.users (id) on delete set null default private.caller_id(),
   created_at timestamptz not null default private.now(),
   updated_at timestamptz not null default private.now(),
-  constraint title_is_given check (title = private.clean_text(title) and length(title) <= 500),
+  constraint title_is_given check (title is not distinct from private.clean_text(title) and length(title) <= 500),
   constraint kind_is_snake_case check (kind ~ '^[a-z]+(_[a-z]+)*$'),
   constraint weekday_is_sunday_0_to_saturday_6 check (weekday between 0 and 6),
   constraint start_is_before_end check (start_time < end_time),
@@ -226,7 +226,7 @@ create table public.meetings (
   created_by uuid references auth.users (id) on delete set null default private.caller_id(),
   created_at timestamptz not null default private.now(),
   updated_at timestamptz not null default private.now(),
-  constraint title_is_given check (title = private.clean_text(title) and length(title) <= 500),
+  constraint title_is_given check (title is not distinct from private.clean_text(title) and length(title) <= 500),
   constraint kind_is_snake_case check (kind ~ '^[a-z]+(_[a-z]+)*$'),
   constraint status_is_known check (status in ('scheduled', 'cancelled')),
   constraint start_is_before_end check (starts_at < ends_at),
@@ -392,7 +392,7 @@ create table public.closures (
   created_by uuid references auth.users (id) on delete set null default private.caller_id(),
   created_at timestamptz not null default private.now(),
   updated_at timestamptz not null default private.now(),
-  constraint name_is_given check (name = private.clean_text(name) and length(name) <= 200),
+  constraint name_is_given check (name is not distinct from private.clean_text(name) and length(name) <= 200),
   constraint first_day_is_not_after_last check (starts_on <= ends_on),
   constraint lasts_at_most_two_years check (ends_on - starts_on < 731),
   constraint is_between_1970_and_2200 check (starts_on >= date '1970-01-01' and ends_on < date '2200-01-01'),
