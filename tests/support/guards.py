@@ -1,6 +1,6 @@
 """Every constraint, trigger and policy has a scenario that fails once it is dropped.
 
-A module gives its scenarios in `tests/<module>/guards.py`, in two forms:
+A module gives its scenarios in `tests/<module>/guards.py` (or `guards_<part>.py`), in two forms:
 
     REFUSED = {"public.settings.kind_is_known": "update public.settings set kind = 'colour'"}
 

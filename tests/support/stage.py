@@ -7,10 +7,10 @@ belong to the people on stage and some to others, so that what each may see diff
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +20,8 @@ from classbase.database.loader import modules
 from tests.support.identity import User
 from tests.support.server import TEMPLATE, Database, TestServer
 from tests.support.world import World
+
+TESTS = Path(__file__).parents[1]
 
 # Who is on stage: somebody who signed in and holds no role, and one person of each role.
 ROLES = ("nobody", "member", "instructor", "staff", "manager", "admin")
@@ -53,13 +55,11 @@ class Stage:
 
 
 def module_files(name: str) -> list[ModuleType]:
-    """The Python modules `tests/<module>/<name>.py` that are there, in the order of the modules."""
-    names = [f"tests.{module.name}.{name}" for module in modules()]
-    return [importlib.import_module(found) for found in names if _exists(found)]
-
-
-def _exists(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # the package itself is not there
-        return False
+    """The Python modules `tests/<module>/<name>.py` and `<name>_<part>.py` that are there, in the order of the modules."""
+    found = [
+        f"tests.{module.name}.{file.stem}"
+        for module in modules()
+        for pattern in (f"{name}.py", f"{name}_*.py")
+        for file in sorted((TESTS / module.name).glob(pattern))
+    ]
+    return [importlib.import_module(module) for module in found]
