@@ -214,6 +214,29 @@ def test_nothing_listens_beyond_loopback(backend: Backend) -> None:
     assert {address for _, address in listening} == {LOOPBACK}
 
 
+def test_sample_people_can_sign_in_and_the_data_is_loaded_once(backend: Backend) -> None:
+    up = backend.up("--sample")
+    assert up["sample_loaded"]
+    people = {person["email"].split("@")[0]: person for person in up["sample_users"]}
+    assert people.keys() == {"admin", "manager", "instructor", "staff", "member"}
+    with httpx.Client(base_url=up["api_url"], headers={"apikey": up["anon_key"]}, trust_env=False) as client:
+        for role, person in people.items():
+            headers = {"Authorization": f"Bearer {person['access_token']}"}
+            mine = client.post("/rest/v1/rpc/current_access", headers=headers, json={}).json()
+            assert role in mine[0]["roles"]
+            body = {"email": person["email"], "password": person["password"]}
+            assert client.post("/auth/v1/token?grant_type=password", json=body).status_code == 200
+    assert len({person["password"] for person in people.values()}) == 1
+
+    again = backend.up("--sample")
+    assert not again["sample_loaded"]
+    assert [person["email"] for person in again["sample_users"]] == [person["email"] for person in up["sample_users"]]
+    with psycopg.connect(up["db_url"]) as conn:
+        assert conn.execute("select count(*) from public.locations").fetchone() == (2,)
+    shown = backend.run("up", "--sample")
+    assert people["admin"]["password"] in shown.stdout
+
+
 def test_destroy_asks_first_and_then_removes_everything(backend: Backend) -> None:
     up = backend.up()
     state = backend.directory / ".classbase"

@@ -9,12 +9,14 @@ import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from classbase import backend_files
 from classbase.database.loader import sql_files
+from classbase.database.statements import execute_file
 from classbase.embedded import binaries, tokens
 from classbase.embedded.config import read_config
 from classbase.embedded.errors import EmbeddedError, PortTaken
@@ -152,6 +154,14 @@ def test_the_claims_are_read_as_on_the_platform(directory: Path) -> None:
                 assert denied == (False,)
     finally:
         server.stop()
+
+
+def test_the_sample_data_loads_with_the_rights_of_a_hosted_projects_owner(db: psycopg.Connection[Any]) -> None:
+    for _ in range(2):
+        execute_file(db, backend_files.seed_file())
+    assert db.execute("select count(*) from auth.users").fetchone() == (5,)
+    assert db.execute("select count(distinct role_name) from public.user_roles").fetchone() == (5,)
+    assert db.execute("select count(*) > 50 from public.claims").fetchone() == (True,)
 
 
 # -- PostgREST ---------------------------------------------------------------------------------------------------------

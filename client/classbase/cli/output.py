@@ -90,7 +90,7 @@ class Output:
         sys.stdout.flush()
 
     def text(self, line: str = "") -> None:
-        """Prints a line of the result as it is: nothing is wrapped, coloured, taken for markup or sent to the terminal."""
+        """Prints a line of the result, not wrapped or coloured; nothing in it is markup or steers the terminal."""
         self.stdout.print(printable(line), markup=False, soft_wrap=True)
 
     def notice(self, line: str) -> None:
