@@ -24,3 +24,5 @@ def fill(world: World, people: Mapping[str, User]) -> None:
             reason="for the stage",
             granted_by=people["admin"].id,
         )
+    world.insert("public.roles", name="accountant", description="A role of the organisation's own.")
+    world.insert("public.role_permissions", role_name="accountant", permission="read:analytics")
