@@ -2,6 +2,7 @@
 
 insert into public.settings (key, module, kind, default_value, minimum, maximum, allowed_values, is_public, description) values
   ('ledger_horizon_days', '20_time', 'integer', '400', 1, 730, null, true, 'How many days ahead time can be booked, and weekly rules are claimed.'),
+  ('import_rows_limit', '20_time', 'integer', '100000', 1, 1000000, null, false, 'Rows one import of meetings may bring.'),
   ('availability_policy', '20_time', 'text', '"warn"', null, null, '["ignore", "warn", "refuse"]', true, 'Whether booking somebody outside their hours, during time off or a closure is refused, only warned about, or ignored.')
 on conflict (key) do update set
   module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
@@ -94,6 +95,27 @@ insert into private.personal_data
     '{starts_on,ends_on,start_time,end_time,time_zone,status,reason,note,decided_at}', 'overwrite', '{"reason": null, "note": null}', null),
   ('public.cover_requests', 'resource_id', 'profile_id', '20_time', '{source_table,source_id,occurs_on,status}', 'keep', '{}',
     'Who was covered for when stays known; the rows name ids only.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- Where this module keeps what belongs to a person. Who made or decided something is forgotten with the login.
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.resources', 'id', 'profile_id', '20_time', '{kind,name,is_active}', 'keep', '{}', 'It carries the profile''s name, which is overwritten.'),
+  ('public.claims', 'resource_id', 'profile_id', '20_time', '{during,kind,title}', 'keep', '{}', 'The ledger stays whole: that time was taken, by an id.'),
+  ('public.meeting_participants', 'resource_id', 'profile_id', '20_time', '{meeting_id}', 'keep', '{}', 'The ledger is derived from it; it names an id only.'),
+  ('public.weekly_rule_resources', 'resource_id', 'profile_id', '20_time', '{rule_id}', 'keep', '{}', 'The ledger is derived from it; it names an id only.'),
+  ('public.availability_rules', 'resource_id', 'profile_id', '20_time', '{weekday,start_time,end_time,time_zone,effective}', 'delete', '{}', null),
+  ('public.time_off', 'resource_id', 'profile_id', '20_time', '{starts_on,ends_on,start_time,end_time,time_zone,status,reason,note}', 'overwrite',
+    '{"reason": null, "note": null}', null),
+  ('public.cover_requests', 'resource_id', 'profile_id', '20_time', '{source_table,source_id,occurs_on,status}', 'keep', '{}',
+    'Who stands in is planned from it; it names an id only.'),
+  ('public.meetings', 'created_by', 'user_id', '20_time', '{id,title,created_at}', 'keep', '{}', 'The meeting is the organisation''s.'),
+  ('public.weekly_rules', 'created_by', 'user_id', '20_time', '{id,title,created_at}', 'keep', '{}', 'The rule is the organisation''s.'),
+  ('public.weekly_rule_exceptions', 'created_by', 'user_id', '20_time', '{rule_id,occurs_on,kind,created_at}', 'keep', '{}', 'The exception is the organisation''s.'),
+  ('public.closures', 'created_by', 'user_id', '20_time', '{id,name,created_at}', 'keep', '{}', 'The closure is the organisation''s.'),
+  ('public.overrides', 'granted_by', 'user_id', '20_time', '{id,reason,granted_at}', 'keep', '{}', 'Why happenings may overlap stays known.')
 on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
