@@ -148,10 +148,10 @@ grant execute on function public.find_conflicts(uuid[], timestamptz, timestamptz
   public.calendar(timestamptz, timestamptz, uuid[], text[]),
   public.schedule_meeting(text, date, time, time, uuid[], text, date, text, text, uuid, date, text),
   public.create_weekly_rule(text, uuid[], integer, time, time, text, date, date, text, text),
-  public.extend_horizon(uuid[], timestamptz),
-  public.grant_override(jsonb, text, timestamptz, text), public.revoke_override(uuid),
-  public.cancel_occurrence(uuid, date, text), public.move_occurrence(uuid, date, date, time, time, text),
-  public.restore_occurrence(uuid, date)
+  public.extend_horizon(uuid[], timestamptz, text),
+  public.grant_override(jsonb, text, timestamptz, text), public.revoke_override(uuid, text),
+  public.cancel_occurrence(uuid, date, text, text), public.move_occurrence(uuid, date, date, time, time, text, text),
+  public.restore_occurrence(uuid, date, text)
   to authenticated, service_role;
 grant execute on function private.conflicts(uuid[], tstzrange, uuid),
   private.weekly_conflicts(uuid[], public.weekly_rules, integer),

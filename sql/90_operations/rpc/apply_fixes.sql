@@ -29,12 +29,27 @@ end;
 $$;
 comment on function private.mend_faults(text[], text[], boolean) is 'Runs the repairs of checks that find something, for a holder of apply:fixes, and checks again.';
 
--- A repair that has been made finds nothing more to do, so a retry needs no key.
-create function public.apply_fixes(p_checks text[] default null, p_modules text[] default null, p_dry_run boolean default false)
-returns table (check_name text, faults integer, fixed integer, remaining integer, description text)
-language sql volatile set search_path = ''
-begin atomic
-  select * from private.mend_faults(p_checks, p_modules, p_dry_run);
+create function public.apply_fixes(
+  p_checks text[] default null,
+  p_modules text[] default null,
+  p_dry_run boolean default false,
+  p_idempotency_key text default null
+) returns table (check_name text, faults integer, fixed integer, remaining integer, description text)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('checks', p_checks, 'modules', p_modules, 'dry_run', p_dry_run);
+  v_answer jsonb := private.answered_before('apply_fixes', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := (select coalesce(jsonb_agg(to_jsonb(m)), '[]') from private.mend_faults(p_checks, p_modules, p_dry_run) m);
+    perform private.remember_answer('apply_fixes', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query
+    select a.check_name, a.faults, a.fixed, a.remaining, a.description
+    from jsonb_to_recordset(v_answer)
+      as a(check_name text, faults integer, fixed integer, remaining integer, description text);
 end;
-comment on function public.apply_fixes(text[], text[], boolean) is
+$$;
+comment on function public.apply_fixes(text[], text[], boolean, text) is
   'Mends what the checks of these names and modules (all by default) find and can mend, in one transaction, and checks again: one row a check with how many rows were at fault, were fixed and remain. p_dry_run only says what would be done. Needs apply:fixes. Raises not_found for an unknown check or module.';
