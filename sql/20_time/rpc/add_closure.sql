@@ -74,8 +74,10 @@ as $$
 declare
   v_request jsonb := jsonb_build_object(
     'name', p_name, 'starts_on', p_starts_on, 'ends_on', p_ends_on, 'location_id', p_location_id, 'cancel_occurrences', p_cancel_occurrences);
-  v_answer jsonb := private.answered_before('add_closure', p_idempotency_key, v_request);
+  v_answer jsonb;
 begin
+  perform private.require_permission('manage:closures');
+  v_answer := private.answered_before('add_closure', p_idempotency_key, v_request);
   if v_answer is null then
     perform private.fail_input(private.closure_errors(p_name, p_starts_on, p_ends_on, 'p_'));
     v_answer := private.make_closure(

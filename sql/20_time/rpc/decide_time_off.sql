@@ -40,8 +40,10 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
   v_request jsonb := jsonb_build_object('id', p_id, 'decision', p_decision, 'note', p_note, 'claims', p_claims);
-  v_answer jsonb := private.answered_before('decide_time_off', p_idempotency_key, v_request);
+  v_answer jsonb;
 begin
+  perform private.require_permission('decide:time_off');
+  v_answer := private.answered_before('decide_time_off', p_idempotency_key, v_request);
   if v_answer is null then
     perform private.fail_input(
       private.input_error(p_id is null, 'p_id', 'Say which time off')
