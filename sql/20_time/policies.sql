@@ -224,3 +224,7 @@ grant execute on function
   private.time_off_answer(uuid), private.set_time_off_status(uuid, text, text, boolean),
   private.closure_errors(text, date, date, text), private.make_closure(text, date, date, uuid, boolean)
   to authenticated, service_role;
+
+-- Importing meetings: the rest of it is called by private.import_rows, as its owner.
+grant execute on function public.import_meetings(jsonb, text, text, boolean, text, text) to authenticated, service_role;
+grant execute on function private.import_rows(jsonb, jsonb) to authenticated, service_role;
