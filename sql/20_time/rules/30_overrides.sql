@@ -42,6 +42,10 @@ begin
     join public.weekly_rule_resources r on r.rule_id = m.source_id
     where m.source_table = 'weekly_rules'
   ));
+  if (select count(distinct m.source_table) from unnest(p_members) m) > 1 then
+    -- When a whole group gets another key, one table's new claims must not run into the other's old ones.
+    delete from public.claims c using unnest(p_members) m where c.source_id = m.source_id and c.source_table = m.source_table;
+  end if;
   for v_source in
     select m.source_table, array_agg(distinct m.source_id) as ids
     from unnest(p_members) m
