@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from tests.support.server import Database
 from tests.support.waiting import is_blocked, until
 
 Connection = psycopg.Connection[Any]
+Change = Callable[[Connection], Any]
 
 FAULTS = """
 select problem || ' claim', title || ' on ' || occurs_on from private.ledger_difference()
@@ -92,7 +94,8 @@ class Ledger:
     def person(self, name: str | None = None) -> UUID:
         """A new person without a login; gives their resource's id."""
         person: UUID = self.one(
-            "insert into public.user_profiles (full_name) values (%s) returning id", name or f"Ann {next(self._numbers)}"
+            "insert into public.user_profiles (full_name) values (%s) returning id",
+            name or f"Ann {next(self._numbers)}",
         )
         return person
 
@@ -170,28 +173,46 @@ class Ledger:
         assert old in definition, f"{function} no longer says: {old}"
         self.db.execute(definition.replace(old, new).encode())
 
-    def collide(self, first: Callable[[Connection], Any], second: Callable[[Connection], Any]) -> Outcome:
+    def attempt(self, change: Change) -> Outcome:
+        """One transaction by itself."""
+        return self.collide(lambda by: None, change)
+
+    def collide(self, first: Change, second: Change) -> Outcome:
         """Two transactions: `first` has done its work and holds on; `second` starts; then first commits.
 
         First commits once second is seen to wait, or is done.
         """
+        return self.pile_up(first, second)[0]
+
+    def pile_up(self, first: Change, *others: Change, gives_up: bool = False) -> list[Outcome]:
+        """Like `collide`, with several others: each starts once the one before is seen to wait, or is done.
+
+        `gives_up`: the first rolls back instead of committing.
+        """
         holder = self.database.connect(autocommit=False)
+        holder.execute("select")  # a transaction of our own, whatever blocks `first` opens in it
         first(holder)
-        waiter = self.database.connect(autocommit=False)
+        waiters = [self.database.connect(autocommit=False) for _ in others]
 
-        def run() -> None:
-            with waiter.transaction():
-                second(waiter)
+        def run(change: Change, by: Connection) -> None:
+            with by.transaction():
+                change(by)
 
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(run)
-            until(lambda: running.done() or is_blocked(self._observer, waiter), "the second transaction's end or wait")
-            waited = not running.done()
-            holder.commit()
-            error = running.exception()
-        if error is not None and not isinstance(error, psycopg.Error):
-            raise error
-        return Outcome(waited, error)
+        with ThreadPoolExecutor(len(others)) as pool:
+            running = []
+            for change, by in zip(others, waiters, strict=True):
+                running.append(pool.submit(run, change, by))
+                until(partial(self._has_stopped, running[-1], by), "the other's end or wait")
+            waited = [not one.done() for one in running]
+            (holder.rollback if gives_up else holder.commit)()
+            errors = [one.exception() for one in running]
+        for error in errors:
+            if error is not None and not isinstance(error, psycopg.Error):
+                raise error
+        return [Outcome(was, error) for was, error in zip(waited, errors, strict=True)]
+
+    def _has_stopped(self, running: Future[None], by: Connection) -> bool:
+        return running.done() or is_blocked(self._observer, by)
 
 
 @dataclass(frozen=True)
@@ -199,18 +220,18 @@ class Outcome:
     """What became of the second of two transactions: whether it was seen to wait, and what refused it."""
 
     waited: bool
-    error: psycopg.Error | None
+    error: BaseException | None
 
     @property
     def refusal(self) -> Refusal:
         """What refused the second; fails the test when it went through, or failed otherwise."""
-        assert self.error is not None, "it was not refused"
+        assert isinstance(self.error, psycopg.Error), "it was not refused"
         return read_refusal(self.error)
 
     @property
     def code(self) -> str | None:
         """The code of the refusal (or the SQLSTATE of another error); None when it went through."""
-        if self.error is None:
+        if not isinstance(self.error, psycopg.Error):
             return None
         return self.refusal.code if self.error.sqlstate == "PGRST" else self.error.sqlstate
 

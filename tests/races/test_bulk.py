@@ -1,0 +1,174 @@
+"""Many happenings at once against many others: somebody wins, nobody deadlocks.
+
+Each race runs as built and again without the locks on resources, where the deadlock must show.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from tests.support.calls import read_refusal
+from tests.support.ledger import NO_RESOURCE_LOCKS, Connection, Ledger, add_participants
+
+DEADLOCK = "40P01"
+
+
+@pytest.fixture(autouse=True)
+def _deadlocks_are_found_at_once(ledger: Ledger) -> None:
+    with ledger.database.connect(admin=True) as admin:
+        admin.execute(f"alter database {ledger.database.name} set deadlock_timeout = '20ms'".encode())
+    ledger.db.close()
+    ledger.db = ledger.database.connect()
+
+
+@pytest.mark.parametrize("missing", [None, NO_RESOURCE_LOCKS])
+def test_a_participant_is_exchanged_beside_a_meeting_of_both(ledger: Ledger, missing: str | None) -> None:
+    """One leaves what the other waits for, and wants what the other holds: with both rooms locked, nobody does."""
+    gate, low, high = ledger.places(3)
+    moving = ledger.meeting("Algebra", high)
+    both = ledger.meeting("Geometry")
+    ledger.weaken(*filter(None, [missing]))
+    exchange = (
+        "with gone as (delete from public.meeting_participants where meeting_id = %(meeting)s) "
+        "insert into public.meeting_participants select %(meeting)s, u from unnest(%(rooms)s::uuid[]) u"
+    )
+    exchanged, added = ledger.pile_up(
+        # Somebody is about to take the first room the exchange wants, and gives up.
+        lambda by: ledger.meeting("Choir", gate, by=by),
+        lambda by: by.execute(exchange, {"meeting": moving, "rooms": [gate, low]}),
+        lambda by: add_participants(by, both, low, high),
+        gives_up=True,
+    )
+    if missing is None:
+        assert exchanged.error is None
+        assert added.refusal.code == "time_conflict"
+        assert [conflict["resource_id"] for conflict in added.refusal.details["conflicts"]] == [str(low)]
+    else:
+        assert DEADLOCK in (exchanged.code, added.code)
+    assert ledger.faults() == []
+
+
+def compete(ledger: Ledger, how_many: int, work: Callable[[Connection, random.Random], None]) -> Counter[str]:
+    """Runs `work` on so many connections at once; counts the codes of what was refused, "" for what was not."""
+
+    def run(seed: int) -> Counter[str]:
+        chance, said = random.Random(seed), Counter[str]()  # noqa: S311
+        with ledger.database.connect() as by:
+            for _ in range(12):
+                try:
+                    work(by, chance)
+                    said[""] += 1
+                except psycopg.Error as error:
+                    said[read_refusal(error).code if error.sqlstate == "PGRST" else error.sqlstate or "?"] += 1
+        return said
+
+    with ThreadPoolExecutor(how_many) as pool:
+        return sum(pool.map(run, range(how_many)), Counter[str]())
+
+
+def among_few_slots(ledger: Ledger) -> Callable[[Connection, random.Random], None]:
+    """Each call moves all meetings of a group, in any order, to other rooms and hours."""
+    rooms, day = ledger.places(4), ledger.day
+    groups: list[list[UUID]] = []
+    for group in range(6):
+        groups.append(
+            [
+                ledger.meeting(f"Group {group}", *random.Random(group).sample(rooms, 2), date=day, start_time=f"{hour}:00", end_time=f"{hour}:45")  # noqa: S311
+                for hour in (7 + 2 * group, 8 + 2 * group)
+            ]
+        )  # fmt: skip
+
+    def move(by: Connection, chance: random.Random) -> None:
+        group = chance.choice(groups)
+        with by.transaction():
+            by.execute("select from public.meetings where id = any(%s) order by id for no key update", [group])
+            by.execute(
+                "update public.meetings m set start_time = t.starts, end_time = t.starts + interval '45 minutes' "
+                "from unnest(%s::uuid[], %s::time[]) t(id, starts) where m.id = t.id",
+                [group, [f"{chance.randrange(7, 19):02}:00" for _ in group]],
+            )
+
+    return move
+
+
+def shuffled_imports(ledger: Ledger) -> Callable[[Connection, random.Random], None]:
+    """Each call writes ten meetings of two participants in one statement each, in any order, and takes them away."""
+    rooms, day = ledger.places(6), ledger.day
+
+    def write(by: Connection, chance: random.Random) -> None:
+        hours = chance.sample(range(6, 20), 5)
+        with by.transaction():
+            meetings = [
+                row[0]
+                for row in by.execute(
+                    "insert into public.meetings (title, date, start_time, end_time) "
+                    "select 'Import', %s, make_time(h, 0, 0), make_time(h, 50, 0) from unnest(%s::int[]) h returning id",
+                    [day, hours],
+                ).fetchall()
+            ]
+            pairs = [(meeting, room) for meeting in meetings for room in chance.sample(rooms, 2)]
+            chance.shuffle(pairs)
+            by.execute(
+                "insert into public.meeting_participants select * from unnest(%s::uuid[], %s::uuid[])",
+                [[meeting for meeting, _ in pairs], [room for _, room in pairs]],
+            )
+        by.execute("delete from public.meetings where id = any(%s)", [meetings])
+
+    return write
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize("kind", [among_few_slots, shuffled_imports])
+def test_crowds_wait_in_line(
+    ledger: Ledger, kind: Callable[[Ledger], Callable[[Connection, random.Random], None]], guarded: bool
+) -> None:
+    work = kind(ledger)
+    if not guarded:
+        ledger.weaken(NO_RESOURCE_LOCKS)
+        ledger.rewrite(
+            "private.derive_claims(text,uuid[],boolean)",
+            "order by n.resource_id, lower(n.during), n.source_id",
+            "order by md5(random()::text)",
+        )
+    said = compete(ledger, 8, work)
+    if guarded:
+        assert set(said) <= {"", "time_conflict"}, said
+        assert said[""] > 0
+    else:
+        assert said[DEADLOCK] > 0, said
+    assert ledger.faults() == []
+
+
+@pytest.mark.parametrize("missing", [None, "row by row"])
+def test_many_dates_are_taken_over_from_both_ends(ledger: Ledger, missing: str | None) -> None:
+    """Two substitutes' lists name the same rules in opposite order."""
+    rooms = ledger.places(2)
+    rules = [ledger.rule(f"Yoga {n}", room) for n, room in enumerate(rooms)]
+    if missing is not None:
+        ledger.weaken(
+            "drop trigger t40_take_over_insert on public.meetings",
+            "create function public.take_one() returns trigger language plpgsql security definer as $$ begin "
+            "perform private.take_over('meetings', array[new.id], array[new.rule_id], array[new.occurs_on]); "
+            "return null; end $$",
+            "create trigger t40_take_over after insert on public.meetings for each row execute function public.take_one()",
+        )
+    write = (
+        "insert into public.meetings (title, date, start_time, end_time, rule_id, occurs_on) "
+        "select 'Cover', u.day, '20:00', '21:00', u.rule_id, u.day "
+        "from unnest(%s::uuid[], %s::date[]) with ordinality u(rule_id, day, position) order by u.position"
+    )
+    dates = [ledger.one("select %s::date + 7 * %s", ledger.day, week) for week in range(4)]
+    forth, back = ledger.pile_up(
+        lambda by: by.execute("select from public.resources where id = %s for no key update", [rooms[0]]),
+        lambda by: by.execute(write, [rules, dates[:2]]),
+        lambda by: by.execute(write, [rules[::-1], dates[2:]]),
+    )
+    assert {forth.code, back.code} == ({None} if missing is None else {None, DEADLOCK})
+    assert ledger.faults() == []
