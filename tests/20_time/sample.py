@@ -26,6 +26,17 @@ def fill(world: World, people: Mapping[str, User]) -> None:
         world.insert("public.override_members", override_id=override.id, source_table="meetings", source_id=meeting)
         world.insert("public.meeting_participants", meeting_id=meeting, resource_id=studio.id)
     db.execute("insert into private.ledger_rebuilds (source_table, source_ids) values ('meetings', %s)", [pair])
+    # Its time does not exist on the night the clocks go forward.
+    watch = world.insert(
+        "public.weekly_rules",
+        title="Night watch",
+        weekday=0,
+        start_time="02:15",
+        end_time="02:45",
+        time_zone="Europe/Paris",
+        effective="[2026-01-01,)",
+    )
+    world.insert("public.weekly_rule_resources", rule_id=watch.id, resource_id=attic.id)
     db.execute(
         "insert into public.closures (name, starts_on, ends_on, location_id, created_by) "
         "select 'Painting', private.today() + 300, private.today() + 301, %s, %s",
@@ -40,7 +51,7 @@ def fill_one(world: World, number: int, teacher: User, room: UUID, manager: User
     rule = db.execute(
         "insert into public.weekly_rules (title, weekday, start_time, end_time, time_zone, effective, created_by) "
         "select %s, extract(dow from private.today())::integer, '10:00', '11:00', 'UTC', "
-        "daterange(private.today() + 7, private.today() + 105), %s returning id",
+        "daterange(private.today() + 7, null), %s returning id",
         [f"Yoga with {name}", manager.id],
     ).fetchone()
     assert rule is not None

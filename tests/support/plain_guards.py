@@ -21,8 +21,9 @@ NO_ROW = "its table has no row in the stage: add one to tests/*/sample.py"
 def prove_by_itself(stage: Stage, guard: Guard) -> str | None:
     """None when the guard proves itself, or why it does not."""
     if guard.type in ("p", "u", "f"):
-        statement = _key_statement(stage, guard)
-        return NO_ROW if statement is None else prove_statement(stage, guard, statement)
+        statements = _key_statements(stage, guard)
+        reasons = [prove_statement(stage, guard, statement) for statement in statements]
+        return None if None in reasons else "; ".join(map(str, reasons)) or NO_ROW
     if guard.type == "keep_version":
         return _prove_keep_version(stage, guard)
     if guard.type == "truncate":
@@ -63,41 +64,36 @@ def _prove_isolation(stage: Stage, guard: Guard) -> str | None:
         stage.db.isolation_level = None
 
 
-def _key_statement(stage: Stage, guard: Guard) -> sql.Composed | None:
-    """The statement that a key must refuse, made from a row of the stage; None where there is none.
-
-    A second row like one that is there, or a reference to nothing.
-    """
+def _key_statements(stage: Stage, guard: Guard) -> list[sql.Composed]:
+    """Statements that a key must refuse, made from rows of the stage; none where it has none."""
     with stage.db.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(sql.SQL("select * from {} limit 1").format(guard.table)).fetchone()
     if row is None:
-        return None
+        return []
     columns = _columns(stage.db, guard)
+    key = sql.SQL(", ").join(map(sql.Identifier, guard.columns))
     if guard.type == "f":
-        return sql.SQL("update {} set {} where ctid = (select min(ctid) from {})").format(
-            guard.table,
-            sql.SQL(", ").join(
-                sql.SQL("{} = {}").format(sql.Identifier(column), _other(columns[column], row[column]))
-                for column in guard.columns
-            ),
-            guard.table,
-        )
-    # Other keys of the table must not refuse the copy first.
+        others = sql.SQL(", ").join(_other(columns[column], row[column]) for column in guard.columns)
+        return [
+            sql.SQL("update {0} set ({1}) = row({2}) where ctid = (select min(ctid) from {0})").format(
+                guard.table, key, others
+            )
+        ]
+    # A copy of a row, as far as other keys of the table do not refuse it first; or all rows with the key of one.
     values = [
         _other(columns[name], row[name])
         if name not in guard.columns and _in_another_key(stage.db, guard, name)
         else sql.Identifier(name)
         for name in columns
     ]
-    return sql.SQL("insert into {} ({}) overriding system value select {} from {} where {} limit 1").format(
-        guard.table,
-        sql.SQL(", ").join(map(sql.Identifier, columns)),
-        sql.SQL(", ").join(values),
-        guard.table,
-        sql.SQL(" and ").join(sql.SQL("{} is not null").format(sql.Identifier(name)) for name in guard.columns)
-        if guard.columns
-        else sql.SQL("true"),
+    copy = sql.SQL(
+        "insert into {0} ({1}) overriding system value select {2} from {0} where row({3}) is not null limit 1"
     )
+    same = sql.SQL("update {0} set ({1}) = (select {1} from {0} limit 1)")
+    return [
+        copy.format(guard.table, sql.SQL(", ").join(map(sql.Identifier, columns)), sql.SQL(", ").join(values), key),
+        same.format(guard.table, key),
+    ]
 
 
 def _columns(db: psycopg.Connection[Any], guard: Guard) -> dict[str, str]:
