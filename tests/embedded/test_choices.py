@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import psycopg
 import pytest
 
 from classbase.embedded.binaries import postgres_bin_dir
 from classbase.embedded.errors import Missing
 from classbase.embedded.postgres import PostgresServer
-from classbase.embedded.processes import free_port
+from classbase.embedded.processes import alive, free_port
 from tests.embedded.conftest import CHECKOUT, Backend, copy_checkout, fresh_directory
 from tests.embedded.test_life import note, notes, rest_answers
 
@@ -47,7 +46,7 @@ def test_another_version_is_remembered_and_has_data_of_its_own(backend: Backend)
     with psycopg.connect(switched["db_url"]) as conn:
         assert conn.execute("select to_regclass('public.notes')").fetchone() == (None,)
     assert rest_answers(switched)
-    assert not psutil.pid_exists(first["db_pid"])
+    assert not alive(first["db_pid"])
     assert notes(backend.json("up", "--pg", "17")) == ["in 17"]
 
 
@@ -132,7 +131,7 @@ def path_without_node(tmp_path: Path) -> str:
     tools = tmp_path / "tools"
     tools.mkdir()
     for directory in map(Path, os.environ["PATH"].split(os.pathsep)):
-        for program in directory.iterdir() if directory.is_dir() else ():
+        for program in directory.iterdir() if os.access(directory, os.R_OK | os.X_OK) else ():
             if program.name not in hidden and not (tools / program.name).is_symlink():
                 (tools / program.name).symlink_to(program)
     return str(tools)

@@ -16,7 +16,7 @@ import psutil
 import psycopg
 import pytest
 
-from classbase.embedded.processes import LOOPBACK, free_port
+from classbase.embedded.processes import LOOPBACK, alive, free_port
 from tests.embedded.conftest import Backend, copy_checkout
 
 NAMED = {"api_url", "rest_url", "functions_url", "anon_key", "service_role_key", "db_url", "pid", "healthy"}
@@ -70,8 +70,8 @@ def test_down_leaves_no_process_behind_and_up_finds_the_data_again(backend: Back
     assert done.returncode == 0
     assert "postgres" in done.stdout
     assert backend.processes() == []
-    assert not psutil.pid_exists(first["pid"])
-    assert not psutil.pid_exists(first["db_pid"])
+    assert not alive(first["pid"])
+    assert not alive(first["db_pid"])
     assert backend.run("status").returncode == 1
     assert "Nothing was running" in backend.run("down").stdout
 
@@ -95,6 +95,18 @@ def test_everything_killed_at_once_comes_back_with_its_data(backend: Backend) ->
     assert rest_answers(second)
 
 
+def test_a_killed_postgres_is_started_again_with_its_data(backend: Backend) -> None:
+    first = backend.up()
+    note(first, "committed")
+    psutil.Process(first["db_pid"]).kill()
+    assert not backend.status()["healthy"]
+    second = backend.up()
+    assert second["healthy"]
+    assert second["db_pid"] != first["db_pid"]
+    assert notes(second) == ["committed"]
+    assert rest_answers(second)
+
+
 def test_a_killed_gateway_is_replaced_and_what_it_had_started_is_ended(backend: Backend) -> None:
     first = backend.up()
     orphan = next(process for process in backend.processes() if process.name() == "postgrest")
@@ -105,7 +117,7 @@ def test_a_killed_gateway_is_replaced_and_what_it_had_started_is_ended(backend: 
     assert second["healthy"]
     assert second["pid"] != first["pid"]
     assert second["db_pid"] == first["db_pid"]
-    assert not orphan.is_running()
+    assert not alive(orphan.pid)
 
 
 def test_a_killed_postgrest_is_started_again(backend: Backend) -> None:

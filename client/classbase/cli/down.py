@@ -26,14 +26,14 @@ def down(
     quiet: QuietOption = False,
 ) -> None:
     """Stop the local backend; its data stays for the next `classbase up`."""
-    from classbase.embedded import backend, processes
+    from classbase.embedded import backend
     from classbase.embedded.project import Project
     from classbase.embedded.status import read_status
 
     out = Output(as_json=as_json, quiet=quiet)
     project = Project.find(project_dir)
     if dry_run:
-        running = [p.name for p in project.running() if processes.same_process(p.pid, p.started)]
+        running = [process.name for process in project.running() if process.is_running()]
         if read_status(project).db_pid is not None:
             running.append("postgres")
         out.pairs(

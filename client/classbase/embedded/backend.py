@@ -240,6 +240,7 @@ def destroy(project: Project) -> list[Path]:
 
 
 def _stop(project: Project) -> list[str]:
+    pids = [process.pid for process in project.running() if process.is_running()]
     stopped = _end_recorded(project)
     # Whatever version runs: the one that was chosen last may not be the one that was started.
     for data in sorted(project.state.glob("postgres-*")):
@@ -250,8 +251,10 @@ def _stop(project: Project) -> list[str]:
         except EmbeddedError:
             continue  # that version is no longer installed, so it does not run either
         if server.pid is not None:
+            pids.append(server.pid)
             server.stop()
             stopped.append("postgres")
+    processes.wait_reaped(pids)
     return stopped
 
 
@@ -259,7 +262,7 @@ def _end_recorded(project: Project) -> list[str]:
     """Ends the gateway, and what it had started in case it was killed before it could end that itself."""
     stopped = []
     for process in project.running():
-        if processes.same_process(process.pid, process.started):
+        if process.is_running():
             processes.end(process.pid, patience=15.0)
             stopped.append(process.name)
     project.save_running([])

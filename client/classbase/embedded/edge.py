@@ -37,7 +37,7 @@ class EdgeFunctions:
         directory: holds one folder a function, with `index.ts`; names that start with `_` are shared code.
         environment: what the functions see (SUPABASE_URL and so on).
         logs: where each function's log goes.
-        cache: Deno's own cache.
+        cache: Deno's own cache, and where the functions run: the project's, which tells them from another's.
         changed: called whenever a process was started or ended.
     """
 
@@ -95,6 +95,7 @@ class EdgeFunctions:
         function.port = processes.free_port()
         function.started = time.time()
         log = self.logs / f"function-{function.name}.log"
+        self.cache.mkdir(mode=0o700, exist_ok=True)
         command = [
             str(self.deno), "run", "--quiet", "--no-prompt",
             # Nothing is downloaded while it runs: packages come from node_modules, and from nowhere else.
@@ -115,7 +116,7 @@ class EdgeFunctions:
         with log.open("ab") as output:
             function.child = subprocess.Popen(  # noqa: ASYNC220 - returns at once, the process is awaited below
                 command,
-                cwd=self.directory,
+                cwd=self.cache,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

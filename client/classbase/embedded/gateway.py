@@ -261,8 +261,8 @@ class Gateway:
             pids["postgrest"] = self.rest.pid
         if self.edge is not None:
             pids |= {f"function {name}": pid for name, pid in self.edge.children().items()}
-        started = {name: processes.created_at(pid) for name, pid in pids.items()}
-        self.project.save_running([Running(n, pids[n], at) for n, at in started.items() if at is not None])
+        known = {name: processes.fingerprint(pid) for name, pid in pids.items()}
+        self.project.save_running([Running(n, pids[n], words) for n, words in known.items() if words is not None])
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -68,7 +68,7 @@ class PostgresServer:
         self.bin_dir = postgres_bin_dir(major)
         self.opened: list[Path] = []  # directories that other users may now pass through, see let_reach
         self._wanted_port = port
-        self._user = server_user()
+        self._user = server_user(self.data_dir)
         self._child: subprocess.Popen[bytes] | None = None
 
     # -- what it is --------------------------------------------------------------------------------------------

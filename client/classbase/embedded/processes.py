@@ -49,20 +49,21 @@ def alive(pid: int | None) -> bool:
         return False
 
 
-def created_at(pid: int) -> float | None:
-    """When the process was started (seconds since 1970), or None; with the pid it names a process uniquely."""
+def fingerprint(pid: int) -> list[str] | None:
+    """What tells a process from others that may be given its pid later: its command line and where it works.
+
+    Not when it was started: that is reckoned from the machine's clock, and changes when the clock is set.
+    """
     try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.NoSuchProcess:
+        process = psutil.Process(pid)
+        return [*process.cmdline(), process.cwd()]
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
 
 
-def same_process(pid: int | None, started: float | None) -> bool:
-    """Whether `pid` still is the process that was started at `started`, not another that was given its number."""
-    if pid is None or started is None or not alive(pid):
-        return False
-    now = created_at(pid)
-    return now is not None and abs(now - started) < 1.0
+def same_process(pid: int, known: list[str]) -> bool:
+    """Whether `pid` still is the process whose fingerprint was `known`."""
+    return alive(pid) and fingerprint(pid) == known
 
 
 def family(pid: int) -> list[psutil.Process]:
@@ -92,6 +93,15 @@ def wait_gone(processes: Iterable[psutil.Process], timeout: float) -> bool:
 
     listed = list(processes)
     return wait_until(none_left, timeout)
+
+
+def wait_reaped(pids: Iterable[int], timeout: float = 2.0) -> None:
+    """Gives the machine's first process a moment to take away the remains of processes that have ended.
+
+    Not all do (a container's may be any program), so this is a courtesy and no failure.
+    """
+    listed = [pid for pid in pids if not alive(pid)]
+    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in listed), timeout)
 
 
 def end(pid: int, *, patience: float = 10.0) -> None:

@@ -2,7 +2,7 @@
 
 .classbase/
   project.json     secrets and chosen ports of this installation; only its owner reads it
-  running.json     the gateway and its children, by pid and start, while they run
+  running.json     the gateway and its children, by pid, while they run
   postgres-18/     the data, one directory a major version
   logs/            gateway.log, postgrest.log, function-<name>.log
   node_modules/    PostgREST, Deno and supabase-js, where there is no checkout that has them
@@ -16,13 +16,13 @@ import hashlib
 import json
 import os
 import secrets
-import stat
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
-from classbase.embedded import tokens
+from classbase.embedded import processes, tokens
 from classbase.embedded.binaries import Major
 from classbase.embedded.errors import EmbeddedError
 from classbase.embedded.postgres import PostgresServer
@@ -55,11 +55,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class Running:
-    """A process that runs for the project: its pid, and its start so that a reused pid is not taken for it."""
+    """A process that was started for the project, with its fingerprint, so that a reused pid is not taken for it."""
 
     name: str
     pid: int
-    started: float
+    fingerprint: list[str]
+
+    def is_running(self) -> bool:
+        """Whether it still runs."""
+        return processes.same_process(self.pid, self.fingerprint)
 
 
 class Project:
@@ -134,15 +138,15 @@ class Project:
         """What was started for the project and may still run (the gateway first); Postgres keeps its own pid file."""
         try:
             document = json.loads((self.state / "running.json").read_text(encoding="utf-8"))
+            return [Running(**item) for item in document]
         except (FileNotFoundError, json.JSONDecodeError):
             return []
-        return [Running(**item) for item in document]
 
-    def save_running(self, processes: list[Running]) -> None:
+    def save_running(self, running: list[Running]) -> None:
         """Keeps who runs; removes the file when nobody does."""
         path = self.state / "running.json"
-        if processes:
-            _write_private(path, [asdict(process) for process in processes])
+        if running:
+            _write_private(path, [asdict(process) for process in running])
         else:
             path.unlink(missing_ok=True)
 
@@ -176,9 +180,8 @@ class Project:
 
 
 def _write_private(path: Path, document: Any) -> None:
-    fresh = path.with_suffix(f".{os.getpid()}.new")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, stat.S_IRUSR | stat.S_IWUSR)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
+    # A file of its own for each writer, made with mode 600, that takes the place of the old one at once.
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False, encoding="utf-8") as file:
         json.dump(document, file, indent=2)
         file.write("\n")
-    fresh.replace(path)
+    Path(file.name).replace(path)

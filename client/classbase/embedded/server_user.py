@@ -34,10 +34,16 @@ class ServerUser:
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
 
-def server_user() -> ServerUser:
-    """The user to run Postgres as: ourselves; for root `classbase-postgres`, or `nobody` where no user can be added."""
+def server_user(data_dir: Path) -> ServerUser:
+    """The user to run Postgres as: ourselves, unless we are root.
+
+    For root it is whoever owns the data already (who may have made it without being root), else
+    `classbase-postgres`, or `nobody` where no user can be added.
+    """
     if os.geteuid() != 0:
         return ServerUser()
+    if data_dir.exists() and data_dir.stat().st_uid != 0:
+        return ServerUser(data_dir.stat().st_uid, data_dir.stat().st_gid)
     entry = _entry(_NAME)
     if entry is None:
         if shutil.which("useradd"):

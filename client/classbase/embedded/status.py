@@ -41,7 +41,7 @@ class Status:
 def gateway_pid(project: Project) -> int | None:
     """The gateway's pid, or None when it does not run."""
     for process in project.running():
-        if process.name == "gateway" and processes.same_process(process.pid, process.started):
+        if process.name == "gateway" and process.is_running():
             return process.pid
     return None
 
