@@ -54,7 +54,8 @@ join pg_namespace n on n.oid = c.relnamespace
 join pg_proc p on p.oid = t.tgfoid
 where p.pronamespace = any (array['public', 'private']::regnamespace[]) and not t.tgisinternal and t.tgparentid = 0
 union all
-select n.nspname, c.relname, l.polname, 'policy', '', '{}'
+select n.nspname, c.relname, l.polname, 'policy',
+  case l.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete' else '' end, '{}'
 from pg_policy l
 join pg_class c on c.oid = l.polrelid
 join pg_namespace n on n.oid = c.relnamespace
@@ -67,7 +68,8 @@ order by 1, 2, 3
 class Guard:
     """One constraint, unique index, trigger or policy of the catalogue.
 
-    `type` is pg_constraint.contype, for a trigger the name of its function, or "truncate" when it fires on nothing else.
+    `type` is pg_constraint.contype; for a trigger the name of its function, or "truncate" when it fires on nothing else; for
+    a policy its command, empty when it is for all.
     """
 
     schema: str
