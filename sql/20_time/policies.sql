@@ -145,7 +145,7 @@ grant select on public.skipped_occurrences to authenticated, service_role;
 -- anon asks nobody's time: what the public may know of free places comes with the modules that sell them.
 grant execute on function public.find_conflicts(uuid[], timestamptz, timestamptz, uuid),
   public.find_weekly_conflicts(uuid[], integer, time, time, text, date, date, integer),
-  public.calendar(timestamptz, timestamptz, uuid[], text[]),
+  public.calendar(timestamptz, timestamptz, uuid[], text[]), public.find_resources(text, text[], integer),
   public.schedule_meeting(text, date, time, time, uuid[], text, date, text, text, uuid, date, text),
   public.create_weekly_rule(text, uuid[], integer, time, time, text, date, date, text, text),
   public.extend_horizon(uuid[], timestamptz, text),

@@ -394,12 +394,16 @@ $$;
 comment on function private.local_end_to_instant(date, time, text) is
   'The instant a use ends at, by the wall clock: also where the clock jumps at that very moment; null inside the skipped time.';
 
+create function private.describe_skipped(p_date date, p_time time, p_time_zone text) returns text
+language sql stable set search_path = ''
+return format('%s %s does not exist in %s: the clock skips it', p_date, left(p_time::text, 5), p_time_zone);
+comment on function private.describe_skipped(date, time, text) is 'The sentence that refuses a wall-clock time the clock skips.';
+
 create function private.fail_local_time(p_date date, p_time time, p_time_zone text, p_field text) returns void
 language plpgsql stable set search_path = ''
 as $$
 begin
-  perform private.fail('invalid_input',
-    format('%s %s does not exist in %s: the clock skips it', p_date, to_char(p_time, 'HH24:MI'), p_time_zone), p_field,
+  perform private.fail('invalid_input', private.describe_skipped(p_date, p_time, p_time_zone), p_field,
     jsonb_build_object('date', p_date, 'time', p_time, 'time_zone', p_time_zone));
 end;
 $$;
@@ -610,6 +614,7 @@ grant execute on function private.now(), private.today(), private.caller_id(), p
   private.calling(), private.fail(text, text, text, jsonb, text), private.fail_input(jsonb), private.input_error(boolean, text, text),
   private.clean_text(text), private.is_email(text), private.is_phone(text), private.is_time_zone(text),
   private.local_to_instant(date, time, text), private.local_end_to_instant(date, time, text),
+  private.describe_skipped(date, time, text),
   private.fail_local_time(date, time, text, text), private.describe_range(tstzrange, text),
   private.public_settings(), private.version(), private.pre_request(),
   private.setting_error(public.settings, jsonb)
@@ -817,7 +822,7 @@ create table private.personal_data (
   constraint key_is_known check (person_key in ('profile_id', 'user_id')),
   constraint action_is_known check (erase_action in ('keep', 'overwrite', 'delete')),
   constraint overwriting_says_with_what check ((erase_action = 'overwrite') = (placeholders <> '{}')),
-  constraint keeping_says_why check (erase_action <> 'keep' or length(btrim(kept_because)) > 0)
+  constraint keeping_says_why check (erase_action <> 'keep' or coalesce(length(btrim(kept_because)), 0) > 0)
 );
 comment on table private.personal_data is
   'Where each module keeps what belongs to a person: read by export_person, emptied by erase_person. Modules add rows in reference.sql.';
@@ -2132,6 +2137,29 @@ begin atomic
 end;
 comment on function private.check_tables_without_row_security() is 'Tables the API exposes without row level security.';
 
+-- sql/10_people/checks/unregistered_personal_data.sql
+
+-- Whatever refers to a person or a login is about somebody.
+create function private.check_unregistered_personal_data() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  select 'pg_class', r.name, format('%s refers to people, but export_person and erase_person do not know it', r.name),
+    jsonb_build_object('columns', r.columns)
+  from (
+    select format('%I.%I', n.nspname, t.relname) as name, t.oid, array_agg(distinct a.attname::text order by a.attname::text) as columns
+    from pg_catalog.pg_constraint c
+    join pg_catalog.pg_class t on t.oid = c.conrelid
+    join pg_catalog.pg_namespace n on n.oid = t.relnamespace
+    join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum = any (c.conkey)
+    where c.contype = 'f' and c.confrelid in ('auth.users'::regclass, 'public.user_profiles'::regclass)
+      and n.nspname in ('public', 'private') and not t.relispartition
+    group by n.nspname, t.relname, t.oid
+  ) r
+  where not exists (select from private.personal_data d where to_regclass(d.table_name) = r.oid);
+end;
+comment on function private.check_unregistered_personal_data() is
+  'Tables that refer to people or logins and are missing in the registry of personal data.';
+
 -- sql/10_people/checks/unused_permissions.sql
 
 -- A module counts as installed when it brings checks. A permission is used when its name stands, in quotes, in a
@@ -2233,6 +2261,8 @@ insert into public.integrity_checks (name, module, category, severity, descripti
   ('roles_of_missing_users', '10_people', 'integrity', 'error',
     'Roles and permissions of logins that no longer exist, as a restore without foreign keys leaves them.'),
   ('unused_permissions', '10_people', 'schema', 'warning', 'Permissions of an installed module that no policy, view or function asks for.'),
+  ('unregistered_personal_data', '10_people', 'schema', 'warning',
+    'Tables that refer to people or logins and that no module registered as personal data.'),
   ('tables_without_row_security', '10_people', 'security', 'critical', 'Tables in public on which row level security is off.'),
   ('definers_without_search_path', '10_people', 'security', 'critical',
     'Security definer functions that do not fix their search_path, so that a caller could slip another function under their names.')
@@ -2277,7 +2307,7 @@ on conflict (user_id, role_name) do nothing;
 --
 -- Nobody writes claims. They are derived, in the same transaction, from the rows people do write: meetings, weekly
 -- rules and the source tables of later modules. A happening is one row of a source table; its claims share a key of
--- their own. Happenings that are meant to overlap (two cross-listed sections in one room) form an override group and
+-- their own (a weekly rule is a happening on each of its dates). Happenings that are meant to overlap (two cross-listed sections in one room) form an override group and
 -- share the group's key, so that a stranger is still refused.
 --
 -- The life of a use of time: a happening is written; its claims are inserted or the write is refused with what
@@ -2288,8 +2318,8 @@ on conflict (user_id, role_name) do nothing;
 -- Wall-clock date, time and IANA zone are the truth; instants are derived from them (private.local_to_instant).
 -- All ranges are half-open and finite: back to back is free.
 --
--- Lock order, for whoever changes something here: source rows by id, then resources by id, then claims by
--- resource and start.
+-- Lock order, for whoever changes something here: overrides, then source rows by table and id, then resources by id,
+-- then claims by resource and start. Whoever makes a single claim locks no resource: the constraint decides.
 
 create table public.locations (
   id uuid primary key default gen_random_uuid(),
@@ -2301,7 +2331,7 @@ create table public.locations (
   version integer not null default 1,
   created_at timestamptz not null default private.now(),
   updated_at timestamptz not null default private.now(),
-  constraint name_is_given check (name = private.clean_text(name) and length(name) <= 200),
+  constraint name_is_given check (name is not distinct from private.clean_text(name) and length(name) <= 200),
   constraint address_is_short check (length(address) <= 1000),
   constraint capacity_is_not_negative check (capacity >= 0),
   constraint time_zone_exists check (private.is_time_zone(time_zone))
@@ -2325,7 +2355,7 @@ create table public.resources (
   constraint person_has_a_profile check ((kind = 'person') = (profile_id is not null)),
   constraint place_has_a_location check ((kind = 'place') = (location_id is not null)),
   constraint shares_the_id_of_what_it_stands_for check (id = coalesce(profile_id, location_id, id)),
-  constraint name_is_given check (name = private.clean_text(name) and length(name) <= 200)
+  constraint name_is_given check (name is not distinct from private.clean_text(name) and length(name) <= 200)
 );
 create index resources_kind_name on public.resources (kind, name);
 comment on table public.resources is 'Everything that cannot be in two places at once: people who teach or work, places, equipment.';
@@ -2358,14 +2388,14 @@ create table public.claims (
   ),
   constraint during_is_at_most_31_days check (upper(during) - lower(during) <= interval '31 days'),
   constraint during_is_between_1970_and_2200 check (
-    lower(during) >= timestamptz '1970-01-01 00:00+00' and upper(during) <= timestamptz '2200-01-01 00:00+00'
+    lower(during) >= timestamptz '1969-12-31 00:00+00' and upper(during) <= timestamptz '2200-01-02 00:00+00'
   )
 );
 create index claims_source on public.claims (source_id, source_table);
 comment on table public.claims is
   'Who and what is taken when, derived from the source tables; the one constraint nobody_is_in_two_places carries the promise.';
-comment on column public.claims.during is 'Half-open range of instants.';
-comment on column public.claims.share_key is 'Claims with one key may overlap: those of one happening, or of one override group.';
+comment on column public.claims.during is 'Half-open range of instants; dates of 1970 to 2199 where it is, hence a day more either side.';
+comment on column public.claims.share_key is 'Claims with one key may overlap: those of one override group. Else each happening, and each date of a rule, has its own.';
 comment on column public.claims.source_table is 'The table in public the happening is a row of.';
 comment on column public.claims.source_id is 'The happening''s id there; for a recurring one, the weekly rule''s.';
 comment on column public.claims.occurs_on is 'The local date the happening is listed under; a moved occurrence keeps the date it was moved from.';
@@ -2379,7 +2409,7 @@ create table public.overrides (
   granted_at timestamptz not null default private.now(),
   expires_at timestamptz,
   revoked_at timestamptz,
-  constraint reason_is_given check (reason = private.clean_text(reason) and length(reason) <= 1000)
+  constraint reason_is_given check (reason is not distinct from private.clean_text(reason) and length(reason) <= 1000)
 );
 create index overrides_granted_by on public.overrides (granted_by);
 comment on table public.overrides is 'Groups of happenings that may overlap each other, each with who allowed it and why.';
@@ -2412,7 +2442,7 @@ create table public.weekly_rules (
   created_by uuid references auth.users (id) on delete set null default private.caller_id(),
   created_at timestamptz not null default private.now(),
   updated_at timestamptz not null default private.now(),
-  constraint title_is_given check (title = private.clean_text(title) and length(title) <= 500),
+  constraint title_is_given check (title is not distinct from private.clean_text(title) and length(title) <= 500),
   constraint kind_is_snake_case check (kind ~ '^[a-z]+(_[a-z]+)*$'),
   constraint weekday_is_sunday_0_to_saturday_6 check (weekday between 0 and 6),
   constraint start_is_before_end check (start_time < end_time),
@@ -2496,7 +2526,7 @@ create table public.meetings (
   created_by uuid references auth.users (id) on delete set null default private.caller_id(),
   created_at timestamptz not null default private.now(),
   updated_at timestamptz not null default private.now(),
-  constraint title_is_given check (title = private.clean_text(title) and length(title) <= 500),
+  constraint title_is_given check (title is not distinct from private.clean_text(title) and length(title) <= 500),
   constraint kind_is_snake_case check (kind ~ '^[a-z]+(_[a-z]+)*$'),
   constraint status_is_known check (status in ('scheduled', 'cancelled')),
   constraint start_is_before_end check (starts_at < ends_at),
@@ -2662,7 +2692,7 @@ create table public.closures (
   created_by uuid references auth.users (id) on delete set null default private.caller_id(),
   created_at timestamptz not null default private.now(),
   updated_at timestamptz not null default private.now(),
-  constraint name_is_given check (name = private.clean_text(name) and length(name) <= 200),
+  constraint name_is_given check (name is not distinct from private.clean_text(name) and length(name) <= 200),
   constraint first_day_is_not_after_last check (starts_on <= ends_on),
   constraint lasts_at_most_two_years check (ends_on - starts_on < 731),
   constraint is_between_1970_and_2200 check (starts_on >= date '1970-01-01' and ends_on < date '2200-01-01'),
@@ -2767,22 +2797,28 @@ begin atomic
 end;
 comment on function private.ensure_people(uuid[]) is 'Makes the resources of these profiles where they are missing.';
 
-create function private.make_person_of_profile() returns trigger
+-- Imports bring hundreds of people at once, so this runs once a statement.
+create function private.make_people_of_profiles() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
   -- Who is written without a login is somebody to be planned with; who loses theirs, a customer perhaps, is not.
-  if (tg_op = 'INSERT' and new.user_id is null)
-    or exists (select from public.user_roles r where r.user_id = new.user_id and r.role_name <> 'member') then
-    perform private.ensure_people(array[new.id]);
-  end if;
+  perform private.ensure_people(array(
+    select n.id
+    from new_rows n
+    where (tg_op = 'INSERT' and n.user_id is null)
+      or exists (select from public.user_roles r where r.user_id = n.user_id and r.role_name <> 'member')
+  ));
   return null;
 end;
 $$;
-comment on function private.make_person_of_profile() is 'Row trigger on user_profiles: who works, or is written without a login, becomes a resource.';
+comment on function private.make_people_of_profiles() is
+  'Statement trigger on user_profiles: who works, or is written without a login, becomes a resource.';
 
-create trigger t50_make_person after insert or update of user_id on public.user_profiles
-  for each row execute function private.make_person_of_profile();
+create trigger t50_make_people_insert after insert on public.user_profiles
+  referencing new table as new_rows for each statement execute function private.make_people_of_profiles();
+create trigger t50_make_people_update after update on public.user_profiles
+  referencing new table as new_rows for each statement execute function private.make_people_of_profiles();
 
 create function private.make_person_of_role() returns trigger
 language plpgsql security definer set search_path = ''
@@ -2815,20 +2851,24 @@ create trigger t60_follow after update of full_name, is_active on public.user_pr
   for each row when ((old.full_name, old.is_active) is distinct from (new.full_name, new.is_active))
   execute function private.follow_profile();
 
-create function private.make_place_of_location() returns trigger
+create function private.make_places_of_locations() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
-  insert into public.resources (id, kind, name, location_id, is_active)
-  values (new.id, 'place', new.name, new.id, new.is_active)
-  on conflict (location_id) do update set name = excluded.name, is_active = excluded.is_active;
+  insert into public.resources as r (id, kind, name, location_id, is_active)
+  select n.id, 'place', n.name, n.id, n.is_active from new_rows n order by n.id
+  on conflict (location_id) do update set name = excluded.name, is_active = excluded.is_active
+  where (r.name, r.is_active) is distinct from (excluded.name, excluded.is_active);
   return null;
 end;
 $$;
-comment on function private.make_place_of_location() is 'Row trigger on locations: each is a resource of the same id and name.';
+comment on function private.make_places_of_locations() is
+  'Statement trigger on locations: each is a resource of the same id, name and activity.';
 
-create trigger t50_make_place after insert or update of name, is_active on public.locations
-  for each row execute function private.make_place_of_location();
+create trigger t50_make_places_insert after insert on public.locations
+  referencing new table as new_rows for each statement execute function private.make_places_of_locations();
+create trigger t50_make_places_update after update on public.locations
+  referencing new table as new_rows for each statement execute function private.make_places_of_locations();
 
 create function private.start_horizon() returns trigger
 language plpgsql security definer set search_path = ''
@@ -2852,6 +2892,24 @@ create trigger t10_keep_version before update on public.locations
 create trigger t10_keep_version before update on public.resources
   for each row execute function private.keep_version();
 
+-- sql/20_time/rules/11_unused_people.sql
+
+-- A profile that gives way to another (link_profile) takes its resource along, unless the resource is in use: then the
+-- foreign keys of claims, meetings and weekly rules refuse both.
+
+create function private.forget_unused_person() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  delete from public.resources r where r.profile_id = old.id;
+  return old;
+end;
+$$;
+comment on function private.forget_unused_person() is 'Row trigger on user_profiles: a removed profile takes an unused resource along.';
+
+create trigger t50_forget_unused_person before delete on public.user_profiles
+  for each row execute function private.forget_unused_person();
+
 -- sql/20_time/rules/20_claims.sql
 
 -- Claims follow their sources.
@@ -2865,12 +2923,13 @@ create trigger t00_only_triggers_write before insert or update or delete or trun
   for each statement execute function private.refuse_direct_write(
     'Write the happening itself (a meeting, a weekly rule, …): its claims follow.');
 
--- One happening's key. The table's name is part of it, so that a row made with the id of another table's row does not
--- get the right to overlap it.
-create function private.happening_key(p_source_table text, p_source_id uuid) returns uuid
+-- The key of one happening, or of one date of a recurring one: two dates of a rule may not overlap either, should one of
+-- them be moved onto the other. The table's name is part of it, so that a row made with the id of another table's row
+-- does not get the right to overlap it; days are counted, because how a date is written depends on the session.
+create function private.happening_key(p_source_table text, p_source_id uuid, p_occurs_on date) returns uuid
 language sql immutable strict set search_path = ''
-return md5(p_source_table || p_source_id::text)::uuid;
-comment on function private.happening_key(text, uuid) is 'The share key of a happening that is in no override group.';
+return md5(p_source_table || p_source_id::text || (p_occurs_on - date '1970-01-01'))::uuid;
+comment on function private.happening_key(text, uuid, date) is 'The share key of a happening that is in no override group.';
 
 create function private.require_read_committed() returns void
 language plpgsql stable set search_path = ''
@@ -2981,17 +3040,11 @@ declare
   v_refuses_unavailable boolean := private.setting_text('availability_policy') = 'refuse';
 begin
   perform private.require_read_committed();
-  -- An override that is being taken back this moment must not lend its key: wait for whoever does that, then read.
-  perform from public.override_members m
-  join public.overrides o on o.id = m.override_id
-  where m.source_id = any(p_ids) and m.source_table = p_source_table
-  order by o.id
-  for share of m, o;
   execute format($sql$
     with wanted as materialized (
       select w.resource_id, w.during,
         case when lower(w.during) < coalesce(least(o.expires_at, o.revoked_at), 'infinity') and o.id is not null
-          then o.id else md5($2 || w.source_id::text)::uuid end as share_key,
+          then o.id else md5($2 || w.source_id::text || (w.occurs_on - date '1970-01-01'))::uuid end as share_key,
         $2 as source_table, w.source_id, w.occurs_on, w.kind, w.title
       from private.%I w
       left join public.override_members m on m.source_id = w.source_id and m.source_table = $2
@@ -3008,9 +3061,10 @@ begin
     $sql$, p_source_table || '_claims')
   into v_gone, v_new using p_ids, p_source_table;
 
-  -- A move holds what it leaves while it waits for what it enters: with the resources locked, nobody holds theirs.
-  -- Where time off refuses claims, whoever approves it holds the same locks.
-  if v_new is not null and (v_gone is not null or v_refuses_unavailable) then
+  -- Whoever makes a single claim holds nothing while waiting for it. Whoever makes several, or leaves some for others,
+  -- would hold the one while waiting for the next: with the resources locked, in order, they wait before they hold
+  -- anything. Where time off refuses claims, whoever approves it holds the same locks.
+  if v_gone is not null or cardinality(v_new) > 1 or v_refuses_unavailable and v_new is not null then
     perform private.lock_resources(array(select n.resource_id from unnest(v_gone || v_new) n));
   end if;
   if v_gone is not null then
@@ -3077,6 +3131,28 @@ end;
 $$;
 comment on function private.lock_sources(text, uuid[]) is 'Locks happenings, so that nobody else derives their claims meanwhile.';
 
+-- An override may name a happening before it is written, and may be taken back this very moment: then its key must not
+-- be lent. Happenings that are there already need no such lock, since whoever changes an override derives its members
+-- again under their locks.
+create function private.lock_memberships(p_source_table text, p_ids uuid[]) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  select from public.override_members m
+  join public.overrides o on o.id = m.override_id
+  where m.source_id = any(p_ids) and m.source_table = p_source_table
+  order by o.id
+  for share of m, o;
+end;
+comment on function private.lock_memberships(text, uuid[]) is 'Keeps the overrides of new happenings as they are until these are written.';
+
+-- A happening made later with the id of one that is gone is another one, and was allowed nothing.
+create function private.forget_memberships(p_source_table text, p_ids uuid[]) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  delete from public.override_members m where m.source_id = any(p_ids) and m.source_table = p_source_table;
+end;
+comment on function private.forget_memberships(text, uuid[]) is 'Takes deleted happenings out of their override groups.';
+
 -- Arguments: the source table's name, the column that holds its id, and whether this table is a child of it.
 create function private.follow_source() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -3100,12 +3176,28 @@ begin
   if tg_argv[2]::boolean then
     -- Somebody else may be changing the parent this moment; the lock, and the next statement, see what they did.
     perform private.lock_sources(tg_argv[0], v_ids);
+  elsif tg_op = 'INSERT' then
+    perform private.lock_memberships(tg_argv[0], v_ids);
   end if;
   perform private.derive_claims(tg_argv[0], v_ids);
+  if tg_op = 'DELETE' and not tg_argv[2]::boolean then
+    perform private.forget_memberships(tg_argv[0], v_ids);
+  end if;
   return null;
 end;
 $$;
 comment on function private.follow_source() is 'Statement trigger of every source table and its children: derives the claims of the changed rows.';
+
+-- Before a row is touched, since under those levels the touching itself may fail, with a code PostgREST retries for ever.
+create function private.refuse_other_isolation() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  perform private.require_read_committed();
+  return null;
+end;
+$$;
+comment on function private.refuse_other_isolation() is 'Statement trigger: what claims follow is written under READ COMMITTED.';
 
 create function private.attach_claims(p_table regclass, p_source regclass default null, p_key text default 'id') returns void
 language plpgsql volatile set search_path = ''
@@ -3114,6 +3206,8 @@ declare
   v_source text := (select c.relname from pg_catalog.pg_class c where c.oid = coalesce(p_source, p_table));
   v_arguments text := format('%L, %L, %L', v_source, p_key, p_source is not null);
 begin
+  execute format('create trigger t00_read_committed before insert or update or delete on %s
+    for each statement execute function private.refuse_other_isolation()', p_table);
   execute format('create trigger t50_claims_insert after insert on %s referencing new table as new_rows
     for each statement execute function private.follow_source(%s)', p_table, v_arguments);
   execute format('create trigger t50_claims_update after update on %s referencing old table as old_rows new table as new_rows
@@ -3194,20 +3288,38 @@ comment on function private.check_override() is 'Row trigger on overrides: refus
 create trigger t20_check before insert or update on public.overrides
   for each row execute function private.check_override();
 
--- One override can hold happenings of several tables; each table's are derived in one pass.
+-- One override can hold happenings of several tables; each table's are derived in one pass. All are locked before any
+-- is derived, and all their resources before the first claim is written, in the order everybody else takes them.
 create function private.derive_members(p_members public.override_members[]) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_source record;
 begin
+  perform private.lock_sources(m.source_table, array_agg(distinct m.source_id))
+  from unnest(p_members) m
+  group by m.source_table
+  order by m.source_table;
+  perform private.lock_resources(array(
+    select c.resource_id
+    from unnest(p_members) m
+    join public.claims c on c.source_id = m.source_id and c.source_table = m.source_table
+    union
+    select r.resource_id
+    from unnest(p_members) m
+    join public.weekly_rule_resources r on r.rule_id = m.source_id
+    where m.source_table = 'weekly_rules'
+  ));
+  if (select count(distinct m.source_table) from unnest(p_members) m) > 1 then
+    -- When a whole group gets another key, one table's new claims must not run into the other's old ones.
+    delete from public.claims c using unnest(p_members) m where c.source_id = m.source_id and c.source_table = m.source_table;
+  end if;
   for v_source in
     select m.source_table, array_agg(distinct m.source_id) as ids
     from unnest(p_members) m
     group by m.source_table
     order by m.source_table
   loop
-    perform private.lock_sources(v_source.source_table, v_source.ids);
     if v_source.source_table = 'weekly_rules' then
       perform private.derive_weekly_rules(v_source.ids, '{}');
     else
@@ -3273,6 +3385,11 @@ comment on function private.check_override_member() is 'Row trigger on override_
 create trigger t20_check before insert or update on public.override_members
   for each row execute function private.check_override_member();
 
+create trigger t00_read_committed before insert or update or delete on public.override_members
+  for each statement execute function private.refuse_other_isolation();
+create trigger t00_read_committed before insert or update or delete on public.overrides
+  for each statement execute function private.refuse_other_isolation();
+
 create function private.refuse_truncate() returns trigger
 language plpgsql set search_path = ''
 as $$
@@ -3295,7 +3412,7 @@ create trigger t00_no_truncate before truncate on public.override_members
 -- horizon holds the resources' locks and reads rules and horizons in a later statement.
 
 -- Dates, never instants, are stepped through: a week is not always 168 hours. Ends may be 24:00.
-create function private.rule_occurrences(p_rule public.weekly_rules, p_from timestamptz, p_until timestamptz)
+create function private.regular_occurrences(p_rule public.weekly_rules, p_from timestamptz, p_until timestamptz)
 returns table (occurs_on date, during tstzrange)
 language sql stable set search_path = ''
 begin atomic
@@ -3319,47 +3436,93 @@ begin atomic
     where not exists (
       select from public.weekly_rule_exceptions e where e.rule_id = p_rule.id and e.occurs_on = d.day
     )
-    union all
-    select e.occurs_on,
-      tstzrange(
-        private.local_to_instant(e.moved_to_date, e.moved_start_time, p_rule.time_zone),
-        private.local_end_to_instant(e.moved_to_date, e.moved_end_time, p_rule.time_zone)
-      )
-    from public.weekly_rule_exceptions e
-    where e.rule_id = p_rule.id and e.kind = 'moved'
+    offset 0 -- or the planner works the range out anew for each mention of it
   ) o
   where lower(o.during) < p_until and upper(o.during) is not null
     and (p_from is null or lower(o.during) >= p_from);
 end;
+comment on function private.regular_occurrences(public.weekly_rules, timestamptz, timestamptz) is
+  'When a rule happens as it says, start from p_from (null: ever) and before p_until: without exceptions and dates the clock skips.';
+
+-- A date that was moved while the rule still had it is not held any more once the rule has it no longer.
+create function private.moved_occurrences(p_rule public.weekly_rules)
+returns table (occurs_on date, during tstzrange)
+language sql stable set search_path = ''
+begin atomic
+  select o.occurs_on, o.during
+  from (
+    select e.occurs_on,
+      tstzrange(
+        private.local_to_instant(e.moved_to_date, e.moved_start_time, p_rule.time_zone),
+        private.local_end_to_instant(e.moved_to_date, e.moved_end_time, p_rule.time_zone)
+      ) as during
+    from public.weekly_rule_exceptions e
+    where e.rule_id = p_rule.id and e.kind = 'moved'
+      and e.occurs_on <@ p_rule.effective and extract(dow from e.occurs_on) = p_rule.weekday
+    offset 0
+  ) o
+  where lower(o.during) is not null and upper(o.during) is not null;
+end;
+comment on function private.moved_occurrences(public.weekly_rules) is 'The dates of a rule that were moved, and where to.';
+
+create function private.rule_occurrences(p_rule public.weekly_rules, p_from timestamptz, p_until timestamptz)
+returns table (occurs_on date, during tstzrange)
+language sql stable set search_path = ''
+begin atomic
+  select r.occurs_on, r.during from private.regular_occurrences(p_rule, p_from, p_until) r
+  union all
+  select m.occurs_on, m.during
+  from private.moved_occurrences(p_rule) m
+  where lower(m.during) < p_until and (p_from is null or lower(m.during) >= p_from);
+end;
 comment on function private.rule_occurrences(public.weekly_rules, timestamptz, timestamptz) is
   'When a rule happens, start from p_from (null: ever) and before p_until: without exceptions and dates the clock skips, with moved ones where they moved to.';
 
+-- In one zone rules meet on their weekday or not at all, and for their whole common time. Between zones clocks are at
+-- most 26 hours apart, so a date meets only the other rule's nearest date; and what does not meet within 28 years never
+-- does, since the calendar of weekdays and clock changes repeats. Moved dates are few, and are compared with everything.
 create function private.rule_meets(
   p_rule public.weekly_rules, p_other public.weekly_rules, p_from timestamptz
 ) returns table (occurs_on date, during tstzrange, other_occurs_on date, other_during tstzrange)
 language sql stable set search_path = ''
 begin atomic
+  with common as materialized (
+    select s.since,
+      least(s.since + 10240 * interval '24 hours', (upper(p_rule.effective * p_other.effective) + 2)::timestamp at time zone 'UTC') as until
+    from (
+      select greatest(p_from, lower(p_rule.effective * p_other.effective)::timestamp at time zone 'UTC') - interval '48 hours' as since
+    ) s
+    where p_rule.id is distinct from p_other.id and p_rule.effective && p_other.effective
+      and case
+        when p_rule.time_zone = p_other.time_zone then
+          p_rule.weekday = p_other.weekday and p_rule.start_time < p_other.end_time and p_other.start_time < p_rule.end_time
+        else
+          (p_other.weekday - p_rule.weekday + 10) % 7 - 3 between -2 and 2
+      end
+  ), ours as materialized (
+    select o.* from common c cross join lateral private.regular_occurrences(p_rule, c.since, c.until) o
+  ), theirs as materialized (
+    select o.* from common c cross join lateral private.regular_occurrences(p_other, c.since, c.until) o
+  )
   select a.occurs_on, a.during, b.occurs_on, b.during
-  from (
-    -- The calendar of weekdays and clock changes repeats after 28 years.
-    select least(
-      p_from + interval '28 years 7 days',
-      coalesce(upper(p_rule.effective * p_other.effective) + 2, 'infinity'::date)::timestamp at time zone 'UTC'
-    ) as until
-  ) u
-  cross join lateral private.rule_occurrences(p_rule, p_from - interval '1 day', u.until) a
-  join lateral private.rule_occurrences(p_other, p_from - interval '1 day', u.until) b on a.during && b.during
-  where p_rule.effective && p_other.effective
-    -- In one zone rules meet on their weekday or not at all; between zones the clocks are at most 26 hours apart.
-    and case
-      when p_rule.time_zone = p_other.time_zone then
-        p_rule.weekday = p_other.weekday and p_rule.start_time < p_other.end_time and p_other.start_time < p_rule.end_time
-      else
-        least((p_rule.weekday - p_other.weekday + 7) % 7, (p_other.weekday - p_rule.weekday + 7) % 7) <= 2
-    end;
+  from ours a
+  join theirs b on b.occurs_on = a.occurs_on + ((p_other.weekday - p_rule.weekday + 10) % 7 - 3)
+  where a.during && b.during and greatest(upper(a.during), upper(b.during)) > p_from
+  union all
+  select a.occurs_on, a.during, b.occurs_on, b.during
+  from private.moved_occurrences(p_rule) a
+  cross join lateral private.rule_occurrences(p_other, lower(a.during) - interval '48 hours', upper(a.during)) b
+  where a.during && b.during and greatest(upper(a.during), upper(b.during)) > p_from
+    and (p_rule.id is distinct from p_other.id or b.occurs_on <> a.occurs_on)
+  union all
+  select a.occurs_on, a.during, b.occurs_on, b.during
+  from private.moved_occurrences(p_other) b
+  cross join lateral private.regular_occurrences(p_rule, lower(b.during) - interval '48 hours', upper(b.during)) a
+  where a.during && b.during and greatest(upper(a.during), upper(b.during)) > p_from
+    and p_rule.id is distinct from p_other.id;
 end;
 comment on function private.rule_meets(public.weekly_rules, public.weekly_rules, timestamptz) is
-  'The occurrences, from an instant on, in which two weekly rules overlap.';
+  'The occurrences, ending after an instant, in which two weekly rules overlap, or a moved date of one rule its other dates.';
 
 -- Inside the horizon the constraint on claims decides. Beyond it nothing is claimed yet, so rules are compared.
 create function private.rules_that_meet(p_rule_ids uuid[]) returns table (
@@ -3371,7 +3534,7 @@ begin atomic
   select s.id, s.name, r.id, m.during, q.id, q.title, q.kind, m.other_occurs_on, m.other_during
   from public.weekly_rules r
   join public.weekly_rule_resources a on a.rule_id = r.id
-  join public.weekly_rule_resources b on b.resource_id = a.resource_id and b.rule_id <> r.id
+  join public.weekly_rule_resources b on b.resource_id = a.resource_id
   join public.weekly_rules q on q.id = b.rule_id
   join public.resources s on s.id = a.resource_id
   join public.resource_horizons h on h.resource_id = a.resource_id
@@ -3387,10 +3550,18 @@ begin atomic
     order by m.during
     limit 1
   ) m
-  where r.id = any(p_rule_ids);
+  where r.id = any(p_rule_ids)
+    -- Most pairs are told apart at a glance.
+    and (
+      r.time_zone <> q.time_zone or r.weekday = q.weekday and r.start_time < q.end_time and q.start_time < r.end_time
+      or exists (
+        select from public.weekly_rule_exceptions e
+        where e.rule_id in (r.id, q.id) and e.kind = 'moved' and e.moved_to_date > (h.claimed_until at time zone 'UTC')::date - 3
+      )
+    );
 end;
 comment on function private.rules_that_meet(uuid[]) is
-  'With which other rule of the same resource each of these rules meets beyond the horizon, and when first, unless an override lets them.';
+  'With which rule of the same resource (itself, where a date was moved) each of these rules meets beyond the horizon, and when first, unless an override lets them.';
 
 create function private.refuse_rules_that_meet(p_rule_ids uuid[]) returns void
 language plpgsql stable security definer set search_path = ''
@@ -3455,9 +3626,16 @@ begin
       else format('select array_agg(distinct %1$I), array_agg(distinct %2$s) from
         (select * from new_rows union all select * from old_rows) u', tg_argv[0], tg_argv[1])
     end into v_ids, v_resource_ids;
-  if v_ids is not null then
-    perform private.lock_sources('weekly_rules', v_ids);
-    perform private.derive_weekly_rules(v_ids, array_remove(v_resource_ids, null));
+  if v_ids is null then
+    return null;
+  end if;
+  perform private.lock_sources('weekly_rules', v_ids);
+  if tg_op = 'INSERT' and tg_relid = 'public.weekly_rules'::regclass then
+    perform private.lock_memberships('weekly_rules', v_ids);
+  end if;
+  perform private.derive_weekly_rules(v_ids, array_remove(v_resource_ids, null));
+  if tg_op = 'DELETE' and tg_relid = 'public.weekly_rules'::regclass then
+    perform private.forget_memberships('weekly_rules', v_ids);
   end if;
   return null;
 end;
@@ -3470,6 +3648,8 @@ as $$
 declare
   v_call text := format('for each statement execute function private.follow_weekly_rule(%L, %L)', p_key, p_resource);
 begin
+  execute format('create trigger t00_read_committed before insert or update or delete on %s
+    for each statement execute function private.refuse_other_isolation()', p_table);
   execute format('create trigger t50_claims_insert after insert on %s referencing new table as new_rows %s', p_table, v_call);
   execute format('create trigger t50_claims_update after update on %s referencing old table as old_rows new table as new_rows %s', p_table, v_call);
   execute format('create trigger t50_claims_delete after delete on %s referencing old table as old_rows %s', p_table, v_call);
@@ -3499,47 +3679,91 @@ begin
     perform private.fail('invalid_input', format('%s does not happen on %s', v_rule.title, new.occurs_on), 'occurs_on',
       jsonb_build_object('rule_id', v_rule.id));
   end if;
-  if new.kind = 'moved' and private.local_to_instant(new.moved_to_date, new.moved_start_time, v_rule.time_zone) is null then
-    perform private.fail_local_time(new.moved_to_date, new.moved_start_time, v_rule.time_zone, 'moved_start_time');
+  if new.kind = 'moved' then
+    if new.moved_to_date not between date '1970-01-01' and date '2199-12-31' then
+      perform private.fail('invalid_input', 'A date lies between 1970 and 2199', 'moved_to_date');
+    end if;
+    if private.local_to_instant(new.moved_to_date, new.moved_start_time, v_rule.time_zone) is null then
+      perform private.fail_local_time(new.moved_to_date, new.moved_start_time, v_rule.time_zone, 'moved_start_time');
+    end if;
+    if private.local_end_to_instant(new.moved_to_date, new.moved_end_time, v_rule.time_zone) is null then
+      perform private.fail_local_time(new.moved_to_date, new.moved_end_time, v_rule.time_zone, 'moved_end_time');
+    end if;
   end if;
-  if new.kind = 'moved' and private.local_end_to_instant(new.moved_to_date, new.moved_end_time, v_rule.time_zone) is null then
-    perform private.fail_local_time(new.moved_to_date, new.moved_end_time, v_rule.time_zone, 'moved_end_time');
+  if new.kind = 'taken_over' and new.taken_by_table not in (select s.source_table from private.claim_sources() s) then
+    perform private.fail('invalid_input', format('%s is no table of happenings', new.taken_by_table), 'taken_by_table');
   end if;
   return new;
 end;
 $$;
 comment on function private.check_weekly_rule_exception() is
-  'Row trigger: an exception is to a date the rule has, and a moved one goes to a time that exists.';
+  'Row trigger: an exception is to a date the rule has, a moved one goes to a time that exists, and what took one over is a happening.';
 
 create trigger t20_check before insert or update on public.weekly_rule_exceptions
   for each row execute function private.check_weekly_rule_exception();
 
--- For happenings made from a rule: the date becomes theirs, once.
-create function private.take_over(p_rule_id uuid, p_occurs_on date, p_source_table text, p_source_id uuid) returns void
+-- One taker wins: a date somebody stands in for is not given away behind their back. Triggers may, since they know
+-- that the stand-in has left.
+create function private.keep_taken_over() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if pg_catalog.pg_trigger_depth() < 2 and private.happening_exists(old.taken_by_table, old.taken_by_id) then
+    perform private.fail('illegal_transition', format('A happening of its own took %s over', old.occurs_on), 'occurs_on',
+      jsonb_build_object('rule_id', old.rule_id, 'occurs_on', old.occurs_on, 'taken_by_table', old.taken_by_table,
+        'taken_by_id', old.taken_by_id),
+      'Cancel, move or delete that happening instead.');
+  end if;
+  return case tg_op when 'DELETE' then old else new end;
+end;
+$$;
+comment on function private.keep_taken_over() is 'Row trigger on weekly_rule_exceptions: a date stays with the happening that took it over while that is there.';
+
+create trigger t10_keep_taken_over before update or delete on public.weekly_rule_exceptions
+  for each row when (old.kind = 'taken_over') execute function private.keep_taken_over();
+
+-- For happenings made from a rule: the date becomes theirs, once. Arrays go together, one element a date; rules are
+-- locked first and dates taken in one order, so that many takers at once wait instead of deadlocking.
+create function private.take_over(p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[]) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_standing public.weekly_rule_exceptions;
 begin
+  perform private.lock_sources('weekly_rules', p_rule_ids);
   insert into public.weekly_rule_exceptions (rule_id, occurs_on, kind, taken_by_table, taken_by_id)
-  values (p_rule_id, p_occurs_on, 'taken_over', p_source_table, p_source_id)
+  select t.rule_id, t.occurs_on, 'taken_over', p_source_table, t.source_id
+  from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
+  order by t.rule_id, t.occurs_on
   on conflict (rule_id, occurs_on) do nothing;
-  if found then
-    return;
-  end if;
   select e.* into v_standing
-  from public.weekly_rule_exceptions e where e.rule_id = p_rule_id and e.occurs_on = p_occurs_on;
-  if v_standing.taken_by_table = p_source_table and v_standing.taken_by_id = p_source_id then
-    return;
+  from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
+  join public.weekly_rule_exceptions e on e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
+  where (e.taken_by_table, e.taken_by_id) is distinct from (p_source_table, t.source_id)
+  order by e.occurs_on
+  limit 1;
+  if found then
+    perform private.fail('time_conflict',
+      format('%s of this rule is already %s', v_standing.occurs_on, replace(v_standing.kind, '_', ' ')), 'occurs_on',
+      jsonb_build_object('rule_id', v_standing.rule_id, 'occurs_on', v_standing.occurs_on, 'kind', v_standing.kind,
+        'taken_by_table', v_standing.taken_by_table, 'taken_by_id', v_standing.taken_by_id));
   end if;
-  perform private.fail('time_conflict',
-    format('%s of this rule is already %s', p_occurs_on, replace(v_standing.kind, '_', ' ')), 'occurs_on',
-    jsonb_build_object('rule_id', p_rule_id, 'occurs_on', p_occurs_on, 'kind', v_standing.kind,
-      'taken_by_table', v_standing.taken_by_table, 'taken_by_id', v_standing.taken_by_id));
 end;
 $$;
-comment on function private.take_over(uuid, date, text, uuid) is
-  'Gives one date of a rule to a happening of its own, in the same transaction as its claims; the second taker gets time_conflict.';
+comment on function private.take_over(text, uuid[], uuid[], date[]) is
+  'Gives dates of rules to happenings of their own, in the same transaction as their claims; the second taker gets time_conflict.';
+
+create function private.give_back(p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[]) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  select private.lock_sources('weekly_rules', p_rule_ids);
+  delete from public.weekly_rule_exceptions e
+  using unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
+  where e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
+    and e.taken_by_table = p_source_table and e.taken_by_id = t.source_id;
+end;
+comment on function private.give_back(text, uuid[], uuid[], date[]) is
+  'Gives dates back to their rules that these happenings no longer stand in for; raises time_conflict when their time is taken.';
 
 -- sql/20_time/rules/50_horizons.sql
 
@@ -3569,33 +3793,62 @@ comment on function private.check_horizon() is 'Row trigger: a horizon moves for
 create trigger t20_check before insert or update on public.resource_horizons
   for each row execute function private.check_horizon();
 
+-- Written anew it could be further on than it was, past dates that nobody claimed.
+create function private.keep_horizon() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if exists (select from public.resources r where r.id = old.resource_id) then
+    perform private.fail('forbidden', 'A horizon stays as long as its resource', 'resource_id',
+      jsonb_build_object('resource_id', old.resource_id));
+  end if;
+  return old;
+end;
+$$;
+comment on function private.keep_horizon() is 'Row trigger: a horizon goes with its resource only.';
+
+create trigger t20_keep before delete on public.resource_horizons
+  for each row execute function private.keep_horizon();
+
 -- What a rule promises there can still be in the way of a happening only where claims or constraints were tampered
 -- with; such a date is left out and found by diagnosis, since a daily job must not stop for it.
 create function private.claim_up_to_horizon() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  v_ids uuid[];
+  v_since timestamptz[];
 begin
-  perform private.require_read_committed();
-  perform private.lock_resources(array(select n.resource_id from new_rows n));
+  if tg_op = 'INSERT' then
+    select array_agg(n.resource_id), array_agg(null::timestamptz) into v_ids, v_since from new_rows n;
+  else
+    select array_agg(o.resource_id), array_agg(o.claimed_until) into v_ids, v_since from old_rows o;
+  end if;
+  perform private.lock_resources(v_ids);
   insert into public.claims (resource_id, during, share_key, source_table, source_id, occurs_on, kind, title)
-  select n.resource_id, c.during,
+  select h.resource_id, c.during,
     case when lower(c.during) < coalesce(least(o.expires_at, o.revoked_at), 'infinity') and o.id is not null
-      then o.id else private.happening_key('weekly_rules', r.id) end,
+      then o.id else private.happening_key('weekly_rules', r.id, c.occurs_on) end,
     'weekly_rules', r.id, c.occurs_on, r.kind, r.title
-  from new_rows n
-  join old_rows b on b.resource_id = n.resource_id
-  join public.weekly_rule_resources p on p.resource_id = n.resource_id
+  from unnest(v_ids, v_since) as m(resource_id, since)
+  join public.resource_horizons h on h.resource_id = m.resource_id
+  join public.weekly_rule_resources p on p.resource_id = h.resource_id
   join public.weekly_rules r on r.id = p.rule_id
-  left join public.override_members m on m.source_id = r.id and m.source_table = 'weekly_rules'
-  left join public.overrides o on o.id = m.override_id
-  cross join lateral private.rule_occurrences(r, b.claimed_until, n.claimed_until) c
-  order by n.resource_id, lower(c.during), r.id
+  left join public.override_members g on g.source_id = r.id and g.source_table = 'weekly_rules'
+  left join public.overrides o on o.id = g.override_id
+  cross join lateral private.rule_occurrences(r, m.since, h.claimed_until) c
+  order by h.resource_id, lower(c.during), r.id
   on conflict do nothing;
   return null;
 end;
 $$;
 comment on function private.claim_up_to_horizon() is 'Statement trigger on resource_horizons: claims what weekly rules promise between the old horizon and the new.';
 
+create trigger t00_read_committed before insert or update or delete on public.resource_horizons
+  for each statement execute function private.refuse_other_isolation();
+create trigger t50_claims_insert after insert on public.resource_horizons
+  referencing new table as new_rows
+  for each statement execute function private.claim_up_to_horizon();
 create trigger t50_claims_update after update on public.resource_horizons
   referencing old table as old_rows new table as new_rows
   for each statement execute function private.claim_up_to_horizon();
@@ -3634,34 +3887,63 @@ comment on function private.extend_horizons(integer) is
 
 -- Meetings: local date and times become instants, and time is claimed for their participants.
 
+create function private.meeting_errors(
+  p_date date, p_start_time time, p_end_time time, p_ends_on date, p_time_zone text, p_prefix text default ''
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_is_dated constant boolean := coalesce(p_date between date '1970-01-01' and date '2199-12-31', false);
+  v_is_zoned constant boolean := coalesce(private.is_time_zone(p_time_zone), false);
+  v_ends_on constant date := coalesce(p_ends_on, p_date);
+  v_errors jsonb :=
+    private.input_error(p_date is null, p_prefix || 'date', 'Say on which day')
+    || private.input_error(p_date is not null and not v_is_dated, p_prefix || 'date', 'A date lies between 1970 and 2199')
+    || private.input_error(p_start_time is null, p_prefix || 'start_time', 'Say when it starts')
+    || private.input_error(p_end_time is null, p_prefix || 'end_time', 'Say when it ends')
+    || private.input_error(not v_is_zoned, p_prefix || 'time_zone', 'A time zone is an IANA name, such as Europe/Paris');
+begin
+  if not v_is_dated then
+    return v_errors;
+  end if;
+  if v_ends_on not between p_date and least(p_date + 31, date '2199-12-31') then
+    return v_errors || private.input_error(true, p_prefix || 'ends_on', 'It ends on the day it starts, or up to 31 days later');
+  end if;
+  v_errors := v_errors
+    || private.input_error(v_ends_on + p_end_time <= p_date + p_start_time, p_prefix || 'end_time', 'The end must be after the start')
+    || private.input_error(v_ends_on + p_end_time - (p_date + p_start_time) > interval '31 days', p_prefix || 'ends_on', 'A single use lasts at most 31 days');
+  if v_errors <> '[]' then
+    return v_errors;
+  end if;
+  return private.input_error(private.local_to_instant(p_date, p_start_time, p_time_zone) is null, p_prefix || 'start_time',
+      private.describe_skipped(p_date, p_start_time, p_time_zone))
+    || private.input_error(private.local_end_to_instant(v_ends_on, p_end_time, p_time_zone) is null, p_prefix || 'end_time',
+      private.describe_skipped(v_ends_on, p_end_time, p_time_zone))
+    -- What lasts 31 days on the clock may last an hour more, or less, where the clock changes meanwhile.
+    || private.input_error(
+      private.local_end_to_instant(v_ends_on, p_end_time, p_time_zone) - private.local_to_instant(p_date, p_start_time, p_time_zone)
+        > interval '31 days', p_prefix || 'ends_on', 'A single use lasts at most 31 days');
+end;
+$$;
+comment on function private.meeting_errors(date, time, time, date, text, text) is
+  'What is wrong with when a meeting shall be, every field at once; the fields'' names get the prefix.';
+
+-- Bulk loads come through here: what is right is only looked at once.
 create function private.set_meeting_instants() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
   new.time_zone := coalesce(new.time_zone, private.setting_text('organisation_time_zone'));
-  if not private.is_time_zone(new.time_zone) then
-    perform private.fail('invalid_input', format('%s is no time zone', new.time_zone), 'time_zone');
+  if new.date between date '1970-01-01' and date '2199-12-31'
+    and coalesce(new.ends_on, new.date) between new.date and date '2199-12-31'
+    and private.is_time_zone(new.time_zone) then
+    new.starts_at := private.local_to_instant(new.date, new.start_time, new.time_zone);
+    new.ends_at := private.local_end_to_instant(coalesce(new.ends_on, new.date), new.end_time, new.time_zone);
+    if coalesce(new.starts_at < new.ends_at and new.ends_at - new.starts_at <= interval '31 days', false) then
+      return new;
+    end if;
   end if;
-  if new.date not between date '1970-01-01' and date '2199-12-31' then
-    perform private.fail('invalid_input', 'A date lies between 1970 and 2199', 'date');
-  end if;
-  if new.ends_on not between new.date and new.date + 31 then
-    perform private.fail('invalid_input', 'It ends on the day it starts, or up to 31 days later', 'ends_on');
-  end if;
-  if coalesce(new.ends_on, new.date) + new.end_time <= new.date + new.start_time then
-    perform private.fail('invalid_input', 'The end must be after the start', 'end_time');
-  end if;
-  new.starts_at := private.local_to_instant(new.date, new.start_time, new.time_zone);
-  if new.starts_at is null then
-    perform private.fail_local_time(new.date, new.start_time, new.time_zone, 'start_time');
-  end if;
-  new.ends_at := private.local_end_to_instant(coalesce(new.ends_on, new.date), new.end_time, new.time_zone);
-  if new.ends_at is null then
-    perform private.fail_local_time(coalesce(new.ends_on, new.date), new.end_time, new.time_zone, 'end_time');
-  end if;
-  if new.ends_at - new.starts_at > interval '31 days' then
-    perform private.fail('invalid_input', 'A single use lasts at most 31 days', 'ends_on');
-  end if;
+  perform private.fail_input(private.meeting_errors(new.date, new.start_time, new.end_time, new.ends_on, new.time_zone));
   return new;
 end;
 $$;
@@ -3675,19 +3957,62 @@ create trigger t20_set_instants
 create trigger t10_keep_version before update on public.meetings
   for each row execute function private.keep_version();
 
--- After the row is there and before its participants come: the rule's claim goes, so that theirs can.
-create function private.take_over_for_meeting() returns trigger
+-- After the rows are there and before their own time is claimed: the rules' claims go, so that theirs can come.
+create function private.take_over_for_meetings() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
+declare
+  v_ids uuid[];
+  v_rule_ids uuid[];
+  v_dates date[];
 begin
-  perform private.take_over(new.rule_id, new.occurs_on, 'meetings', new.id);
+  if tg_op = 'INSERT' then
+    select array_agg(n.id), array_agg(n.rule_id), array_agg(n.occurs_on) into v_ids, v_rule_ids, v_dates
+    from new_rows n
+    where n.rule_id is not null;
+  else
+    select array_agg(n.id), array_agg(n.rule_id), array_agg(n.occurs_on) into v_ids, v_rule_ids, v_dates
+    from new_rows n
+    left join old_rows o on o.id = n.id and o.rule_id = n.rule_id and o.occurs_on = n.occurs_on
+    where n.rule_id is not null and o.id is null;
+  end if;
+  if v_ids is not null then
+    perform private.take_over('meetings', v_ids, v_rule_ids, v_dates);
+  end if;
   return null;
 end;
 $$;
-comment on function private.take_over_for_meeting() is 'Row trigger: a meeting made from a weekly rule takes that date of the rule over.';
+comment on function private.take_over_for_meetings() is 'Statement trigger: meetings made from a weekly rule take those dates of the rule over.';
 
-create trigger t40_take_over after insert or update of rule_id, occurs_on on public.meetings
-  for each row when (new.rule_id is not null) execute function private.take_over_for_meeting();
+create trigger t40_take_over_insert after insert on public.meetings
+  referencing new table as new_rows for each statement execute function private.take_over_for_meetings();
+create trigger t40_take_over_update after update on public.meetings
+  referencing old table as old_rows new table as new_rows for each statement execute function private.take_over_for_meetings();
+
+-- After their own time was left. What was deleted gives nothing back: whether the date is then held or not, somebody
+-- has to say (restore_occurrence, cancel_occurrence).
+create function private.give_back_for_meetings() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+  v_rule_ids uuid[];
+  v_dates date[];
+begin
+  select array_agg(o.id), array_agg(o.rule_id), array_agg(o.occurs_on) into v_ids, v_rule_ids, v_dates
+  from old_rows o
+  left join new_rows n on n.id = o.id and n.rule_id = o.rule_id and n.occurs_on = o.occurs_on
+  where o.rule_id is not null and n.id is null;
+  if v_ids is not null then
+    perform private.give_back('meetings', v_ids, v_rule_ids, v_dates);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.give_back_for_meetings() is 'Statement trigger: a meeting that no longer stands in for a date gives it back to the rule.';
+
+create trigger t60_give_back after update on public.meetings
+  referencing old table as old_rows new table as new_rows for each statement execute function private.give_back_for_meetings();
 
 select private.attach_claims('public.meetings');
 select private.attach_claims('public.meeting_participants', 'public.meetings', 'meeting_id');
@@ -4247,6 +4572,939 @@ create trigger t60_follow_zone after update on public.settings
     new.key = 'organisation_time_zone' and coalesce(old.value, old.default_value) is distinct from coalesce(new.value, new.default_value)
   ) execute function private.follow_organisation_zone();
 
+-- sql/20_time/rules/90_import_reading.sql
+
+-- Importing meetings, first part: from text to rows, with every fault of every row told.
+--
+-- A timetable has tens of thousands of rows but few different dates, times, titles and names, so whatever costs
+-- something is worked out once for each different text and joined back.
+--
+-- Rows travel as arrays. Nobody keeps statistics of those, so what joins them plans for the arrays it is given
+-- (plan_cache_mode), and never compares all with all where it can hash (enable_nestloop). What writes must not do so: the
+-- foreign keys would be planned for every row.
+
+create type private.import_row as (
+  row_number integer,
+  line integer,
+  fate text,
+  external_ref text,
+  course text,
+  section text,
+  title text,
+  person text,
+  place text,
+  capacity integer,
+  enrolled integer,
+  date date,
+  start_time time,
+  end_time time,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  meeting_id uuid,
+  person_id uuid,
+  place_id uuid
+);
+comment on type private.import_row is
+  'One row of a timetable. fate: bad, repeated (an earlier row says the same), unchanged (imported before), left_out, or new.';
+
+create type private.import_fault as (row_number integer, line integer, column_name text, code text, reason text, value text);
+comment on type private.import_fault is 'What is wrong with one field of one row of a timetable.';
+
+create type private.import_name as (kind text, key text, name text, resource_id uuid, is_new boolean, candidates integer);
+comment on type private.import_name is 'A person or place a timetable names, and the resource that is meant; a new one gets its id here.';
+
+create function private.text_to_date(p_text text) returns date
+language sql immutable set search_path = ''
+return case
+    when p_text ~ '^(19[7-9][0-9]|2[01][0-9]{2})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$' then
+      case
+        when substr(p_text, 9, 2)::integer <= extract(day from
+            make_date(substr(p_text, 1, 4)::integer, substr(p_text, 6, 2)::integer, 1) + interval '1 month' - interval '1 day')
+          then make_date(substr(p_text, 1, 4)::integer, substr(p_text, 6, 2)::integer, substr(p_text, 9, 2)::integer)
+      end
+  end;
+comment on function private.text_to_date(text) is 'The date of text like 2018-09-04, from 1970 to 2199; null for anything else.';
+
+create function private.text_to_time(p_text text) returns time
+language sql immutable set search_path = ''
+return case
+    when p_text ~ '^([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$' or p_text ~ '^24:00(:00)?$' then p_text::time
+  end;
+comment on function private.text_to_time(text) is 'The time of text like 09:30, 9:30 or 09:30:00, also 24:00; null for anything else.';
+
+-- The id of a meeting is worked out from what its row says (less capacity and enrolment), so that the same row imported
+-- again is found again, also when somebody has moved, renamed or cancelled the meeting meanwhile.
+create function private.read_import_rows(
+  p_rows jsonb, p_time_zone text, out p_read private.import_row[], out p_faults private.import_fault[]
+)
+language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set enable_nestloop = off
+as $$
+declare
+  v_mark constant text := chr(31); -- in no cleaned text
+  v_key constant text := 'imported meeting' || v_mark || p_time_zone || v_mark;
+begin
+  with raw as materialized (
+    select i.n::integer as row_number, i.item ->> 'line' as line, i.item ->> 'date' as date,
+      i.item ->> 'start_time' as start_time, i.item ->> 'end_time' as end_time,
+      i.item - array['line', 'date', 'start_time', 'end_time'] as rest
+    from jsonb_array_elements(p_rows) with ordinality as i(item, n)
+  ), rests as materialized (
+    select d.rest, r.crn, r.course, r.section, r.title, r.instructor, r.location, r.capacity, r.enrolled,
+      private.clean_text(r.crn) as external_ref,
+      private.clean_text(r.course) as clean_course,
+      private.clean_text(r.section) as clean_section,
+      coalesce(private.clean_name(r.title), private.clean_name(r.course)) as clean_title,
+      nullif(private.clean_name(r.instructor), 'BY ARR') as person,
+      nullif(private.clean_name(r.location), 'BY ARR') as place,
+      case when r.capacity ~ '^\s*[0-9]{1,9}\s*$' then r.capacity::integer end as clean_capacity,
+      case when r.enrolled ~ '^\s*[0-9]{1,9}\s*$' then r.enrolled::integer end as clean_enrolled
+    from (select distinct raw.rest from raw) d
+    cross join lateral jsonb_to_record(d.rest) as r(
+      crn text, course text, section text, title text, instructor text, location text, capacity text, enrolled text)
+  ), rests_judged as materialized (
+    select r.*,
+      r.clean_title is null or length(r.clean_title) > 500
+        or greatest(length(r.external_ref), length(r.clean_course), length(r.clean_section), length(r.person), length(r.place), 0) > 200
+        or (r.clean_capacity is null and coalesce(r.capacity, '') ~ '\S')
+        or (r.clean_enrolled is null and coalesce(r.enrolled, '') ~ '\S') as is_bad
+    from rests r
+  ), dates as materialized (
+    select d.text, private.text_to_date(btrim(d.text)) as date from (select distinct raw.date as text from raw) d
+  ), times as materialized (
+    select t.text, private.text_to_time(btrim(t.text)) as time
+    from (select raw.start_time as text from raw union select raw.end_time from raw) t
+  ), dated as materialized (
+    select raw.row_number, raw.line, raw.date as raw_date, raw.start_time as raw_start_time, raw.end_time as raw_end_time,
+      raw.rest, d.date, s.time as start_time, e.time as end_time
+    from raw
+    left join dates d on d.text = raw.date
+    left join times s on s.text = raw.start_time
+    left join times e on e.text = raw.end_time
+  ), starts as materialized (
+    select u.date, u.start_time, private.local_to_instant(u.date, u.start_time, p_time_zone) as starts_at
+    from (select distinct d.date, d.start_time from dated d where d.start_time < time '24:00') u
+  ), ends as materialized (
+    select u.date, u.end_time, private.local_end_to_instant(u.date, u.end_time, p_time_zone) as ends_at
+    from (select distinct d.date, d.end_time from dated d) u
+  ), judged as materialized (
+    select d.*, s.starts_at, e.ends_at, r.crn, r.course, r.section, r.title, r.instructor, r.location, r.capacity, r.enrolled,
+      r.external_ref, r.clean_course, r.clean_section, r.clean_title, r.person, r.place, r.clean_capacity, r.clean_enrolled,
+      case when d.line ~ '^[0-9]{1,9}$' then d.line::integer else d.row_number + 1 end as clean_line,
+      r.is_bad or coalesce(d.start_time >= d.end_time or s.starts_at is null or e.ends_at is null, true) as is_bad
+    from dated d
+    join rests_judged r on r.rest = d.rest
+    left join starts s on s.date = d.date and s.start_time = d.start_time
+    left join ends e on e.date = d.date and e.end_time = d.end_time
+  )
+  select
+    (
+      select array_agg(
+        row(j.row_number, j.clean_line, case when j.is_bad then 'bad' else 'new' end,
+          j.external_ref, j.clean_course, j.clean_section, j.clean_title, j.person, j.place, j.clean_capacity, j.clean_enrolled,
+          j.date, j.start_time, j.end_time, j.starts_at, j.ends_at,
+          case when not j.is_bad then md5(
+            v_key || (j.date - date '1970-01-01') || v_mark || j.start_time || v_mark || j.end_time || v_mark || j.clean_title || v_mark
+            || coalesce(j.external_ref, '') || v_mark || coalesce(lower(j.person), '') || v_mark || coalesce(lower(j.place), ''))::uuid end,
+          null, null)::private.import_row
+        order by j.row_number)
+      from judged j
+    ),
+    (
+      select array_agg(row(j.row_number, j.clean_line, f.column_name, 'invalid_input', f.reason, left(f.value, 200))::private.import_fault
+        order by j.row_number, f.position)
+      from judged j
+      cross join lateral (
+        values
+          (1, length(j.external_ref) > 200, 'crn', 'It has at most 200 characters', j.crn),
+          (2, length(j.clean_course) > 200, 'course', 'It has at most 200 characters', j.course),
+          (3, length(j.clean_section) > 200, 'section', 'It has at most 200 characters', j.section),
+          (4, j.clean_title is null, 'title', 'Say what it is called', j.title),
+          (4, length(j.clean_title) > 500, 'title', 'A title has at most 500 characters', j.title),
+          (5, length(j.person) > 200, 'instructor', 'A name has at most 200 characters', j.instructor),
+          (6, length(j.place) > 200, 'location', 'A name has at most 200 characters', j.location),
+          (7, j.date is null, 'date', 'A date is written like 2018-09-04, and lies between 1970 and 2199', j.raw_date),
+          (8, coalesce(j.start_time >= time '24:00', true), 'start_time', 'A start is written like 09:30, from 00:00 to 23:59', j.raw_start_time),
+          (9, j.end_time is null, 'end_time', 'An end is written like 10:45; midnight is 24:00', j.raw_end_time),
+          (10, j.start_time < time '24:00' and j.end_time <= j.start_time, 'end_time',
+            format('The end must be after the start (%s)', to_char(j.start_time, 'HH24:MI')), j.raw_end_time),
+          (11, j.date is not null and j.start_time < time '24:00' and j.starts_at is null, 'start_time',
+            format('%s %s does not exist in %s: the clock skips it', btrim(j.raw_date), btrim(j.raw_start_time), p_time_zone), j.raw_start_time),
+          (12, j.date is not null and j.end_time > j.start_time and j.ends_at is null, 'end_time',
+            format('%s %s does not exist in %s: the clock skips it', btrim(j.raw_date), btrim(j.raw_end_time), p_time_zone), j.raw_end_time),
+          (13, j.clean_capacity is null and j.capacity ~ '\S', 'capacity', 'It is a whole number, or empty', j.capacity),
+          (14, j.clean_enrolled is null and j.enrolled ~ '\S', 'enrolled', 'It is a whole number, or empty', j.enrolled)
+      ) as f(position, is_fault, column_name, reason, value)
+      where j.is_bad and f.is_fault
+    )
+  into p_read, p_faults;
+end;
+$$;
+comment on function private.read_import_rows(jsonb, text) is
+  'Reads the rows of a timetable (objects of text, local to the zone); what cannot be read is told for every field.';
+
+-- A name means the resource of its kind that is called so, whatever the case; among several the one spelled exactly
+-- so, among those one that is active. More than one after that is a fault, since guessing would book somebody else.
+create function private.find_import_names(p_rows private.import_row[]) returns private.import_name[]
+language plpgsql volatile set search_path = '' set plan_cache_mode = force_custom_plan set enable_nestloop = off
+as $$
+begin
+  return (
+    with spelled as (
+      select n.kind, n.name, min(r.row_number) as first_row
+      from unnest(p_rows) r
+      cross join lateral (values ('person', r.person), ('place', r.place)) as n(kind, name)
+      where n.name is not null and r.fate <> 'bad'
+      group by n.kind, n.name
+    ), named as (
+      select s.kind, lower(s.name) as key, (array_agg(s.name order by s.first_row))[1] as name
+      from spelled s
+      group by s.kind, lower(s.name)
+    ), matched as (
+      select n.kind, n.key, n.name, r.id,
+        count(r.id) over fit as candidates,
+        row_number() over (partition by n.kind, n.key order by r.name = n.name desc, r.is_active desc, r.id) as position
+      from named n
+      left join public.resources r on r.kind = n.kind and lower(private.clean_name(r.name)) = n.key
+      window fit as (partition by n.kind, n.key, r.name = n.name, r.is_active)
+    )
+    select coalesce(
+      array_agg(
+        row(m.kind, m.key, m.name, coalesce(m.id, gen_random_uuid()), m.id is null, m.candidates)::private.import_name
+        order by m.kind, m.key),
+      '{}')
+    from matched m
+    where m.position = 1
+  );
+end;
+$$;
+comment on function private.find_import_names(private.import_row[]) is
+  'The people and places that rows name, each with the resource meant; more than one candidate means nobody knows which.';
+
+create function private.faults_of_names(p_rows private.import_row[], p_names private.import_name[]) returns private.import_fault[]
+language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set enable_nestloop = off
+as $$
+begin
+  return array(
+    select row(r.row_number, r.line, u.column_name, 'invalid_input',
+      format('%s are called so: nobody knows which is meant', n.candidates), u.name)::private.import_fault
+    from unnest(p_rows) r
+    cross join lateral (values ('person', 'instructor', r.person), ('place', 'location', r.place)) as u(kind, column_name, name)
+    join unnest(p_names) n on n.kind = u.kind and n.key = lower(u.name)
+    where n.candidates > 1 and r.fate <> 'bad'
+    order by r.row_number, u.kind
+  );
+end;
+$$;
+comment on function private.faults_of_names(private.import_row[], private.import_name[]) is
+  'The rows that name somebody who could be one of several.';
+
+-- sql/20_time/rules/91_import_overlaps.sql
+
+-- Importing meetings, second part: what overlaps what, and what follows from that.
+--
+-- Rows of one crn are one section: listed twice at the same time they are one thing told twice (two rooms, two
+-- teachers, a lecture inside its laboratory), not a double booking. They never stand in each other's way, but need a
+-- common key like all that overlaps. Everything else that overlaps clashes.
+
+create type private.import_overlap as (
+  kind text,
+  resource_id uuid,
+  row_number integer,
+  with_row integer,
+  is_one_section boolean,
+  source_table text,
+  source_id uuid,
+  occurs_on date,
+  source_kind text,
+  title text,
+  during tstzrange
+);
+comment on type private.import_overlap is
+  'A row of a timetable that overlaps an earlier row (with_row), or a happening of the ledger (the columns after that).';
+
+create function private.refuse_import_crowd(p_rows private.import_row[], p_resource_id uuid, p_date date, p_count bigint) returns void
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_name text := (
+    select case when r.person_id = p_resource_id then r.person else r.place end
+    from unnest(p_rows) r where p_resource_id in (r.person_id, r.place_id) limit 1
+  );
+begin
+  perform private.fail('limit_exceeded',
+    format('Too many rows overlap to compare them all: %s has %s on %s alone', v_name, p_count, p_date), 'p_rows',
+    jsonb_build_object('name', v_name, 'date', p_date, 'rows', p_count),
+    'Leave names empty that stand for no real person or place (online, to be announced).');
+end;
+$$;
+comment on function private.refuse_import_crowd(private.import_row[], uuid, date, bigint) is
+  'Raises limit_exceeded naming the person or place with the most rows on one date.';
+
+-- All dates are in one zone and no row crosses midnight, so two rows that overlap have one date.
+create function private.overlaps_in_import(p_rows private.import_row[]) returns private.import_overlap[]
+language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set enable_nestloop = off
+as $$
+declare
+  v_most constant integer := 1000000;
+  v_crowd record;
+  v_found private.import_overlap[];
+begin
+  select u.id, u.date, u.uses, sum(u.uses * (u.uses - 1) / 2) over () as comparisons into v_crowd
+  from (
+    select x.id, r.date, count(*) as uses
+    from unnest(p_rows) r
+    cross join lateral (values (r.person_id), (r.place_id)) as x(id)
+    where x.id is not null
+    group by x.id, r.date
+  ) u
+  order by u.uses desc
+  limit 1;
+  if v_crowd.comparisons > 20 * v_most then
+    perform private.refuse_import_crowd(p_rows, v_crowd.id, v_crowd.date, v_crowd.uses);
+  end if;
+  with uses as materialized (
+    select u.kind, u.id, r.date, r.row_number, r.starts_at, r.ends_at, r.external_ref
+    from unnest(p_rows) r
+    cross join lateral (values ('person', r.person_id), ('place', r.place_id)) as u(kind, id)
+    where u.id is not null
+  )
+  select array_agg(
+    row(o.kind, o.id, o.row_number, o.with_row, o.is_one_section, null, null, null, null, null, null)::private.import_overlap
+    order by o.row_number, o.with_row, o.kind)
+  into v_found
+  from (
+    select b.kind, b.id, b.row_number, a.row_number as with_row, coalesce(a.external_ref = b.external_ref, false) as is_one_section
+    from uses a
+    join uses b on b.id = a.id and b.date = a.date
+    where a.row_number < b.row_number and a.starts_at < b.ends_at and b.starts_at < a.ends_at
+    limit v_most + 1
+  ) o;
+  if cardinality(v_found) > v_most then
+    perform private.refuse_import_crowd(p_rows, v_crowd.id, v_crowd.date, v_crowd.uses);
+  end if;
+  return coalesce(v_found, '{}');
+end;
+$$;
+comment on function private.overlaps_in_import(private.import_row[]) is
+  'Every pair of rows that use one person or place at once, in the order of the later row.';
+
+create function private.overlaps_with_ledger(p_rows private.import_row[], p_names private.import_name[], p_time_zone text)
+returns private.import_overlap[]
+language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set enable_nestloop = off
+as $$
+begin
+  return (
+    with uses as materialized (
+      select u.kind, u.id, r.date, r.row_number, r.starts_at, r.ends_at, r.external_ref
+      from unnest(p_rows) r
+      cross join lateral (values ('person', r.person_id), ('place', r.place_id)) as u(kind, id)
+      where u.id is not null and r.fate = 'new'
+    ), standing as materialized (
+      select c.resource_id, c.source_table, c.source_id, c.occurs_on, c.kind, c.title, c.during, d.day::date as day
+      from public.claims c
+      -- A claim may run over several days, a row never does: they meet on the row's day, once.
+      cross join lateral generate_series(
+        (lower(c.during) at time zone p_time_zone)::date::timestamp,
+        ((upper(c.during) - interval '1 microsecond') at time zone p_time_zone)::date::timestamp,
+        interval '1 day'
+      ) as d(day)
+      where c.resource_id = any(array(select n.resource_id from unnest(p_names) n where not n.is_new))
+        and c.during && (select tstzrange(min(u.starts_at), max(u.ends_at)) from uses u)
+    )
+    select coalesce(
+      array_agg(
+        row(u.kind, u.id, u.row_number, null, o.row_number is not null, s.source_table, s.source_id, s.occurs_on, s.kind, s.title,
+          s.during)::private.import_overlap
+        order by u.row_number, lower(s.during), s.source_id, u.kind),
+      '{}')
+    from uses u
+    join standing s on s.resource_id = u.id and s.day = u.date and s.during && tstzrange(u.starts_at, u.ends_at)
+    left join unnest(p_rows) o
+      on o.meeting_id = s.source_id and s.source_table = 'meetings' and o.external_ref = u.external_ref and o.fate = 'unchanged'
+  );
+end;
+$$;
+comment on function private.overlaps_with_ledger(private.import_row[], private.import_name[], text) is
+  'Every happening of the ledger that a new row overlaps; a meeting of an unchanged row of the same crn is its own section.';
+
+create function private.clashes_of_import(p_rows private.import_row[], p_overlaps private.import_overlap[])
+returns private.import_overlap[]
+language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set enable_nestloop = off
+as $$
+begin
+  return array(
+    select o
+    from unnest(p_overlaps) o
+    join unnest(p_rows) r on r.row_number = o.row_number and r.fate = 'new'
+    left join unnest(p_rows) w on w.row_number = o.with_row
+    where not o.is_one_section and (o.with_row is null or w.fate = 'new')
+    order by o.row_number, o.with_row
+  );
+end;
+$$;
+comment on function private.clashes_of_import(private.import_row[], private.import_overlap[]) is
+  'Of the overlaps, those that stand in the way of a new row, in the order of the rows.';
+
+-- First come, first served, exactly: whether a row fits depends on whether the rows before it did. That is one pass
+-- over the clashes (no statement, no row of any table); rounds of statements over the same clashes would need as many
+-- rounds as the longest chain of rows has links.
+create function private.clashes_that_decide(p_clashes private.import_overlap[]) returns private.import_overlap[]
+language plpgsql immutable set search_path = ''
+as $$
+declare
+  v_clash private.import_overlap;
+  v_left_out boolean[] := array_fill(false, array[coalesce((select max(c.row_number) from unnest(p_clashes) c), 0)]);
+  v_deciding private.import_overlap[] := '{}';
+begin
+  -- In the order of the later row, so that the earlier one is settled by then.
+  foreach v_clash in array p_clashes loop
+    if not v_left_out[v_clash.row_number] and (v_clash.with_row is null or not v_left_out[v_clash.with_row]) then
+      v_left_out[v_clash.row_number] := true;
+      v_deciding := array_append(v_deciding, v_clash);
+    end if;
+  end loop;
+  return v_deciding;
+end;
+$$;
+comment on function private.clashes_that_decide(private.import_overlap[]) is
+  'Of clashes in the order of the later row: for each row that cannot be imported when the ledger and earlier rows go first, what it clashes with.';
+
+-- Union-find with path halving over plain integers: as good as linear in the pairs, whatever their shape.
+create function private.connected(p_one integer[], p_other integer[]) returns table (node integer, root integer)
+language plpgsql immutable set search_path = ''
+as $$
+declare
+  v_parent integer[] := array(
+    select g from generate_series(1, (select coalesce(max(n), 0) from (select unnest(p_one) as n union all select unnest(p_other)) e)) g
+  );
+  v_one integer;
+  v_other integer;
+begin
+  for i in 1..coalesce(cardinality(p_one), 0) loop
+    v_one := p_one[i];
+    while v_parent[v_one] <> v_one loop
+      v_parent[v_one] := v_parent[v_parent[v_one]];
+      v_one := v_parent[v_one];
+    end loop;
+    v_other := p_other[i];
+    while v_parent[v_other] <> v_other loop
+      v_parent[v_other] := v_parent[v_parent[v_other]];
+      v_other := v_parent[v_other];
+    end loop;
+    -- The smaller number stays the root: groups are numbered by their first member.
+    v_parent[greatest(v_one, v_other)] := least(v_one, v_other);
+  end loop;
+  -- A parent is never greater than its child, so by the time a node is reached its parent's root is known.
+  for i in 1..coalesce(cardinality(v_parent), 0) loop
+    v_parent[i] := v_parent[v_parent[i]];
+  end loop;
+  return query
+    select n.node, v_parent[n.node] from (select unnest(p_one) as node union select unnest(p_other)) n order by n.node;
+end;
+$$;
+comment on function private.connected(integer[], integer[]) is
+  'Which nodes belong together when each pair (p_one[i], p_other[i]) does: every node named, with the smallest of its group.';
+
+-- sql/20_time/rules/92_import_writing.sql
+
+-- Importing meetings, third part: names become resources, rows become meetings, what overlaps becomes override groups.
+
+create function private.settle_import_rows(p_rows private.import_row[], p_names private.import_name[]) returns private.import_row[]
+language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set enable_nestloop = off
+as $$
+begin
+  return (
+    select coalesce(
+      array_agg(
+        row(r.row_number, r.line,
+          case
+            when r.fate <> 'new' then r.fate
+            when r.first_row < r.row_number then 'repeated'
+            when m.id is not null then 'unchanged'
+            else 'new'
+          end,
+          r.external_ref, r.course, r.section, r.title, r.person, r.place, r.capacity, r.enrolled,
+          r.date, r.start_time, r.end_time, r.starts_at, r.ends_at, r.meeting_id,
+          case when r.fate <> 'bad' then p.resource_id end, case when r.fate <> 'bad' then l.resource_id end)::private.import_row
+        order by r.row_number),
+      '{}')
+    from (
+      select u.*, min(u.row_number) over (partition by u.meeting_id) as first_row from unnest(p_rows) u
+    ) r
+    left join public.meetings m on m.id = r.meeting_id
+    left join unnest(p_names) p on p.kind = 'person' and p.key = lower(r.person)
+    left join unnest(p_names) l on l.kind = 'place' and l.key = lower(r.place)
+  );
+end;
+$$;
+comment on function private.settle_import_rows(private.import_row[], private.import_name[]) is
+  'Gives rows their resources, and says which are new, repeated within the file, or imported before.';
+
+create function private.make_import_resources(p_names private.import_name[]) returns void
+language sql volatile set search_path = ''
+begin atomic
+  insert into public.user_profiles (id, full_name)
+  select n.resource_id, n.name from unnest(p_names) n where n.is_new and n.kind = 'person' order by n.key;
+  insert into public.locations (id, name)
+  select n.resource_id, n.name from unnest(p_names) n where n.is_new and n.kind = 'place' order by n.key;
+end;
+comment on function private.make_import_resources(private.import_name[]) is
+  'Makes profiles without login and locations for the new names; their resources and horizons come with them.';
+
+create function private.faults_beyond_horizon(p_rows private.import_row[], p_names private.import_name[]) returns private.import_fault[]
+language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set enable_nestloop = off
+as $$
+begin
+  return (
+    with new_ones as materialized (
+      select private.now() + make_interval(days => private.setting_integer('ledger_horizon_days')) as claimed_until
+    )
+    select array_agg(
+      row(r.row_number, r.line, 'date', 'limit_exceeded',
+        format('%s can be booked until %s only', n.name, coalesce(h.claimed_until::date::text, d.claimed_until::date::text)),
+        r.date::text)::private.import_fault
+      order by r.row_number, n.kind)
+    from new_ones d
+    cross join unnest(p_rows) r
+    cross join lateral (values (r.person_id), (r.place_id)) as u(id)
+    join unnest(p_names) n on n.resource_id = u.id
+    left join public.resource_horizons h on h.resource_id = n.resource_id
+    where r.fate = 'new' and r.ends_at > coalesce(h.claimed_until, d.claimed_until)
+  );
+end;
+$$;
+comment on function private.faults_beyond_horizon(private.import_row[], private.import_name[]) is
+  'The new rows that end after somebody or something they use can be booked; for new names, after where their horizon will be.';
+
+-- Happenings before resources, like everybody who changes a happening: those that will join an override group, with
+-- those of the groups they are in.
+create function private.lock_import_sources(p_overlaps private.import_overlap[]) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform private.lock_sources(s.source_table, array_agg(s.source_id))
+  from (
+    select o.source_table, o.source_id from unnest(p_overlaps) o where o.with_row is null
+    union
+    select f.source_table, f.source_id
+    from unnest(p_overlaps) o
+    join public.override_members m on m.source_id = o.source_id and m.source_table = o.source_table
+    join public.override_members f on f.override_id = m.override_id
+  ) s
+  group by s.source_table
+  order by s.source_table;
+end;
+$$;
+comment on function private.lock_import_sources(private.import_overlap[]) is
+  'Locks the ledger''s happenings that rows overlap, before their resources are locked.';
+
+create type private.import_member as (
+  group_id uuid, is_one_section boolean, row_number integer, source_table text, source_id uuid, override_id uuid
+);
+comment on type private.import_member is
+  'A happening of a cluster (whose override group will be group_id): the meeting of a row, or one of the ledger with the override group it is in so far.';
+
+-- Every cluster of happenings that overlap, directly or through others. Those of the ledger that are in one override
+-- group already count as one.
+create function private.import_clusters(p_rows private.import_row[], p_overlaps private.import_overlap[])
+returns private.import_member[]
+language plpgsql volatile set search_path = '' set plan_cache_mode = force_custom_plan set enable_nestloop = off
+as $$
+declare
+  v_one integer[];
+  v_other integer[];
+  v_sections boolean[];
+  v_nodes integer[];
+  v_members private.import_member[];
+begin
+  with relevant as materialized (
+    select o.row_number, o.with_row, o.is_one_section, o.source_table, o.source_id
+    from unnest(p_overlaps) o
+    join unnest(p_rows) r on r.row_number = o.row_number and r.fate = 'new'
+    left join unnest(p_rows) w on w.row_number = o.with_row
+    where o.with_row is null or w.fate = 'new'
+  ), standing as materialized (
+    select s.source_table, s.source_id, m.override_id,
+      (cardinality(p_rows) + dense_rank() over (order by coalesce(m.override_id::text, s.source_table || s.source_id)))::integer as node
+    from (select distinct n.source_table, n.source_id from relevant n where n.with_row is null) s
+    left join public.override_members m on m.source_id = s.source_id and m.source_table = s.source_table
+  ), edges as materialized (
+    select n.row_number as one, coalesce(n.with_row, s.node) as other, n.is_one_section
+    from relevant n
+    left join standing s on s.source_id = n.source_id and s.source_table = n.source_table
+  ), members as materialized (
+    select s.node, row(null, null, null, s.source_table, s.source_id, s.override_id)::private.import_member as member
+    from standing s
+    union all
+    select r.row_number, row(null, null, r.row_number, 'meetings', r.meeting_id, null)::private.import_member
+    from unnest(p_rows) r
+    where r.row_number in (select e.one from edges e union all select e.other from edges e)
+  )
+  select e.one, e.other, e.sections, m.nodes, m.members into v_one, v_other, v_sections, v_nodes, v_members
+  from (
+    select array_agg(g.one order by g.one, g.other) as one, array_agg(g.other order by g.one, g.other) as other,
+      array_agg(g.is_one_section order by g.one, g.other) as sections
+    from edges g
+  ) e
+  cross join (
+    select array_agg(g.node order by g.node) as nodes, array_agg(g.member order by g.node) as members from members g
+  ) m;
+  return array(
+    with connected as materialized (
+      select c.node, c.root from private.connected(v_one, v_other) c
+    ), clusters as materialized (
+      select c.root, bool_and(e.is_one_section) as is_one_section
+      from unnest(v_one, v_sections) as e(node, is_one_section)
+      join connected c on c.node = e.node
+      group by c.root
+    ), groups as materialized (
+      -- Another row of a section joins the group its section has: nothing else is allowed by that than was before.
+      select l.root, l.is_one_section,
+        case when l.is_one_section and count(distinct o.id) = 1 and bool_and(o.expires_at is null and o.revoked_at is null)
+          then (array_agg(o.id))[1] else gen_random_uuid() end as group_id
+      from clusters l
+      join connected c on c.root = l.root
+      join rows from (unnest(v_nodes), unnest(v_members))
+        as m(node, group_id, is_one_section, row_number, source_table, source_id, override_id) on m.node = c.node
+      left join public.overrides o on o.id = m.override_id
+      group by l.root, l.is_one_section
+    )
+    select row(l.group_id, l.is_one_section, m.row_number, m.source_table, m.source_id, m.override_id)::private.import_member
+    from connected c
+    join groups l on l.root = c.root
+    join rows from (unnest(v_nodes), unnest(v_members))
+      as m(node, group_id, is_one_section, row_number, source_table, source_id, override_id) on m.node = c.node
+  );
+end;
+$$;
+comment on function private.import_clusters(private.import_row[], private.import_overlap[]) is
+  'The happenings that overlap new rows, and those rows, by cluster.';
+
+-- Each cluster becomes one group. A group that stands and is touched moves into it whole, because a happening is in
+-- one group only; the override it leaves stays, empty, as the record of who allowed it.
+create function private.group_import(p_members private.import_member[], p_label text) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  if exists (select from unnest(p_members) m where m.override_id <> m.group_id) then
+    perform private.require_permission('grant:override');
+  end if;
+  insert into public.overrides (id, reason, granted_by)
+  select m.group_id,
+    private.clean_text(left(
+      p_label || case when m.is_one_section then ': rows of one crn at once' else '' end
+      || coalesce('; before that: ' || string_agg(distinct o.reason, '; '), ''), 1000)),
+    private.caller_id()
+  from unnest(p_members) m
+  left join public.overrides o on o.id = m.override_id
+  group by m.group_id, m.is_one_section
+  having bool_and(m.override_id is distinct from m.group_id);
+  update public.override_members s
+  set override_id = m.group_id
+  from (select distinct u.override_id, u.group_id from unnest(p_members) u where u.override_id <> u.group_id) m
+  where s.override_id = m.override_id;
+  -- Before the meetings themselves are there, so that their claims carry the group's key from the start.
+  insert into public.override_members (override_id, source_table, source_id)
+  select m.group_id, m.source_table, m.source_id
+  from unnest(p_members) m
+  where m.override_id is null
+  order by m.source_id, m.source_table;
+end;
+$$;
+comment on function private.group_import(private.import_member[], text) is
+  'Makes the override groups of an import''s clusters, before the meetings that will be in them.';
+
+create function private.write_import(p_rows private.import_row[], p_time_zone text) returns void
+language sql volatile set search_path = ''
+begin atomic
+  insert into public.meetings (
+    id, title, date, start_time, end_time, time_zone, starts_at, ends_at, course, section, external_ref, capacity, enrolled,
+    created_by, created_at, updated_at
+  )
+  select r.meeting_id, r.title, r.date, r.start_time, r.end_time, p_time_zone, r.starts_at, r.ends_at, r.course, r.section,
+    r.external_ref, r.capacity, r.enrolled, w.caller, w.now, w.now
+  from unnest(p_rows) r
+  cross join (select private.caller_id() as caller, private.now() as now) w
+  where r.fate = 'new';
+  insert into public.meeting_participants (meeting_id, resource_id)
+  select r.meeting_id, u.id
+  from unnest(p_rows) r
+  cross join lateral (values (r.person_id), (r.place_id)) as u(id)
+  where r.fate = 'new' and u.id is not null;
+end;
+comment on function private.write_import(private.import_row[], text) is
+  'Writes the new rows as meetings with their participants; their claims follow, or time_conflict says who was faster.';
+
+create function private.leave_out(p_rows private.import_row[], p_left_out integer[]) returns private.import_row[]
+language plpgsql immutable set search_path = ''
+as $$
+declare
+  v_rows private.import_row[] := p_rows;
+  v_row_number integer;
+begin
+  foreach v_row_number in array p_left_out loop
+    v_rows[v_row_number].fate := 'left_out';
+  end loop;
+  return v_rows;
+end;
+$$;
+comment on function private.leave_out(private.import_row[], integer[]) is 'The rows, with these left out.';
+
+-- sql/20_time/rules/93_import_report.sql
+
+-- Importing meetings, fourth part: what is told. One document for all modes, the dry run, and refusals.
+
+create function private.describe_import_row(p_row private.import_row) returns jsonb
+language sql immutable set search_path = ''
+return jsonb_build_object(
+    'row', p_row.row_number, 'line', p_row.line, 'crn', p_row.external_ref, 'title', p_row.title,
+    'date', to_char(p_row.date, 'YYYY-MM-DD'), 'start_time', to_char(p_row.start_time, 'HH24:MI'), 'end_time', to_char(p_row.end_time, 'HH24:MI'));
+comment on function private.describe_import_row(private.import_row) is 'A row of a timetable, as reports name it.';
+
+create function private.describe_import_overlaps(
+  p_overlaps private.import_overlap[], p_rows private.import_row[], p_names private.import_name[]
+) returns jsonb
+language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set enable_nestloop = off
+as $$
+begin
+  return (
+    select coalesce(
+      jsonb_agg(
+        private.describe_import_row(r) || jsonb_build_object('kind', o.kind, 'resource', n.name, 'with',
+          case when o.with_row is not null then private.describe_import_row(w)
+            else jsonb_build_object('starts_at', lower(o.during), 'ends_at', upper(o.during))
+              || case when c.sees_all or o.resource_id = c.self then jsonb_build_object(
+                'source_table', o.source_table, 'source_id', o.source_id, 'occurs_on', to_char(o.occurs_on, 'YYYY-MM-DD'),
+                'kind', o.source_kind, 'title', o.title) else '{}' end
+          end)
+        order by o.position),
+      '[]')
+    from (select private.has_permission('read:calendar') as sees_all, private.current_profile_id() as self) c
+    cross join unnest(p_overlaps) with ordinality as o(
+      kind, resource_id, row_number, with_row, is_one_section, source_table, source_id, occurs_on, source_kind, title, during, position)
+    join unnest(p_rows) r on r.row_number = o.row_number
+    left join unnest(p_rows) w on w.row_number = o.with_row
+    join unnest(p_names) n on n.resource_id = o.resource_id
+  );
+end;
+$$;
+comment on function private.describe_import_overlaps(private.import_overlap[], private.import_row[], private.import_name[]) is
+  'Overlaps as reports list them; of the ledger''s happenings only as much as the caller may read.';
+
+-- In a place or of a person: how many pairs of dated rows of different crn overlap, and how many pairs of crn that are.
+create function private.count_import_overlaps(p_overlaps private.import_overlap[], p_rows private.import_row[]) returns jsonb
+language plpgsql immutable set search_path = '' set plan_cache_mode = force_custom_plan set enable_nestloop = off
+as $$
+begin
+  return (
+    select jsonb_object_agg(k.kind, jsonb_build_object('meetings', coalesce(f.meetings, 0), 'pairs', coalesce(f.pairs, 0)))
+    from (values ('place'), ('person')) as k(kind)
+    left join (
+      select o.kind, count(*) as meetings,
+        count(distinct (
+          least(coalesce(r.external_ref, 'row ' || r.row_number), coalesce(w.external_ref, 'row ' || w.row_number)),
+          greatest(coalesce(r.external_ref, 'row ' || r.row_number), coalesce(w.external_ref, 'row ' || w.row_number))
+        )) as pairs
+      from unnest(p_overlaps) o
+      join unnest(p_rows) r on r.row_number = o.row_number
+      join unnest(p_rows) w on w.row_number = o.with_row
+      where not o.is_one_section
+      group by o.kind
+    ) f on f.kind = k.kind
+  );
+end;
+$$;
+comment on function private.count_import_overlaps(private.import_overlap[], private.import_row[]) is
+  'Overlaps within a timetable, counted by kind of resource.';
+
+create function private.describe_import_faults(p_faults private.import_fault[], p_limit integer) returns jsonb
+language sql immutable set search_path = ''
+begin atomic
+  select coalesce(
+    jsonb_agg(
+      jsonb_build_object('row', f.row_number, 'line', f.line, 'column', f.column_name, 'code', f.code, 'reason', f.reason, 'value', f.value)
+      order by f.position),
+    '[]')
+  from unnest(p_faults) with ordinality as f(row_number, line, column_name, code, reason, value, position)
+  where f.position <= p_limit;
+end;
+comment on function private.describe_import_faults(private.import_fault[], integer) is 'Faults as reports list them, at most so many.';
+
+-- p_overlaps and p_ledger are what was found; p_reasons tells of each row left out what it clashes with.
+create function private.import_report(
+  p_request jsonb, p_rows private.import_row[], p_names private.import_name[], p_overlaps private.import_overlap[],
+  p_ledger private.import_overlap[], p_reasons private.import_overlap[], p_faults private.import_fault[],
+  p_members private.import_member[], p_is_refused boolean, p_limit integer
+) returns jsonb
+language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set enable_nestloop = off
+as $$
+begin
+  return (
+    with fates as (
+      select count(*) as rows, count(*) filter (where r.fate = 'new') as new, count(*) filter (where r.fate = 'unchanged') as unchanged,
+        count(*) filter (where r.fate = 'repeated') as repeated
+      from unnest(p_rows) r
+    ), names as (
+      select count(*) filter (where n.kind = 'person') as people, count(*) filter (where n.kind = 'place') as places,
+        coalesce(jsonb_agg(n.name order by n.key) filter (where n.kind = 'person' and n.is_new), '[]') as new_people,
+        coalesce(jsonb_agg(n.name order by n.key) filter (where n.kind = 'place' and n.is_new), '[]') as new_places
+      from unnest(p_names) n
+    ), clashes as (
+      select array_agg(o.overlap order by o.position) filter (where o.position <= p_limit) as listed, count(*) as total
+      from (
+        select u as overlap, row_number() over (order by u.row_number, u.with_row, u.kind) as position
+        from unnest(p_overlaps || p_ledger) u
+        where not u.is_one_section
+      ) o
+    )
+    select p_request || jsonb_build_object(
+      'rows', f.rows,
+      'resources', jsonb_build_object('people', n.people, 'places', n.places),
+      'new_people', n.new_people,
+      'new_places', n.new_places,
+      'overlaps', private.count_import_overlaps(p_overlaps, p_rows),
+      'ledger_overlaps', jsonb_build_object(
+        'place', (select count(*) from unnest(p_ledger) o where o.kind = 'place' and not o.is_one_section),
+        'person', (select count(*) from unnest(p_ledger) o where o.kind = 'person' and not o.is_one_section)),
+      'overlapping', private.describe_import_overlaps(c.listed, p_rows, p_names),
+      'overlapping_total', c.total,
+      'imported', case when p_is_refused then 0 else f.new end,
+      'unchanged', f.unchanged,
+      'repeated', f.repeated,
+      'left_out', private.describe_import_overlaps(p_reasons, p_rows, p_names),
+      'overrides', (
+        select jsonb_build_object('groups', count(distinct m.group_id), 'meetings', count(m.row_number)) from unnest(p_members) m
+      ),
+      'refused', p_is_refused,
+      'errors', private.describe_import_faults(p_faults, 1000),
+      'errors_total', coalesce(cardinality(p_faults), 0))
+    from fates f, names n, clashes c
+  );
+end;
+$$;
+comment on function private.import_report(
+  jsonb, private.import_row[], private.import_name[], private.import_overlap[], private.import_overlap[], private.import_overlap[],
+  private.import_fault[], private.import_member[], boolean, integer) is
+  'The report of an import, or of what one would do.';
+
+-- sql/20_time/rules/94_import.sql
+
+-- Importing meetings: the parts put together.
+
+create function private.refuse_import(
+  p_report jsonb, p_faults private.import_fault[]
+) returns void
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_first jsonb := p_report -> 'errors' -> 0;
+  v_count integer := coalesce(cardinality(p_faults), 0);
+begin
+  if v_count > 0 then
+    -- What cannot be read comes before what is too far ahead.
+    perform private.fail(
+      case when exists (select from unnest(p_faults) f where f.code = 'invalid_input') then 'invalid_input' else 'limit_exceeded' end,
+      format('Nothing was imported. Line %s, %s: %s%s', v_first ->> 'line', v_first ->> 'column', v_first ->> 'reason',
+        case when v_count > 1 then format(' (and %s more)', v_count - 1) else '' end),
+      v_first ->> 'column',
+      jsonb_build_object(
+        'errors', (
+          select jsonb_agg(e || jsonb_build_object('field', e ->> 'column',
+            'message', format('Line %s, %s: %s', e ->> 'line', e ->> 'column', e ->> 'reason')))
+          from jsonb_array_elements(p_report -> 'errors') e
+        ),
+        'count', v_count, 'report', p_report),
+      case when v_first ->> 'code' = 'limit_exceeded'
+        then 'Holders of book:beyond_horizon may call extend_horizon(); for new names the setting ledger_horizon_days counts.'
+        else 'Mend the file and import it again.' end);
+  end if;
+  v_first := p_report -> 'overlapping' -> 0;
+  perform private.fail('time_conflict',
+    format('Nothing was imported. Line %s (%s) needs %s on %s from %s to %s, %s%s',
+      v_first ->> 'line', v_first ->> 'title', v_first ->> 'resource', v_first ->> 'date', v_first ->> 'start_time', v_first ->> 'end_time',
+      case when v_first -> 'with' ? 'line' then format('like line %s (%s)', v_first -> 'with' ->> 'line', v_first -> 'with' ->> 'title')
+        else 'taken by ' || coalesce(v_first -> 'with' ->> 'title', 'something else') end,
+      case when (p_report ->> 'overlapping_total')::integer > 1
+        then format(' (and %s more)', (p_report ->> 'overlapping_total')::integer - 1) else '' end),
+    p_details => jsonb_build_object('conflicts', p_report -> 'overlapping', 'count', p_report -> 'overlapping_total', 'report', p_report),
+    p_hint => 'Import what fits (p_on_conflict skip), or let them overlap (override).');
+end;
+$$;
+comment on function private.refuse_import(jsonb, private.import_fault[]) is
+  'Raises what stands in an import''s way: bad rows, rows beyond the horizon, or else overlaps; details carry the report.';
+
+create function private.import_rows(p_rows jsonb, p_request jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' set work_mem = '64MB' set jit = off
+as $$
+declare
+  v_zone constant text := p_request ->> 'time_zone';
+  v_mode constant text := p_request ->> 'on_conflict';
+  v_is_dry constant boolean := (p_request ->> 'dry_run')::boolean;
+  v_rows private.import_row[];
+  v_faults private.import_fault[];
+  v_names private.import_name[];
+  v_overlaps private.import_overlap[];
+  v_ledger private.import_overlap[];
+  v_clashes private.import_overlap[];
+  v_reasons private.import_overlap[] := '{}';
+  v_members private.import_member[] := '{}';
+  v_is_refused boolean;
+  v_report jsonb;
+begin
+  perform private.require_permission('bulk:calendar');
+  if v_mode = 'override' then
+    perform private.require_permission('grant:override');
+  end if;
+  perform private.require_read_committed();
+
+  select r.p_read, coalesce(r.p_faults, '{}') into v_rows, v_faults from private.read_import_rows(p_rows, v_zone) r;
+  if not v_is_dry then
+    -- One import at a time, so that two that bring the same rows, or somebody new of the same name, do not bring them
+    -- twice. Taken before anything else is locked.
+    perform pg_advisory_xact_lock(hashtextextended('import_meetings', 0));
+  end if;
+  v_names := private.find_import_names(v_rows);
+  v_faults := v_faults || private.faults_of_names(v_rows, v_names);
+  v_rows := private.settle_import_rows(v_rows, v_names);
+  v_overlaps := private.overlaps_in_import(v_rows);
+
+  if not v_is_dry and cardinality(v_faults) = 0 then
+    perform private.make_import_resources(array(select n from unnest(v_names) n where n.is_new));
+    if v_mode = 'override' or exists (select from unnest(v_rows) r where r.fate = 'unchanged') then
+      perform private.lock_import_sources(array(
+        select o from unnest(private.overlaps_with_ledger(v_rows, v_names, v_zone)) o where v_mode = 'override' or o.is_one_section
+      ));
+    end if;
+    perform private.lock_resources(array(select n.resource_id from unnest(v_names) n));
+  end if;
+  -- From here on, statements see what was there when the locks were had.
+  v_ledger := private.overlaps_with_ledger(v_rows, v_names, v_zone);
+  v_faults := v_faults || private.faults_beyond_horizon(v_rows, v_names);
+
+  v_clashes := private.clashes_of_import(v_rows, v_overlaps || v_ledger);
+  v_is_refused := cardinality(v_faults) > 0 or (v_mode = 'refuse' and cardinality(v_clashes) > 0);
+  if v_mode = 'skip' then
+    v_reasons := private.clashes_that_decide(v_clashes);
+    v_rows := private.leave_out(v_rows, array(select o.row_number from unnest(v_reasons) o));
+  end if;
+  if not v_is_refused then
+    v_members := private.import_clusters(v_rows, v_overlaps || v_ledger);
+    if not v_is_dry then
+      perform private.group_import(v_members, p_request ->> 'label');
+      perform private.write_import(v_rows, v_zone);
+    end if;
+  end if;
+  v_report := private.import_report(p_request, v_rows, v_names, v_overlaps, v_ledger, v_reasons, v_faults, v_members,
+    v_is_refused, case when v_is_dry then 10000 else 100 end);
+  if v_is_refused and not v_is_dry then
+    perform private.refuse_import(v_report, v_faults);
+  end if;
+  return v_report;
+end;
+$$;
+comment on function private.import_rows(jsonb, jsonb) is
+  'Imports a timetable, or says what importing it would do, for a holder of bulk:calendar (and grant:override for overriding).';
+
 -- sql/20_time/views.sql
 
 -- What the rows of each source table claim. Read by private.derive_claims; the names are <table>_claims.
@@ -4369,8 +5627,10 @@ as $$
 declare
   v_request jsonb := jsonb_build_object(
     'name', p_name, 'starts_on', p_starts_on, 'ends_on', p_ends_on, 'location_id', p_location_id, 'cancel_occurrences', p_cancel_occurrences);
-  v_answer jsonb := private.answered_before('add_closure', p_idempotency_key, v_request);
+  v_answer jsonb;
 begin
+  perform private.require_permission('manage:closures');
+  v_answer := private.answered_before('add_closure', p_idempotency_key, v_request);
   if v_answer is null then
     perform private.fail_input(private.closure_errors(p_name, p_starts_on, p_ends_on, 'p_'));
     v_answer := private.make_closure(
@@ -4417,7 +5677,7 @@ comment on function public.busy_times(uuid[], timestamptz, timestamptz) is
 create function private.calendar_rows(p_during tstzrange, p_resource_ids uuid[], p_kinds text[])
 returns table (
   source_table text, source_id uuid, occurs_on date, kind text, title text,
-  starts_at timestamptz, ends_at timestamptz, resource_ids uuid[], resource_names text[]
+  starts_at timestamptz, ends_at timestamptz, resource_ids uuid[], resource_names text[], resource_kinds text[]
 )
 language plpgsql stable security definer set search_path = ''
 as $$
@@ -4441,20 +5701,21 @@ begin
         and (v_resource_ids is null or c.resource_id = any(v_resource_ids))
         and (p_kinds is null or c.kind = any(p_kinds))
     )
-    select f.source_table, f.source_id, f.occurs_on, f.kind, f.title, lower(f.during), upper(f.during), w.ids, w.names
+    select f.source_table, f.source_id, f.occurs_on, f.kind, f.title, lower(f.during), upper(f.during), w.ids, w.names, w.kinds
     from found f
     cross join lateral (
-      select array_agg(r.id order by r.kind, r.name) as ids, array_agg(r.name order by r.kind, r.name) as names
+      select array_agg(r.id order by r.kind, r.name) as ids, array_agg(r.name order by r.kind, r.name) as names,
+        array_agg(r.kind order by r.kind, r.name) as kinds
       from public.claims c
       join public.resources r on r.id = c.resource_id
       where c.source_id = f.source_id and c.source_table = f.source_table and c.occurs_on = f.occurs_on
     ) w
     union all
     -- A meeting nobody and nowhere is named for claims nothing, and happens all the same.
-    select 'meetings', m.id, m.date, m.kind, m.title, m.starts_at, m.ends_at, '{}', '{}'
+    select 'meetings', m.id, m.date, m.kind, m.title, m.starts_at, m.ends_at, '{}', '{}', '{}'
     from public.meetings m
     where v_resource_ids is null and m.status = 'scheduled'
-      and m.starts_at > lower(p_during) - interval '31 days' and m.starts_at < upper(p_during) and m.ends_at > lower(p_during)
+      and m.starts_at > lower(p_during) - interval '800 hours' and m.starts_at < upper(p_during) and m.ends_at > lower(p_during)
       and (p_kinds is null or m.kind = any(p_kinds))
       and not exists (select from public.meeting_participants p where p.meeting_id = m.id)
     order by 6, 7, 5, 2;
@@ -4470,7 +5731,7 @@ create function public.calendar(
   p_kinds text[] default null
 ) returns table (
   source_table text, source_id uuid, occurs_on date, kind text, title text,
-  starts_at timestamptz, ends_at timestamptz, resource_ids uuid[], resource_names text[]
+  starts_at timestamptz, ends_at timestamptz, resource_ids uuid[], resource_names text[], resource_kinds text[]
 )
 language plpgsql stable set search_path = ''
 as $$
@@ -4484,29 +5745,41 @@ comment on function public.calendar(timestamptz, timestamptz, uuid[], text[]) is
 
 -- sql/20_time/rpc/cancel_occurrence.sql
 
-create function public.cancel_occurrence(p_rule_id uuid, p_occurs_on date, p_reason text default null)
-returns setof public.weekly_rule_exceptions
+create function public.cancel_occurrence(
+  p_rule_id uuid,
+  p_occurs_on date,
+  p_reason text default null,
+  p_idempotency_key text default null
+) returns setof public.weekly_rule_exceptions
 language plpgsql volatile set search_path = ''
 as $$
+declare
+  v_request jsonb := jsonb_build_object('rule_id', p_rule_id, 'occurs_on', p_occurs_on, 'reason', p_reason);
+  v_answer jsonb := private.answered_before('cancel_occurrence', p_idempotency_key, v_request);
+  v_exception public.weekly_rule_exceptions;
 begin
+  if v_answer is not null then
+    return query select * from jsonb_populate_record(null::public.weekly_rule_exceptions, v_answer);
+    return;
+  end if;
   perform private.require_permission('update:calendar');
   perform private.require_rule(p_rule_id);
-  -- Cancelling twice changes nothing the second time, so a retry needs no key.
-  return query
-    insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, reason)
-    values (p_rule_id, p_occurs_on, 'cancelled', private.clean_text(p_reason))
-    on conflict (rule_id, occurs_on) do update
-    set kind = 'cancelled', reason = excluded.reason, moved_to_date = null, moved_start_time = null, moved_end_time = null,
-      taken_by_table = null, taken_by_id = null
-    where e.kind <> 'taken_over' or not private.happening_exists(e.taken_by_table, e.taken_by_id)
-    returning *;
+  insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, reason)
+  values (p_rule_id, p_occurs_on, 'cancelled', private.clean_text(p_reason))
+  on conflict (rule_id, occurs_on) do update
+  set kind = 'cancelled', reason = excluded.reason, moved_to_date = null, moved_start_time = null, moved_end_time = null,
+    taken_by_table = null, taken_by_id = null
+  where e.kind <> 'taken_over' or not private.happening_exists(e.taken_by_table, e.taken_by_id)
+  returning * into v_exception;
   if not found then
     perform private.fail('illegal_transition', format('A happening of its own took %s over', p_occurs_on), 'p_occurs_on',
       p_hint => 'Cancel that happening instead.');
   end if;
+  perform private.remember_answer('cancel_occurrence', p_idempotency_key, v_request, to_jsonb(v_exception));
+  return next v_exception;
 end;
 $$;
-comment on function public.cancel_occurrence(uuid, date, text) is
+comment on function public.cancel_occurrence(uuid, date, text, text) is
   'Cancels one date of a weekly rule and frees its time. Needs update:calendar. Returns the exception. Raises not_found, invalid_input for a date the rule does not have, illegal_transition for one that was taken over.';
 
 -- sql/20_time/rpc/cancel_time_off.sql
@@ -4634,8 +5907,10 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
   v_request jsonb := jsonb_build_object('id', p_id, 'decision', p_decision, 'note', p_note, 'claims', p_claims);
-  v_answer jsonb := private.answered_before('decide_time_off', p_idempotency_key, v_request);
+  v_answer jsonb;
 begin
+  perform private.require_permission('decide:time_off');
+  v_answer := private.answered_before('decide_time_off', p_idempotency_key, v_request);
   if v_answer is null then
     perform private.fail_input(
       private.input_error(p_id is null, 'p_id', 'Say which time off')
@@ -4674,19 +5949,26 @@ end;
 $$;
 comment on function private.extend_horizon_of(uuid[], timestamptz) is 'Moves horizons on for a holder of book:beyond_horizon.';
 
--- Moving a horizon on to where it already is changes nothing, so a retry needs no key.
-create function public.extend_horizon(p_resource_ids uuid[], p_until timestamptz) returns setof public.resource_horizons
+create function public.extend_horizon(p_resource_ids uuid[], p_until timestamptz, p_idempotency_key text default null)
+returns setof public.resource_horizons
 language plpgsql volatile set search_path = ''
 as $$
+declare
+  v_request jsonb := jsonb_build_object('resource_ids', p_resource_ids, 'until', p_until at time zone 'UTC');
+  v_answer jsonb := private.answered_before('extend_horizon', p_idempotency_key, v_request);
 begin
-  perform private.fail_input(
-    private.input_error(coalesce(cardinality(p_resource_ids), 0) not between 1 and 100, 'p_resource_ids', 'Name 1 to 100 resources')
-    || private.input_error(p_until is null or not isfinite(p_until), 'p_until', 'Say until when')
-  );
-  return query select * from private.extend_horizon_of(p_resource_ids, p_until);
+  if v_answer is null then
+    perform private.fail_input(
+      private.input_error(coalesce(cardinality(p_resource_ids), 0) not between 1 and 100, 'p_resource_ids', 'Name 1 to 100 resources')
+      || private.input_error(p_until is null or not isfinite(p_until), 'p_until', 'Say until when')
+    );
+    v_answer := (select jsonb_agg(to_jsonb(h)) from private.extend_horizon_of(p_resource_ids, p_until) h);
+    perform private.remember_answer('extend_horizon', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_recordset(null::public.resource_horizons, v_answer);
 end;
 $$;
-comment on function public.extend_horizon(uuid[], timestamptz) is
+comment on function public.extend_horizon(uuid[], timestamptz, text) is
   'Lets these resources be booked further ahead, up to two years: claims what their weekly rules promise until p_until first. Needs book:beyond_horizon. Returns their horizons; one that is further already stays. Raises limit_exceeded beyond two years.';
 
 -- sql/20_time/rpc/find_conflicts.sql
@@ -4745,6 +6027,32 @@ end;
 $$;
 comment on function public.find_conflicts(uuid[], timestamptz, timestamptz, uuid) is
   'What stands in the way of using these resources from p_starts_at until p_ends_at (excluded; at most 31 days): one row a clash, none when all are free. p_exclude_source leaves out one happening, such as the one being moved. Callers who may not read somebody''s calendar get conflict_type busy and the times only. Raises invalid_input for an end that is not after its start.';
+
+-- sql/20_time/rpc/find_resources.sql
+
+create function public.find_resources(p_name text default null, p_kinds text[] default null, p_limit integer default 50)
+returns setof public.resources
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_name text := lower(private.clean_text(p_name));
+begin
+  perform private.fail_input(
+    private.input_error(length(p_name) > 200, 'p_name', 'A name has at most 200 characters')
+    || private.input_error(not p_kinds <@ array['person', 'place', 'equipment'], 'p_kinds', 'A kind is person, place or equipment')
+    || private.input_error(coalesce(p_limit, 0) not between 1 and 1000, 'p_limit', 'Ask for 1 to 1000 rows')
+  );
+  return query
+    select r.*
+    from public.resources r
+    where (v_name is null or strpos(lower(r.name), v_name) > 0)
+      and (p_kinds is null or r.kind = any(p_kinds))
+    order by lower(r.name) <> v_name, strpos(lower(r.name), v_name), r.is_active desc, r.name, r.id
+    limit p_limit;
+end;
+$$;
+comment on function public.find_resources(text, text[], integer) is
+  'People, places and equipment whose name holds p_name, whatever the case (all by default): those called exactly so first, then those that begin with it. p_kinds narrows to person, place, equipment; at most p_limit rows.';
 
 -- sql/20_time/rpc/find_weekly_conflicts.sql
 
@@ -4981,23 +6289,31 @@ declare
   v_standing record;
 begin
   perform private.require_permission('grant:override');
+  insert into public.overrides (reason, granted_by, expires_at)
+  values (private.clean_text(p_reason), private.caller_id(), p_expires_at)
+  returning * into v_override;
+  -- What an ended override named may be named again. Whoever names one at the same moment is waited for, and then seen.
+  insert into public.override_members as m (override_id, source_table, source_id)
+  select distinct v_override.id, g.source_table, g.source_id
+  from jsonb_to_recordset(p_members) as g(source_table text, source_id uuid)
+  order by g.source_id, g.source_table
+  on conflict (source_id, source_table) do update
+  set override_id = excluded.override_id
+  where exists (
+    select from public.overrides o where o.id = m.override_id and least(o.expires_at, o.revoked_at) <= private.now()
+  );
   select m.source_table, m.source_id, o.reason into v_standing
   from jsonb_to_recordset(p_members) as g(source_table text, source_id uuid)
   join public.override_members m on m.source_table = g.source_table and m.source_id = g.source_id
   join public.overrides o on o.id = m.override_id
+  where o.id <> v_override.id
+  order by m.source_id
   limit 1;
   if found then
     perform private.fail('duplicate', format('One of them is in an override already (%s)', v_standing.reason), 'p_members',
       jsonb_build_object('source_table', v_standing.source_table, 'source_id', v_standing.source_id),
       'A happening is in at most one group: revoke that override first, or change when it expires.');
   end if;
-  insert into public.overrides (reason, granted_by, expires_at)
-  values (private.clean_text(p_reason), private.caller_id(), p_expires_at)
-  returning * into v_override;
-  insert into public.override_members (override_id, source_table, source_id)
-  select distinct v_override.id, g.source_table, g.source_id
-  from jsonb_to_recordset(p_members) as g(source_table text, source_id uuid)
-  order by g.source_table, g.source_id;
   return v_override;
 end;
 $$;
@@ -5012,7 +6328,7 @@ create function public.grant_override(
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_request jsonb := jsonb_build_object('members', p_members, 'reason', p_reason, 'expires_at', p_expires_at);
+  v_request jsonb := jsonb_build_object('members', p_members, 'reason', p_reason, 'expires_at', p_expires_at at time zone 'UTC');
   v_answer jsonb := private.answered_before('grant_override', p_idempotency_key, v_request);
   v_override public.overrides;
 begin
@@ -5046,6 +6362,67 @@ $$;
 comment on function public.grant_override(jsonb, text, timestamptz, text) is
   'Lets a group of happenings overlap each other: p_members is [{"source_table": "meetings", "source_id": "…"}, …], 2 to 1000 of them, which may be written before or after. Strangers to the group are still refused. Happenings that start at p_expires_at or later are not covered. Needs grant:override. Returns the override. Raises duplicate when one is in a group already.';
 
+-- sql/20_time/rpc/import_meetings.sql
+
+-- A hosted project gives its roles seconds, and a whole term takes longer: PostgREST reads the limit from here.
+create function public.import_meetings(
+  p_rows jsonb,
+  p_time_zone text default null,
+  p_on_conflict text default 'refuse',
+  p_dry_run boolean default false,
+  p_label text default null,
+  p_idempotency_key text default null
+) returns jsonb
+language plpgsql volatile set search_path = '' set statement_timeout = '2min'
+as $$
+declare
+  v_zone text := coalesce(p_time_zone, private.setting_text('organisation_time_zone'));
+  v_columns constant text[] := array['line', 'crn', 'course', 'section', 'title', 'instructor', 'location', 'date', 'start_time',
+    'end_time', 'capacity', 'enrolled'];
+  v_limit integer := private.setting_integer('import_rows_limit');
+  v_count integer := case when jsonb_typeof(p_rows) = 'array' then jsonb_array_length(p_rows) end;
+  v_stray record;
+  v_request jsonb;
+  v_answer jsonb;
+begin
+  perform private.require_permission('bulk:calendar');
+  if v_count > v_limit then
+    perform private.fail('limit_exceeded', format('One import may bring %s rows, not %s', v_limit, v_count), 'p_rows',
+      jsonb_build_object('limit', v_limit, 'rows', v_count), 'Import it in parts, or raise the setting import_rows_limit.');
+  end if;
+  perform private.fail_input(
+    private.input_error(v_count is null, 'p_rows', 'Rows are a list of objects')
+    || private.input_error(v_count = 0, 'p_rows', 'There are no rows')
+    || private.input_error(not private.is_time_zone(v_zone), 'p_time_zone', 'A time zone is an IANA name, such as America/New_York')
+    || private.input_error(coalesce(p_on_conflict, '') not in ('refuse', 'skip', 'override'), 'p_on_conflict', 'It is refuse, skip or override')
+    || private.input_error(p_dry_run is null, 'p_dry_run', 'It is true or false')
+    || private.input_error(length(p_label) > 200, 'p_label', 'A label has at most 200 characters')
+  );
+  select r.position, r.item into v_stray
+  from jsonb_array_elements(p_rows) with ordinality as r(item, position)
+  where case when jsonb_typeof(r.item) = 'object' then r.item - v_columns <> '{}' else true end
+  limit 1;
+  if found then
+    perform private.fail('invalid_input',
+      format('Row %s is not an object of %s', v_stray.position, array_to_string(v_columns, ', ')), 'p_rows',
+      jsonb_build_object('row', v_stray.position, 'columns', to_jsonb(v_columns)));
+  end if;
+  v_request := jsonb_build_object('time_zone', v_zone, 'on_conflict', p_on_conflict, 'dry_run', p_dry_run,
+    'label', coalesce(private.clean_name(p_label), format('Import of %s meetings', v_count)));
+  if p_dry_run then
+    return private.import_rows(p_rows, v_request);
+  end if;
+  v_answer := private.answered_before('import_meetings', p_idempotency_key, v_request || jsonb_build_object('rows', p_rows));
+  if v_answer is null then
+    v_answer := private.import_rows(p_rows, v_request);
+    perform private.remember_answer('import_meetings', p_idempotency_key, v_request || jsonb_build_object('rows', p_rows), v_answer);
+  end if;
+  return v_answer;
+end;
+$$;
+comment on function public.import_meetings(jsonb, text, text, boolean, text, text) is
+  'Imports a timetable in one transaction: p_rows is [{"crn", "course", "section", "title", "instructor", "location", "date", "start_time", "end_time", "capacity", "enrolled", "line"}, …], all text, dates like 2018-09-04, times like 09:30 in p_time_zone (the organisation''s by default); instructor and location are names, empty or BY ARR for none, and become people without login and places where there are none of that name. What overlaps a row of another crn, or the ledger, is refused as a whole (p_on_conflict refuse), left out in the order of the rows (skip), or imported as override groups with p_label as their reason (override, needs grant:override); rows of one crn may overlap. Rows that say what an earlier import said are left unchanged. p_dry_run changes nothing. Needs bulk:calendar. Returns the report: rows, resources, overlaps, imported, unchanged, left_out, errors and more. Raises invalid_input naming every bad field of every row, limit_exceeded, time_conflict; details carry the report.';
+
 -- sql/20_time/rpc/move_occurrence.sql
 
 create function public.move_occurrence(
@@ -5054,11 +6431,22 @@ create function public.move_occurrence(
   p_to_date date,
   p_start_time time,
   p_end_time time,
-  p_reason text default null
+  p_reason text default null,
+  p_idempotency_key text default null
 ) returns setof public.weekly_rule_exceptions
 language plpgsql volatile set search_path = ''
 as $$
+declare
+  v_request jsonb := jsonb_build_object(
+    'rule_id', p_rule_id, 'occurs_on', p_occurs_on, 'to_date', p_to_date, 'start_time', p_start_time, 'end_time', p_end_time,
+    'reason', p_reason);
+  v_answer jsonb := private.answered_before('move_occurrence', p_idempotency_key, v_request);
+  v_exception public.weekly_rule_exceptions;
 begin
+  if v_answer is not null then
+    return query select * from jsonb_populate_record(null::public.weekly_rule_exceptions, v_answer);
+    return;
+  end if;
   perform private.require_permission('update:calendar');
   perform private.fail_input(
     private.input_error(p_to_date is null, 'p_to_date', 'Say to which day')
@@ -5068,23 +6456,23 @@ begin
     || private.input_error(p_end_time <= p_start_time, 'p_end_time', 'The end must be after the start')
   );
   perform private.require_rule(p_rule_id);
-  -- Moving to where it already is changes nothing, so a retry needs no key.
-  return query
-    insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, moved_to_date, moved_start_time, moved_end_time, reason)
-    values (p_rule_id, p_occurs_on, 'moved', p_to_date, p_start_time, p_end_time, private.clean_text(p_reason))
-    on conflict (rule_id, occurs_on) do update
-    set kind = 'moved', reason = excluded.reason, moved_to_date = excluded.moved_to_date,
-      moved_start_time = excluded.moved_start_time, moved_end_time = excluded.moved_end_time,
-      taken_by_table = null, taken_by_id = null
-    where e.kind <> 'taken_over' or not private.happening_exists(e.taken_by_table, e.taken_by_id)
-    returning *;
+  insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, moved_to_date, moved_start_time, moved_end_time, reason)
+  values (p_rule_id, p_occurs_on, 'moved', p_to_date, p_start_time, p_end_time, private.clean_text(p_reason))
+  on conflict (rule_id, occurs_on) do update
+  set kind = 'moved', reason = excluded.reason, moved_to_date = excluded.moved_to_date,
+    moved_start_time = excluded.moved_start_time, moved_end_time = excluded.moved_end_time,
+    taken_by_table = null, taken_by_id = null
+  where e.kind <> 'taken_over' or not private.happening_exists(e.taken_by_table, e.taken_by_id)
+  returning * into v_exception;
   if not found then
     perform private.fail('illegal_transition', format('A happening of its own took %s over', p_occurs_on), 'p_occurs_on',
       p_hint => 'Move that happening instead.');
   end if;
+  perform private.remember_answer('move_occurrence', p_idempotency_key, v_request, to_jsonb(v_exception));
+  return next v_exception;
 end;
 $$;
-comment on function public.move_occurrence(uuid, date, date, time, time, text) is
+comment on function public.move_occurrence(uuid, date, date, time, time, text, text) is
   'Moves one date of a weekly rule to another day and time, wall-clock in the rule''s zone; the rest of the rule stays. Needs update:calendar. Returns the exception. Raises time_conflict naming what is in the way there, not_found, invalid_input, illegal_transition for a date that was taken over.';
 
 -- sql/20_time/rpc/request_time_off.sql
@@ -5145,6 +6533,7 @@ declare
     'resource_id', p_resource_id, 'starts_on', p_starts_on, 'ends_on', p_ends_on, 'start_time', p_start_time, 'end_time', p_end_time,
     'time_zone', p_time_zone, 'reason', p_reason);
   v_answer jsonb := private.answered_before('request_time_off', p_idempotency_key, v_request);
+  v_id uuid;
 begin
   if v_answer is null then
     perform private.fail_input(
@@ -5152,8 +6541,10 @@ begin
       || private.time_off_errors(p_starts_on, p_ends_on, p_start_time, p_end_time, p_time_zone, 'p_')
       || private.input_error(length(p_reason) > 1000, 'p_reason', 'A reason has at most 1000 characters')
     );
-    v_answer := private.time_off_answer(private.add_time_off(
-      p_resource_id, p_starts_on, p_ends_on, p_start_time, p_end_time, p_time_zone, private.clean_text(p_reason)));
+    -- The answer is read in a statement of its own, which sees the row.
+    v_id := private.add_time_off(
+      p_resource_id, p_starts_on, p_ends_on, p_start_time, p_end_time, p_time_zone, private.clean_text(p_reason));
+    v_answer := private.time_off_answer(v_id);
     perform private.remember_answer('request_time_off', p_idempotency_key, v_request, v_answer);
   end if;
   return query
@@ -5168,10 +6559,15 @@ comment on function public.request_time_off(uuid, date, date, time, time, text, 
 
 -- sql/20_time/rpc/restore_occurrence.sql
 
-create function public.restore_occurrence(p_rule_id uuid, p_occurs_on date) returns boolean
+create function public.restore_occurrence(p_rule_id uuid, p_occurs_on date, p_idempotency_key text default null) returns boolean
 language plpgsql volatile set search_path = ''
 as $$
+declare
+  v_request jsonb := jsonb_build_object('rule_id', p_rule_id, 'occurs_on', p_occurs_on);
 begin
+  if private.answered_before('restore_occurrence', p_idempotency_key, v_request) is not null then
+    return true;
+  end if;
   perform private.require_permission('update:calendar');
   perform private.require_rule(p_rule_id);
   delete from public.weekly_rule_exceptions e
@@ -5183,10 +6579,11 @@ begin
     perform private.fail('illegal_transition', format('A happening of its own took %s over', p_occurs_on), 'p_occurs_on',
       p_hint => 'Delete that happening first.');
   end if;
+  perform private.remember_answer('restore_occurrence', p_idempotency_key, v_request, 'true');
   return true;
 end;
 $$;
-comment on function public.restore_occurrence(uuid, date) is
+comment on function public.restore_occurrence(uuid, date, text) is
   'Puts a cancelled or moved date of a weekly rule back to where the rule has it. Needs update:calendar. True when it is there now. Raises time_conflict when its time has been taken meanwhile, not_found, illegal_transition for a date a happening took over.';
 
 -- sql/20_time/rpc/revoke_override.sql
@@ -5198,12 +6595,6 @@ declare
   v_override public.overrides;
 begin
   perform private.require_permission('grant:override');
-  -- Happenings before overrides, like everybody who changes a happening that is in one.
-  perform private.lock_sources(m.source_table, array_agg(m.source_id))
-  from public.override_members m
-  where m.override_id = p_override_id
-  group by m.source_table
-  order by m.source_table;
   update public.overrides o
   set revoked_at = private.now()
   where o.id = p_override_id and o.revoked_at is null;
@@ -5216,16 +6607,40 @@ end;
 $$;
 comment on function private.revoke_override_by_id(uuid) is 'Ends an override for a holder of grant:override.';
 
--- Revoking twice changes nothing the second time, so a retry needs no key.
-create function public.revoke_override(p_override_id uuid) returns setof public.overrides
-language sql volatile set search_path = ''
-begin atomic
-  select * from private.revoke_override_by_id(p_override_id);
+create function public.revoke_override(p_override_id uuid, p_idempotency_key text default null) returns setof public.overrides
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('override_id', p_override_id);
+  v_answer jsonb := private.answered_before('revoke_override', p_idempotency_key, v_request);
+  v_override public.overrides;
+begin
+  if v_answer is not null then
+    return query select * from jsonb_populate_record(null::public.overrides, v_answer);
+    return;
+  end if;
+  v_override := private.revoke_override_by_id(p_override_id);
+  perform private.remember_answer('revoke_override', p_idempotency_key, v_request, to_jsonb(v_override));
+  return next v_override;
 end;
-comment on function public.revoke_override(uuid) is
+$$;
+comment on function public.revoke_override(uuid, text) is
   'Takes an override back: what has started may go on, what starts later must no longer overlap. Needs grant:override. Returns the override. Raises time_conflict, and changes nothing, while later happenings still overlap; not_found.';
 
 -- sql/20_time/rpc/schedule_meeting.sql
+
+-- The rule's row, then everybody's of both: in the order of those who change the rule or plan the same people.
+create function private.lock_for_take_over(p_rule_id uuid, p_resource_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.lock_sources('weekly_rules', array[p_rule_id]);
+  perform private.lock_resources(p_resource_ids || array(
+    select r.resource_id from public.weekly_rule_resources r where r.rule_id = p_rule_id
+  ));
+end;
+$$;
+comment on function private.lock_for_take_over(uuid, uuid[]) is 'Locks what a meeting that takes over a date of a rule will touch.';
 
 create function public.schedule_meeting(
   p_title text,
@@ -5258,15 +6673,18 @@ begin
   perform private.fail_input(
     private.input_error(private.clean_text(p_title) is null, 'p_title', 'Say what it is called')
     || private.input_error(length(p_title) > 500, 'p_title', 'A title has at most 500 characters')
-    || private.input_error(p_date is null, 'p_date', 'Say on which day')
-    || private.input_error(p_start_time is null, 'p_start_time', 'Say when it starts')
-    || private.input_error(p_end_time is null, 'p_end_time', 'Say when it ends')
+    || private.meeting_errors(p_date, p_start_time, p_end_time, p_ends_on, coalesce(p_time_zone, private.setting_text('organisation_time_zone')), 'p_')
     || private.input_error(coalesce(p_kind, '') !~ '^[a-z]+(_[a-z]+)*$', 'p_kind', 'A kind is a word in lower case')
+    || private.input_error(length(p_notes) > 10000, 'p_notes', 'Notes have at most 10000 characters')
     || private.input_error(cardinality(p_resource_ids) > 500, 'p_resource_ids', 'A meeting has at most 500 participants')
     || private.input_error((p_rule_id is null) <> (p_occurs_on is null), 'p_occurs_on', 'A rule and the date taken over go together')
     || private.input_error(array_position(p_resource_ids, null) is not null, 'p_resource_ids', 'A participant is missing its id')
   );
   perform private.require_resources(p_resource_ids);
+  if p_rule_id is not null then
+    perform private.require_rule(p_rule_id);
+    perform private.lock_for_take_over(p_rule_id, p_resource_ids);
+  end if;
   insert into public.meetings (title, kind, date, start_time, end_time, ends_on, time_zone, notes, rule_id, occurs_on)
   values (private.clean_text(p_title), p_kind, p_date, p_start_time, p_end_time, p_ends_on, p_time_zone, private.clean_text(p_notes), p_rule_id, p_occurs_on)
   returning * into v_meeting;
@@ -5533,13 +6951,13 @@ grant select on public.skipped_occurrences to authenticated, service_role;
 -- anon asks nobody's time: what the public may know of free places comes with the modules that sell them.
 grant execute on function public.find_conflicts(uuid[], timestamptz, timestamptz, uuid),
   public.find_weekly_conflicts(uuid[], integer, time, time, text, date, date, integer),
-  public.calendar(timestamptz, timestamptz, uuid[], text[]),
+  public.calendar(timestamptz, timestamptz, uuid[], text[]), public.find_resources(text, text[], integer),
   public.schedule_meeting(text, date, time, time, uuid[], text, date, text, text, uuid, date, text),
   public.create_weekly_rule(text, uuid[], integer, time, time, text, date, date, text, text),
-  public.extend_horizon(uuid[], timestamptz),
-  public.grant_override(jsonb, text, timestamptz, text), public.revoke_override(uuid),
-  public.cancel_occurrence(uuid, date, text), public.move_occurrence(uuid, date, date, time, time, text),
-  public.restore_occurrence(uuid, date)
+  public.extend_horizon(uuid[], timestamptz, text),
+  public.grant_override(jsonb, text, timestamptz, text), public.revoke_override(uuid, text),
+  public.cancel_occurrence(uuid, date, text, text), public.move_occurrence(uuid, date, date, time, time, text, text),
+  public.restore_occurrence(uuid, date, text)
   to authenticated, service_role;
 grant execute on function private.conflicts(uuid[], tstzrange, uuid),
   private.weekly_conflicts(uuid[], public.weekly_rules, integer),
@@ -5547,7 +6965,8 @@ grant execute on function private.conflicts(uuid[], tstzrange, uuid),
   private.extend_horizon_of(uuid[], timestamptz),
   private.grant_override_to(jsonb, text, timestamptz), private.revoke_override_by_id(uuid),
   private.check_span(timestamptz, timestamptz, interval, text, text, uuid[]),
-  private.require_resources(uuid[]), private.require_rule(uuid), private.happening_exists(text, uuid)
+  private.require_resources(uuid[]), private.require_rule(uuid), private.happening_exists(text, uuid),
+  private.lock_for_take_over(uuid, uuid[]), private.meeting_errors(date, time, time, date, text, text)
   to authenticated, service_role;
 
 -- Availability: hours, time off, cover and closures.
@@ -5612,6 +7031,10 @@ grant execute on function
   private.closure_errors(text, date, date, text), private.make_closure(text, date, date, uuid, boolean)
   to authenticated, service_role;
 
+-- Importing meetings: the rest of it is called by private.import_rows, as its owner.
+grant execute on function public.import_meetings(jsonb, text, text, boolean, text, text) to authenticated, service_role;
+grant execute on function private.import_rows(jsonb, jsonb) to authenticated, service_role;
+
 -- sql/20_time/checks/00_ledger_difference.sql
 
 -- What the ledger should say against what it says: the question behind most checks of this module.
@@ -5628,7 +7051,7 @@ begin
         with wanted as (
           select w.resource_id, w.during,
             case when lower(w.during) < coalesce(least(o.expires_at, o.revoked_at), 'infinity') and o.id is not null
-              then o.id else md5(%1$L || w.source_id::text)::uuid end as share_key,
+              then o.id else md5(%1$L || w.source_id::text || (w.occurs_on - date '1970-01-01'))::uuid end as share_key,
             w.source_id, w.occurs_on, w.kind, w.title
           from private.%2$I w
           left join public.override_members m on m.source_id = w.source_id and m.source_table = %1$L
@@ -5857,16 +7280,15 @@ comment on function private.fix_meeting_instants_differ(text[]) is 'Works the in
 -- sql/20_time/checks/overdue_cover_requests.sql
 
 create function private.check_overdue_cover_requests() returns table (entity text, entity_id text, message text, detail jsonb)
-language sql stable set search_path = ''
+language sql stable security definer set search_path = ''
 begin atomic
-  select 'public.cover_requests', q.id::text,
+  select 'cover_requests', q.id::text,
     format('Nobody said whether %s was covered on %s', r.name, q.occurs_on),
     jsonb_build_object('time_off_id', q.time_off_id, 'resource_id', q.resource_id, 'source_table', q.source_table,
       'source_id', q.source_id, 'occurs_on', q.occurs_on)
   from public.cover_requests q
   join public.resources r on r.id = q.resource_id
-  where q.status = 'open' and q.occurs_on < private.today()
-  order by q.occurs_on, r.name;
+  where q.status = 'open' and q.occurs_on < private.today();
 end;
 comment on function private.check_overdue_cover_requests() is 'Cover requests still open for dates that have passed.';
 
@@ -5998,41 +7420,37 @@ comment on function private.check_taken_over_by_nothing() is
 -- sql/20_time/checks/work_during_closures.sql
 
 create function private.check_work_during_closures() returns table (entity text, entity_id text, message text, detail jsonb)
-language sql stable set search_path = ''
+language sql stable security definer set search_path = ''
 begin atomic
-  select 'public.' || u.source_table, u.source_id::text,
-    format('%s is in %s, %s, although closed for %s', r.name, u.title, private.describe_range(u.during), c.name),
-    jsonb_build_object('resource_id', r.id, 'occurs_on', u.occurs_on, 'starts_at', lower(u.during), 'ends_at', upper(u.during),
+  select u.source_table, concat_ws(' ', u.source_table, u.source_id, u.occurs_on, u.resource_id, c.id),
+    format('Although closed for %s: %s', c.name, private.describe_claim(u.resource_id, u.title, u.during)),
+    jsonb_build_object('resource_id', u.resource_id, 'occurs_on', u.occurs_on, 'starts_at', lower(u.during), 'ends_at', upper(u.during),
       'closure_id', c.id)
   from public.closures c
   left join public.resources p on p.location_id = c.location_id
   join public.claims u on u.during && c.during and (c.location_id is null or u.resource_id = p.id)
-  join public.resources r on r.id = u.resource_id
   where upper(c.during) > private.now() and upper(u.during) > private.now()
-    and private.setting_text('availability_policy') <> 'ignore'
-  order by lower(u.during), r.name;
+    and private.setting_text('availability_policy') <> 'ignore';
 end;
 comment on function private.check_work_during_closures() is 'Coming uses during closures of the place or of everything.';
 
 -- sql/20_time/checks/work_during_time_off.sql
 
 create function private.check_work_during_time_off() returns table (entity text, entity_id text, message text, detail jsonb)
-language sql stable set search_path = ''
+language sql stable security definer set search_path = ''
 begin atomic
-  select 'public.' || c.source_table, c.source_id::text,
-    format('%s is in %s, %s, although off', r.name, c.title, private.describe_range(c.during)),
+  select c.source_table, concat_ws(' ', c.source_table, c.source_id, c.occurs_on, c.resource_id, t.id),
+    'During time off: ' || private.describe_claim(c.resource_id, c.title, c.during),
     jsonb_build_object('resource_id', c.resource_id, 'occurs_on', c.occurs_on, 'starts_at', lower(c.during), 'ends_at', upper(c.during),
       'time_off_id', t.id)
   from public.time_off t
   join public.claims c on c.resource_id = t.resource_id and c.during && t.during
-  join public.resources r on r.id = t.resource_id
   where t.status = 'approved' and upper(t.during) > private.now() and upper(c.during) > private.now()
     and private.setting_text('availability_policy') <> 'ignore'
     and not exists (
       select from public.cover_requests q
       where q.time_off_id = t.id and q.source_table = c.source_table and q.source_id = c.source_id and q.occurs_on = c.occurs_on
-    )
-  order by lower(c.during), r.name;
+    );
 end;
 comment on function private.check_work_during_time_off() is
   'Coming uses of people during approved time off, other than those that were kept when it was approved.';
@@ -6040,10 +7458,10 @@ comment on function private.check_work_during_time_off() is
 -- sql/20_time/checks/work_outside_stated_hours.sql
 
 create function private.check_work_outside_stated_hours() returns table (entity text, entity_id text, message text, detail jsonb)
-language sql stable set search_path = ''
+language sql stable security definer set search_path = ''
 begin atomic
   with coming as (
-    select r.id, r.name, c.source_table, c.source_id, c.occurs_on, c.title, c.during
+    select r.id, c.source_table, c.source_id, c.occurs_on, c.title, c.during
     from public.resources r
     join public.claims c on c.resource_id = r.id and c.during && tstzrange(private.now(), null)
     where exists (select from public.availability_rules a where a.resource_id = r.id)
@@ -6055,8 +7473,8 @@ begin atomic
       array(select distinct c.id from coming c), (select range_merge(range_agg(c.during)) from coming c)
     ) h
   )
-  select 'public.' || c.source_table, c.source_id::text,
-    format('%s is in %s, %s, outside the hours stated', c.name, c.title, private.describe_range(c.during)),
+  select c.source_table, concat_ws(' ', c.source_table, c.source_id, c.occurs_on, c.id),
+    'Outside the hours stated: ' || private.describe_claim(c.id, c.title, c.during),
     jsonb_build_object('resource_id', c.id, 'occurs_on', c.occurs_on, 'starts_at', lower(c.during), 'ends_at', upper(c.during),
       'outside', (
         select jsonb_agg(jsonb_build_object('starts_at', lower(o.outside), 'ends_at', upper(o.outside)))
@@ -6064,8 +7482,7 @@ begin atomic
       ))
   from coming c
   join hours h on h.resource_id = c.id
-  where not isempty(tstzmultirange(c.during) * h.stated - h.hours)
-  order by lower(c.during), c.name;
+  where not h.hours @> c.during and not isempty(tstzmultirange(c.during) * h.stated - h.hours);
 end;
 comment on function private.check_work_outside_stated_hours() is 'Coming uses of people and places outside the hours they stated.';
 
@@ -6075,6 +7492,7 @@ comment on function private.check_work_outside_stated_hours() is 'Coming uses of
 
 insert into public.settings (key, module, kind, default_value, minimum, maximum, allowed_values, is_public, description) values
   ('ledger_horizon_days', '20_time', 'integer', '400', 1, 730, null, true, 'How many days ahead time can be booked, and weekly rules are claimed.'),
+  ('import_rows_limit', '20_time', 'integer', '100000', 1, 1000000, null, false, 'Rows one import of meetings may bring.'),
   ('availability_policy', '20_time', 'text', '"warn"', null, null, '["ignore", "warn", "refuse"]', true, 'Whether booking somebody outside their hours, during time off or a closure is refused, only warned about, or ignored.')
 on conflict (key) do update set
   module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
@@ -6171,6 +7589,27 @@ on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
 
+-- Where this module keeps what belongs to a person. Who made or decided something is forgotten with the login.
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.resources', 'id', 'profile_id', '20_time', '{kind,name,is_active}', 'keep', '{}', 'It carries the profile''s name, which is overwritten.'),
+  ('public.claims', 'resource_id', 'profile_id', '20_time', '{during,kind,title}', 'keep', '{}', 'The ledger stays whole: that time was taken, by an id.'),
+  ('public.meeting_participants', 'resource_id', 'profile_id', '20_time', '{meeting_id}', 'keep', '{}', 'The ledger is derived from it; it names an id only.'),
+  ('public.weekly_rule_resources', 'resource_id', 'profile_id', '20_time', '{rule_id}', 'keep', '{}', 'The ledger is derived from it; it names an id only.'),
+  ('public.availability_rules', 'resource_id', 'profile_id', '20_time', '{weekday,start_time,end_time,time_zone,effective}', 'delete', '{}', null),
+  ('public.time_off', 'resource_id', 'profile_id', '20_time', '{starts_on,ends_on,start_time,end_time,time_zone,status,reason,note}', 'overwrite',
+    '{"reason": null, "note": null}', null),
+  ('public.cover_requests', 'resource_id', 'profile_id', '20_time', '{source_table,source_id,occurs_on,status}', 'keep', '{}',
+    'Who stands in is planned from it; it names an id only.'),
+  ('public.meetings', 'created_by', 'user_id', '20_time', '{id,title,created_at}', 'keep', '{}', 'The meeting is the organisation''s.'),
+  ('public.weekly_rules', 'created_by', 'user_id', '20_time', '{id,title,created_at}', 'keep', '{}', 'The rule is the organisation''s.'),
+  ('public.weekly_rule_exceptions', 'created_by', 'user_id', '20_time', '{rule_id,occurs_on,kind,created_at}', 'keep', '{}', 'The exception is the organisation''s.'),
+  ('public.closures', 'created_by', 'user_id', '20_time', '{id,name,created_at}', 'keep', '{}', 'The closure is the organisation''s.'),
+  ('public.overrides', 'granted_by', 'user_id', '20_time', '{id,reason,granted_at}', 'keep', '{}', 'Why happenings may overlap stays known.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
 -- sql/90_operations/rpc/apply_fixes.sql
 
 create function private.mend_faults(p_checks text[], p_modules text[], p_dry_run boolean) returns table (
@@ -6204,14 +7643,29 @@ end;
 $$;
 comment on function private.mend_faults(text[], text[], boolean) is 'Runs the repairs of checks that find something, for a holder of apply:fixes, and checks again.';
 
--- A repair that has been made finds nothing more to do, so a retry needs no key.
-create function public.apply_fixes(p_checks text[] default null, p_modules text[] default null, p_dry_run boolean default false)
-returns table (check_name text, faults integer, fixed integer, remaining integer, description text)
-language sql volatile set search_path = ''
-begin atomic
-  select * from private.mend_faults(p_checks, p_modules, p_dry_run);
+create function public.apply_fixes(
+  p_checks text[] default null,
+  p_modules text[] default null,
+  p_dry_run boolean default false,
+  p_idempotency_key text default null
+) returns table (check_name text, faults integer, fixed integer, remaining integer, description text)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('checks', p_checks, 'modules', p_modules, 'dry_run', p_dry_run);
+  v_answer jsonb := private.answered_before('apply_fixes', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := (select coalesce(jsonb_agg(to_jsonb(m)), '[]') from private.mend_faults(p_checks, p_modules, p_dry_run) m);
+    perform private.remember_answer('apply_fixes', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query
+    select a.check_name, a.faults, a.fixed, a.remaining, a.description
+    from jsonb_to_recordset(v_answer)
+      as a(check_name text, faults integer, fixed integer, remaining integer, description text);
 end;
-comment on function public.apply_fixes(text[], text[], boolean) is
+$$;
+comment on function public.apply_fixes(text[], text[], boolean, text) is
   'Mends what the checks of these names and modules (all by default) find and can mend, in one transaction, and checks again: one row a check with how many rows were at fault, were fixed and remain. p_dry_run only says what would be done. Needs apply:fixes. Raises not_found for an unknown check or module.';
 
 -- sql/90_operations/rpc/run_diagnostics.sql
@@ -6281,7 +7735,7 @@ comment on function public.run_diagnostics(text[], text[]) is
 
 -- sql/90_operations/policies.sql
 
-grant execute on function public.run_diagnostics(text[], text[]), public.apply_fixes(text[], text[], boolean) to authenticated, service_role;
+grant execute on function public.run_diagnostics(text[], text[]), public.apply_fixes(text[], text[], boolean, text) to authenticated, service_role;
 grant execute on function private.find_faults(text[], text[]), private.mend_faults(text[], text[], boolean) to authenticated, service_role;
 
 -- sql/90_operations/reference.sql

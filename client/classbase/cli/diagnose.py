@@ -40,11 +40,11 @@ def register(app: typer.Typer) -> None:
     app.command("fix")(fix)
 
 
-def _split(names: list[str] | None) -> dict[str, list[str]]:
-    """Names as arguments of run_diagnostics: what has an underscore inside and no number is a check's name."""
+def _split(names: list[str] | None) -> tuple[list[str] | None, list[str] | None]:
+    """Names as checks and modules, None for all: what has an underscore inside and no number is a check's name."""
     checks = [name for name in names or [] if "_" in name and not name[:2].isdigit()]
     modules = [name for name in names or [] if name not in checks]
-    return {key: value for key, value in (("checks", checks), ("modules", modules)) if value}
+    return checks or None, modules or None
 
 
 def _working(out: Output, doing: str) -> Progress:
@@ -76,9 +76,10 @@ def diagnose(
     Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 wrong usage, 3 could not run.
     """
     out = Output(as_json=as_json, quiet=quiet)
+    checks, modules = _split(names)
     with open_client(resolve_target(url, key, db_url, project_dir)) as cb, _working(out, "Checking") as progress:
         progress.add_task("check")
-        findings = [row.model_dump() for row in cb.operations.run_diagnostics(**_split(names))]
+        findings = [row.model_dump() for row in cb.operations.run_diagnostics(checks=checks, modules=modules)]
     counts = Counter(finding["severity"] for finding in findings)
     if as_json:
         out.json({"counts": {severity: counts[severity] for severity in SEVERITIES}, "findings": findings})
@@ -127,18 +128,18 @@ def fix(
     Exit codes: 0 nothing left of it, 1 something remains (or, with --dry-run, would be mended), 2, 3 as always.
     """
     out = Output(as_json=as_json, quiet=quiet)
-    chosen = _split(names)
+    checks, modules = _split(names)
     with open_client(resolve_target(url, key, db_url, project_dir)) as cb:
         with _working(out, "Checking") as progress:
             progress.add_task("check")
-            rows = [row.model_dump() for row in cb.operations.apply_fixes(**chosen, dry_run=True)]
+            rows = [row.model_dump() for row in cb.operations.apply_fixes(checks=checks, modules=modules, dry_run=True)]
         if rows and not dry_run:
             if not as_json:
                 out.table(rows, {"check_name": "check", "faults": "to mend", "description": "how"})
             out.confirm("Mend these?", yes=yes)
             with _working(out, "Mending") as progress:
                 progress.add_task("mend")
-                rows = [row.model_dump() for row in cb.operations.apply_fixes(**chosen)]
+                rows = [row.model_dump() for row in cb.operations.apply_fixes(checks=checks, modules=modules)]
     if as_json:
         out.json({"dry_run": dry_run, "fixes": rows})
     elif not rows:

@@ -37,7 +37,10 @@ class RunDiagnosticsRow(Row):
 
 
 _APPLY_FIXES: Function[list[ApplyFixesRow]] = Function(
-    "apply_fixes", {"p_checks": "text[]", "p_modules": "text[]", "p_dry_run": "boolean"}, "rows", list[ApplyFixesRow]
+    "apply_fixes",
+    {"p_checks": "text[]", "p_modules": "text[]", "p_dry_run": "boolean", "p_idempotency_key": "text"},
+    "rows",
+    list[ApplyFixesRow],
 )
 _RUN_DIAGNOSTICS: Function[list[RunDiagnosticsRow]] = Function(
     "run_diagnostics", {"p_checks": "text[]", "p_modules": "text[]"}, "rows", list[RunDiagnosticsRow], read_only=True
@@ -56,6 +59,7 @@ class AsyncOperations:
         checks: Sequence[str] | None | Unset = UNSET,
         modules: Sequence[str] | None | Unset = UNSET,
         dry_run: bool | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
     ) -> list[ApplyFixesRow]:
         """Mends what the checks of these names and modules (all by default) find and can mend, in one transaction,
         and checks again: one row a check with how many rows were at fault, were fixed and remain. p_dry_run
@@ -65,10 +69,14 @@ class AsyncOperations:
             checks: text[], optional.
             modules: text[], optional.
             dry_run: boolean, by default false.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
 
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
-        return await self._caller.call(_APPLY_FIXES, {"p_checks": checks, "p_modules": modules, "p_dry_run": dry_run})
+        return await self._caller.call(
+            _APPLY_FIXES,
+            {"p_checks": checks, "p_modules": modules, "p_dry_run": dry_run, "p_idempotency_key": idempotency_key},
+        )
 
     async def run_diagnostics(
         self, *, checks: Sequence[str] | None | Unset = UNSET, modules: Sequence[str] | None | Unset = UNSET
@@ -98,6 +106,7 @@ class Operations:
         checks: Sequence[str] | None | Unset = UNSET,
         modules: Sequence[str] | None | Unset = UNSET,
         dry_run: bool | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
     ) -> list[ApplyFixesRow]:
         """Mends what the checks of these names and modules (all by default) find and can mend, in one transaction,
         and checks again: one row a check with how many rows were at fault, were fixed and remain. p_dry_run
@@ -107,10 +116,14 @@ class Operations:
             checks: text[], optional.
             modules: text[], optional.
             dry_run: boolean, by default false.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
 
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
-        return self._caller.call(_APPLY_FIXES, {"p_checks": checks, "p_modules": modules, "p_dry_run": dry_run})
+        return self._caller.call(
+            _APPLY_FIXES,
+            {"p_checks": checks, "p_modules": modules, "p_dry_run": dry_run, "p_idempotency_key": idempotency_key},
+        )
 
     def run_diagnostics(
         self, *, checks: Sequence[str] | None | Unset = UNSET, modules: Sequence[str] | None | Unset = UNSET

@@ -52,6 +52,7 @@ class CalendarRow(Row):
     ends_at: Instant | None
     resource_ids: list[UUID] | None
     resource_names: list[str] | None
+    resource_kinds: list[str] | None
 
 
 class DecideTimeOffRow(Row):
@@ -152,7 +153,7 @@ _CALENDAR: Function[list[CalendarRow]] = Function(
 )
 _CANCEL_OCCURRENCE: Function[list[rows.WeeklyRuleExceptions]] = Function(
     "cancel_occurrence",
-    {"p_rule_id": "uuid", "p_occurs_on": "date", "p_reason": "text"},
+    {"p_rule_id": "uuid", "p_occurs_on": "date", "p_reason": "text", "p_idempotency_key": "text"},
     "rows",
     list[rows.WeeklyRuleExceptions],
 )
@@ -184,7 +185,7 @@ _DECIDE_TIME_OFF: Function[list[DecideTimeOffRow]] = Function(
 )
 _EXTEND_HORIZON: Function[list[rows.ResourceHorizons]] = Function(
     "extend_horizon",
-    {"p_resource_ids": "uuid[]", "p_until": "timestamp with time zone"},
+    {"p_resource_ids": "uuid[]", "p_until": "timestamp with time zone", "p_idempotency_key": "text"},
     "rows",
     list[rows.ResourceHorizons],
 )
@@ -198,6 +199,13 @@ _FIND_CONFLICTS: Function[list[FindConflictsRow]] = Function(
     },
     "rows",
     list[FindConflictsRow],
+    read_only=True,
+)
+_FIND_RESOURCES: Function[list[rows.Resources]] = Function(
+    "find_resources",
+    {"p_name": "text", "p_kinds": "text[]", "p_limit": "integer"},
+    "rows",
+    list[rows.Resources],
     read_only=True,
 )
 _FIND_WEEKLY_CONFLICTS: Function[list[FindWeeklyConflictsRow]] = Function(
@@ -259,6 +267,7 @@ _MOVE_OCCURRENCE: Function[list[rows.WeeklyRuleExceptions]] = Function(
         "p_start_time": "time without time zone",
         "p_end_time": "time without time zone",
         "p_reason": "text",
+        "p_idempotency_key": "text",
     },
     "rows",
     list[rows.WeeklyRuleExceptions],
@@ -279,10 +288,13 @@ _REQUEST_TIME_OFF: Function[list[RequestTimeOffRow]] = Function(
     list[RequestTimeOffRow],
 )
 _RESTORE_OCCURRENCE: Function[bool | None] = Function(
-    "restore_occurrence", {"p_rule_id": "uuid", "p_occurs_on": "date"}, "value", bool | None
+    "restore_occurrence",
+    {"p_rule_id": "uuid", "p_occurs_on": "date", "p_idempotency_key": "text"},
+    "value",
+    bool | None,
 )
 _REVOKE_OVERRIDE: Function[list[rows.Overrides]] = Function(
-    "revoke_override", {"p_override_id": "uuid"}, "rows", list[rows.Overrides]
+    "revoke_override", {"p_override_id": "uuid", "p_idempotency_key": "text"}, "rows", list[rows.Overrides]
 )
 _SCHEDULE_MEETING: Function[list[rows.Meetings]] = Function(
     "schedule_meeting",
@@ -397,7 +409,12 @@ class AsyncTime:
         )
 
     async def cancel_occurrence(
-        self, rule_id: UUID, occurs_on: date, *, reason: str | None | Unset = UNSET
+        self,
+        rule_id: UUID,
+        occurs_on: date,
+        *,
+        reason: str | None | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
     ) -> list[rows.WeeklyRuleExceptions]:
         """Cancels one date of a weekly rule and frees its time. Needs update:calendar. Returns the exception.
         Raises not_found, invalid_input for a date the rule does not have, illegal_transition for one that was
@@ -407,11 +424,13 @@ class AsyncTime:
             rule_id: uuid.
             occurs_on: date.
             reason: text, optional.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
 
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
         return await self._caller.call(
-            _CANCEL_OCCURRENCE, {"p_rule_id": rule_id, "p_occurs_on": occurs_on, "p_reason": reason}
+            _CANCEL_OCCURRENCE,
+            {"p_rule_id": rule_id, "p_occurs_on": occurs_on, "p_reason": reason, "p_idempotency_key": idempotency_key},
         )
 
     async def cancel_time_off(
@@ -516,7 +535,9 @@ class AsyncTime:
             },
         )
 
-    async def extend_horizon(self, resource_ids: Sequence[UUID], until: datetime) -> list[rows.ResourceHorizons]:
+    async def extend_horizon(
+        self, resource_ids: Sequence[UUID], until: datetime, *, idempotency_key: str | None | Unset = UNSET
+    ) -> list[rows.ResourceHorizons]:
         """Lets these resources be booked further ahead, up to two years: claims what their weekly rules promise
         until p_until first. Needs book:beyond_horizon. Returns their horizons; one that is further already
         stays. Raises limit_exceeded beyond two years.
@@ -524,10 +545,13 @@ class AsyncTime:
         Args:
             resource_ids: uuid[].
             until: timestamp with time zone.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
 
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
-        return await self._caller.call(_EXTEND_HORIZON, {"p_resource_ids": resource_ids, "p_until": until})
+        return await self._caller.call(
+            _EXTEND_HORIZON, {"p_resource_ids": resource_ids, "p_until": until, "p_idempotency_key": idempotency_key}
+        )
 
     async def find_conflicts(
         self,
@@ -559,6 +583,26 @@ class AsyncTime:
                 "p_exclude_source": exclude_source,
             },
         )
+
+    async def find_resources(
+        self,
+        *,
+        name: str | None | Unset = UNSET,
+        kinds: Sequence[str] | None | Unset = UNSET,
+        limit: int | Unset = UNSET,
+    ) -> list[rows.Resources]:
+        """People, places and equipment whose name holds p_name, whatever the case (all by default): those called
+        exactly so first, then those that begin with it. p_kinds narrows to person, place, equipment; at most
+        p_limit rows.
+
+        Args:
+            name: text, optional.
+            kinds: text[], optional.
+            limit: integer, by default 50.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_FIND_RESOURCES, {"p_name": name, "p_kinds": kinds, "p_limit": limit})
 
     async def find_weekly_conflicts(
         self,
@@ -729,6 +773,7 @@ class AsyncTime:
         end_time: time,
         *,
         reason: str | None | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
     ) -> list[rows.WeeklyRuleExceptions]:
         """Moves one date of a weekly rule to another day and time, wall-clock in the rule's zone; the rest of the
         rule stays. Needs update:calendar. Returns the exception. Raises time_conflict naming what is in the way
@@ -741,6 +786,7 @@ class AsyncTime:
             start_time: time without time zone.
             end_time: time without time zone.
             reason: text, optional.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
 
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
@@ -753,6 +799,7 @@ class AsyncTime:
                 "p_start_time": start_time,
                 "p_end_time": end_time,
                 "p_reason": reason,
+                "p_idempotency_key": idempotency_key,
             },
         )
 
@@ -800,7 +847,9 @@ class AsyncTime:
             },
         )
 
-    async def restore_occurrence(self, rule_id: UUID, occurs_on: date) -> bool | None:
+    async def restore_occurrence(
+        self, rule_id: UUID, occurs_on: date, *, idempotency_key: str | None | Unset = UNSET
+    ) -> bool | None:
         """Puts a cancelled or moved date of a weekly rule back to where the rule has it. Needs update:calendar.
         True when it is there now. Raises time_conflict when its time has been taken meanwhile, not_found,
         illegal_transition for a date a happening took over.
@@ -808,22 +857,30 @@ class AsyncTime:
         Args:
             rule_id: uuid.
             occurs_on: date.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
 
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
-        return await self._caller.call(_RESTORE_OCCURRENCE, {"p_rule_id": rule_id, "p_occurs_on": occurs_on})
+        return await self._caller.call(
+            _RESTORE_OCCURRENCE, {"p_rule_id": rule_id, "p_occurs_on": occurs_on, "p_idempotency_key": idempotency_key}
+        )
 
-    async def revoke_override(self, override_id: UUID) -> list[rows.Overrides]:
+    async def revoke_override(
+        self, override_id: UUID, *, idempotency_key: str | None | Unset = UNSET
+    ) -> list[rows.Overrides]:
         """Takes an override back: what has started may go on, what starts later must no longer overlap. Needs
         grant:override. Returns the override. Raises time_conflict, and changes nothing, while later happenings
         still overlap; not_found.
 
         Args:
             override_id: uuid.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
 
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
-        return await self._caller.call(_REVOKE_OVERRIDE, {"p_override_id": override_id})
+        return await self._caller.call(
+            _REVOKE_OVERRIDE, {"p_override_id": override_id, "p_idempotency_key": idempotency_key}
+        )
 
     async def schedule_meeting(
         self,
@@ -995,7 +1052,12 @@ class Time:
         )
 
     def cancel_occurrence(
-        self, rule_id: UUID, occurs_on: date, *, reason: str | None | Unset = UNSET
+        self,
+        rule_id: UUID,
+        occurs_on: date,
+        *,
+        reason: str | None | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
     ) -> list[rows.WeeklyRuleExceptions]:
         """Cancels one date of a weekly rule and frees its time. Needs update:calendar. Returns the exception.
         Raises not_found, invalid_input for a date the rule does not have, illegal_transition for one that was
@@ -1005,11 +1067,13 @@ class Time:
             rule_id: uuid.
             occurs_on: date.
             reason: text, optional.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
 
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
         return self._caller.call(
-            _CANCEL_OCCURRENCE, {"p_rule_id": rule_id, "p_occurs_on": occurs_on, "p_reason": reason}
+            _CANCEL_OCCURRENCE,
+            {"p_rule_id": rule_id, "p_occurs_on": occurs_on, "p_reason": reason, "p_idempotency_key": idempotency_key},
         )
 
     def cancel_time_off(
@@ -1112,7 +1176,9 @@ class Time:
             },
         )
 
-    def extend_horizon(self, resource_ids: Sequence[UUID], until: datetime) -> list[rows.ResourceHorizons]:
+    def extend_horizon(
+        self, resource_ids: Sequence[UUID], until: datetime, *, idempotency_key: str | None | Unset = UNSET
+    ) -> list[rows.ResourceHorizons]:
         """Lets these resources be booked further ahead, up to two years: claims what their weekly rules promise
         until p_until first. Needs book:beyond_horizon. Returns their horizons; one that is further already
         stays. Raises limit_exceeded beyond two years.
@@ -1120,10 +1186,13 @@ class Time:
         Args:
             resource_ids: uuid[].
             until: timestamp with time zone.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
 
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
-        return self._caller.call(_EXTEND_HORIZON, {"p_resource_ids": resource_ids, "p_until": until})
+        return self._caller.call(
+            _EXTEND_HORIZON, {"p_resource_ids": resource_ids, "p_until": until, "p_idempotency_key": idempotency_key}
+        )
 
     def find_conflicts(
         self,
@@ -1155,6 +1224,26 @@ class Time:
                 "p_exclude_source": exclude_source,
             },
         )
+
+    def find_resources(
+        self,
+        *,
+        name: str | None | Unset = UNSET,
+        kinds: Sequence[str] | None | Unset = UNSET,
+        limit: int | Unset = UNSET,
+    ) -> list[rows.Resources]:
+        """People, places and equipment whose name holds p_name, whatever the case (all by default): those called
+        exactly so first, then those that begin with it. p_kinds narrows to person, place, equipment; at most
+        p_limit rows.
+
+        Args:
+            name: text, optional.
+            kinds: text[], optional.
+            limit: integer, by default 50.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_FIND_RESOURCES, {"p_name": name, "p_kinds": kinds, "p_limit": limit})
 
     def find_weekly_conflicts(
         self,
@@ -1325,6 +1414,7 @@ class Time:
         end_time: time,
         *,
         reason: str | None | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
     ) -> list[rows.WeeklyRuleExceptions]:
         """Moves one date of a weekly rule to another day and time, wall-clock in the rule's zone; the rest of the
         rule stays. Needs update:calendar. Returns the exception. Raises time_conflict naming what is in the way
@@ -1337,6 +1427,7 @@ class Time:
             start_time: time without time zone.
             end_time: time without time zone.
             reason: text, optional.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
 
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
@@ -1349,6 +1440,7 @@ class Time:
                 "p_start_time": start_time,
                 "p_end_time": end_time,
                 "p_reason": reason,
+                "p_idempotency_key": idempotency_key,
             },
         )
 
@@ -1396,7 +1488,9 @@ class Time:
             },
         )
 
-    def restore_occurrence(self, rule_id: UUID, occurs_on: date) -> bool | None:
+    def restore_occurrence(
+        self, rule_id: UUID, occurs_on: date, *, idempotency_key: str | None | Unset = UNSET
+    ) -> bool | None:
         """Puts a cancelled or moved date of a weekly rule back to where the rule has it. Needs update:calendar.
         True when it is there now. Raises time_conflict when its time has been taken meanwhile, not_found,
         illegal_transition for a date a happening took over.
@@ -1404,22 +1498,28 @@ class Time:
         Args:
             rule_id: uuid.
             occurs_on: date.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
 
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
-        return self._caller.call(_RESTORE_OCCURRENCE, {"p_rule_id": rule_id, "p_occurs_on": occurs_on})
+        return self._caller.call(
+            _RESTORE_OCCURRENCE, {"p_rule_id": rule_id, "p_occurs_on": occurs_on, "p_idempotency_key": idempotency_key}
+        )
 
-    def revoke_override(self, override_id: UUID) -> list[rows.Overrides]:
+    def revoke_override(
+        self, override_id: UUID, *, idempotency_key: str | None | Unset = UNSET
+    ) -> list[rows.Overrides]:
         """Takes an override back: what has started may go on, what starts later must no longer overlap. Needs
         grant:override. Returns the override. Raises time_conflict, and changes nothing, while later happenings
         still overlap; not_found.
 
         Args:
             override_id: uuid.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
 
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
-        return self._caller.call(_REVOKE_OVERRIDE, {"p_override_id": override_id})
+        return self._caller.call(_REVOKE_OVERRIDE, {"p_override_id": override_id, "p_idempotency_key": idempotency_key})
 
     def schedule_meeting(
         self,

@@ -1,7 +1,7 @@
 create function private.calendar_rows(p_during tstzrange, p_resource_ids uuid[], p_kinds text[])
 returns table (
   source_table text, source_id uuid, occurs_on date, kind text, title text,
-  starts_at timestamptz, ends_at timestamptz, resource_ids uuid[], resource_names text[]
+  starts_at timestamptz, ends_at timestamptz, resource_ids uuid[], resource_names text[], resource_kinds text[]
 )
 language plpgsql stable security definer set search_path = ''
 as $$
@@ -25,17 +25,18 @@ begin
         and (v_resource_ids is null or c.resource_id = any(v_resource_ids))
         and (p_kinds is null or c.kind = any(p_kinds))
     )
-    select f.source_table, f.source_id, f.occurs_on, f.kind, f.title, lower(f.during), upper(f.during), w.ids, w.names
+    select f.source_table, f.source_id, f.occurs_on, f.kind, f.title, lower(f.during), upper(f.during), w.ids, w.names, w.kinds
     from found f
     cross join lateral (
-      select array_agg(r.id order by r.kind, r.name) as ids, array_agg(r.name order by r.kind, r.name) as names
+      select array_agg(r.id order by r.kind, r.name) as ids, array_agg(r.name order by r.kind, r.name) as names,
+        array_agg(r.kind order by r.kind, r.name) as kinds
       from public.claims c
       join public.resources r on r.id = c.resource_id
       where c.source_id = f.source_id and c.source_table = f.source_table and c.occurs_on = f.occurs_on
     ) w
     union all
     -- A meeting nobody and nowhere is named for claims nothing, and happens all the same.
-    select 'meetings', m.id, m.date, m.kind, m.title, m.starts_at, m.ends_at, '{}', '{}'
+    select 'meetings', m.id, m.date, m.kind, m.title, m.starts_at, m.ends_at, '{}', '{}', '{}'
     from public.meetings m
     where v_resource_ids is null and m.status = 'scheduled'
       and m.starts_at > lower(p_during) - interval '800 hours' and m.starts_at < upper(p_during) and m.ends_at > lower(p_during)
@@ -54,7 +55,7 @@ create function public.calendar(
   p_kinds text[] default null
 ) returns table (
   source_table text, source_id uuid, occurs_on date, kind text, title text,
-  starts_at timestamptz, ends_at timestamptz, resource_ids uuid[], resource_names text[]
+  starts_at timestamptz, ends_at timestamptz, resource_ids uuid[], resource_names text[], resource_kinds text[]
 )
 language plpgsql stable set search_path = ''
 as $$

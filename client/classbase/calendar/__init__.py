@@ -1,0 +1,1 @@
+"""Reading the calendar: whose, which week, and in which form."""
