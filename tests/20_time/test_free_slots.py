@@ -25,6 +25,8 @@ CHANGES = {
     "America/New_York": (date(2024, 3, 8), date(2024, 11, 1)),
     "Australia/Lord_Howe": (date(2024, 10, 4), date(2024, 4, 5)),
     "Africa/Cairo": (date(2024, 4, 24), date(2024, 10, 29)),
+    "America/St_Johns": (date(2010, 3, 12), date(2010, 11, 5)),  # at one minute past midnight
+    "America/Havana": (date(2024, 3, 8), date(2024, 11, 1)),
     "Pacific/Kiritimati": (date(2024, 6, 1),),
 }
 ZONES = tuple(CHANGES)
@@ -210,7 +212,7 @@ def hours_of(draw: st.DrawFn, first_day: date) -> Hours:
 
 
 @settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(data=st.data())
 def test_the_model_agrees(scene: Scene, data: st.DataObject) -> None:
