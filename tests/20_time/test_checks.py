@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -57,7 +56,7 @@ class Week:
 
 
 @pytest.fixture
-def week(database: Database) -> Iterator[Week]:
+def week(database: Database) -> Week:
     db = database.connect()
 
     def one(statement: str, *arguments: Any) -> Any:
@@ -73,7 +72,7 @@ def week(database: Database) -> Iterator[Week]:
     first = one(meeting, "Algebra", day, "09:00", "10:00", [zoe, room])
     second = one(meeting, "Geometry", day, "10:00", "11:00", [zoe, room])
     rule = one("select id from public.create_weekly_rule('Yoga', %s, 3, '18:00', '19:00', 'Europe/Paris')", [other])
-    yield Week(db, database.connect(admin=True), room, zoe, other, first, second, rule)
+    return Week(db, database.connect(admin=True), room, zoe, other, first, second, rule)
 
 
 def test_a_sound_ledger_has_no_findings(week: Week) -> None:
