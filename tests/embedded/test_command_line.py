@@ -73,9 +73,10 @@ def test_wrong_usage_ends_with_2() -> None:
         assert "Traceback" not in done.stderr
 
 
-def test_shell_completion_is_offered() -> None:
-    done = run("--show-completion", "bash")
-    assert "_CLASSBASE_COMPLETE" in done.stdout
+@pytest.mark.parametrize(("line", "offered"), [("classbase sta", "status"), ("classbase up --db-", "--db-port")])
+def test_the_shell_completes_verbs_and_options(line: str, offered: str) -> None:
+    asked = {"_CLASSBASE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    assert offered in run(**asked).stdout.split()
 
 
 def test_a_directory_without_a_backend(tmp_path: Path) -> None:

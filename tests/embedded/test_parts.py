@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import shutil
 import stat
 import subprocess
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -96,6 +99,25 @@ def test_a_taken_port_is_said(directory: Path) -> None:
             PostgresServer(directory / "second", port=first.port, fsync=False).start()
     finally:
         first.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a server as somebody else")
+def test_root_runs_a_server_as_whoever_owns_its_data(directory: Path) -> None:
+    server = PostgresServer(directory / "data", fsync=False)
+    server.start()
+    assert server.pid is not None
+    assert psutil.Process(server.pid).uids().real != 0
+    server.stop()
+    nobody = pwd.getpwnam("nobody")
+    for path in (server.data_dir, *server.data_dir.rglob("*")):
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    again = PostgresServer(directory / "data", fsync=False)
+    again.start()
+    try:
+        assert again.pid is not None
+        assert psutil.Process(again.pid).uids().real == nobody.pw_uid
+    finally:
+        again.stop()
 
 
 # -- the stand-in ------------------------------------------------------------------------------------------------------
