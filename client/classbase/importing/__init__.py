@@ -1,0 +1,1 @@
+"""Reading timetables from files; what they mean is decided by the database."""
