@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -388,37 +391,59 @@ def test_closing_and_claiming_see_each_other(
     assert race(0) == [(None,)]
 
 
-def test_closing_while_rules_change_never_deadlocks(
-    database: Database, db: Db, world: World, ana: User, boss: User, day: date
-) -> None:
-    room = place(world)
-    rules = [weekly(db, [room, ana.profile_id], day + timedelta(days=n)) for n in range(3)]
-    editor = world.user("manager")
-    outcomes: list[str] = []
+@contextmanager
+def suppress_conflict() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        if read_refusal(error).code != "time_conflict":
+            raise
 
-    def shut(connection: Db) -> None:
-        for n in range(15):
+
+@pytest.mark.parametrize("policy", ["warn", "refuse"])
+def test_closing_while_rules_change_never_deadlocks(
+    database: Database, db: Db, world: World, ana: User, boss: User, day: date, policy: str
+) -> None:
+    """Closing cancels the dates that others cancel, restore and move at the same time, one transaction each."""
+    db.execute("update public.settings set value = to_jsonb(%s::text) where key = 'availability_policy'", [policy])
+    room, hall = place(world), place(world, "Hall")
+    dates = [day + timedelta(days=n) for n in range(3)]
+    rules = [weekly(db, [room, ana.profile_id], dates[0]), weekly(db, [room], dates[1]), weekly(db, [hall], dates[2])]
+    start = threading.Barrier(4)
+
+    def shut(connection: Db, where: UUID | None) -> None:
+        start.wait(60)
+        for _ in range(12):
             with as_user(connection, boss):
                 connection.execute(
-                    "select from public.add_closure('Feast', %s, %s, %s, true)",
-                    [day, day + timedelta(days=2), room if n % 2 else None],
+                    "select from public.add_closure('Feast', %s, %s, %s, true)", [dates[0], dates[2], where]
                 )
-            outcomes.append("closed")
+            connection.execute("delete from public.closures where location_id is not distinct from %s", [where])
 
-    def edit(connection: Db) -> None:
-        for n in range(15):
-            with as_user(connection, editor):
-                connection.execute(
-                    "update public.weekly_rules set start_time = %s where id = any(%s)", [f"17:{n:02}", rules]
-                )
-                connection.execute("delete from public.weekly_rule_exceptions where rule_id = %s", [rules[n % 3]])
-            outcomes.append("edited")
+    def edit(connection: Db, offset: int) -> None:
+        start.wait(60)
+        for n in range(offset, 36 + offset):
+            rule, on = rules[n % 3], dates[n % 3]
+            for statement, arguments in (
+                ("update public.weekly_rules set start_time = %s where id = %s", [f"17:{n:02}", rule]),
+                ("select public.restore_occurrence(%s, %s)", [rule, on]),
+                ("select public.cancel_occurrence(%s, %s)", [rule, on]),
+                ("delete from public.weekly_rule_exceptions where rule_id = %s", [rule]),
+            ):
+                # Putting a date back into a closure may be refused; nothing else may.
+                with suppress_conflict():
+                    connection.execute(statement.encode(), arguments)
 
-    with ThreadPoolExecutor(3) as pool:
-        running = [pool.submit(work, database.connect()) for work in (shut, edit, shut)]
+    with ThreadPoolExecutor(4) as pool:
+        running = [
+            pool.submit(shut, database.connect(), None),
+            pool.submit(shut, database.connect(), room),
+            pool.submit(edit, database.connect(), 0),
+            pool.submit(edit, database.connect(), 1),
+        ]
         for each in running:
-            each.result(120)
-    assert len(outcomes) == 45
+            each.result(200)
+    assert db.execute("select count(*) from public.closures").fetchone() == (0,)
 
 
 # --- checks ---------------------------------------------------------------------------------------------------------
