@@ -12,13 +12,17 @@ create function private.describe_import_overlaps(
 ) returns jsonb
 language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set enable_nestloop = off
 as $$
+declare
+  -- Not as the session would write it: a report is the same over every door.
+  v_instant constant text := 'YYYY-MM-DD"T"HH24:MI:SS"Z"';
 begin
   return (
     select coalesce(
       jsonb_agg(
         private.describe_import_row(r) || jsonb_build_object('kind', o.kind, 'resource', n.name, 'with',
           case when o.with_row is not null then private.describe_import_row(w)
-            else jsonb_build_object('starts_at', lower(o.during), 'ends_at', upper(o.during))
+            else jsonb_build_object(
+                'starts_at', to_char(lower(o.during) at time zone 'UTC', v_instant), 'ends_at', to_char(upper(o.during) at time zone 'UTC', v_instant))
               || case when c.sees_all or o.resource_id = c.self then jsonb_build_object(
                 'source_table', o.source_table, 'source_id', o.source_id, 'occurs_on', to_char(o.occurs_on, 'YYYY-MM-DD'),
                 'kind', o.source_kind, 'title', o.title) else '{}' end
