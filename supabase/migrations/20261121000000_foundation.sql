@@ -5266,13 +5266,17 @@ create function private.describe_import_overlaps(
 ) returns jsonb
 language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan set enable_nestloop = off
 as $$
+declare
+  -- Not as the session would write it: a report is the same over every door.
+  v_instant constant text := 'YYYY-MM-DD"T"HH24:MI:SS"Z"';
 begin
   return (
     select coalesce(
       jsonb_agg(
         private.describe_import_row(r) || jsonb_build_object('kind', o.kind, 'resource', n.name, 'with',
           case when o.with_row is not null then private.describe_import_row(w)
-            else jsonb_build_object('starts_at', lower(o.during), 'ends_at', upper(o.during))
+            else jsonb_build_object(
+                'starts_at', to_char(lower(o.during) at time zone 'UTC', v_instant), 'ends_at', to_char(upper(o.during) at time zone 'UTC', v_instant))
               || case when c.sees_all or o.resource_id = c.self then jsonb_build_object(
                 'source_table', o.source_table, 'source_id', o.source_id, 'occurs_on', to_char(o.occurs_on, 'YYYY-MM-DD'),
                 'kind', o.source_kind, 'title', o.title) else '{}' end
@@ -5551,8 +5555,42 @@ comment on view public.skipped_occurrences is
 
 -- sql/20_time/rpc/add_closure.sql
 
--- The rules come first, then their resources, then the closure: the order in which whoever changes a rule locks. A
--- rule that somebody makes this very moment is listed and left to them.
+-- A document a row, because what is cancelled is read before it is gone, and what is left afterwards.
+create function private.closure_hits(p_resource_ids uuid[], p_during tstzrange)
+returns table (source_table text, source_id uuid, occurs_on date, hit jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select u.source_table, u.source_id, u.occurs_on, jsonb_build_object(
+    'resource_id', u.resource_id, 'resource_name', r.name, 'source_table', u.source_table, 'source_id', u.source_id,
+    'occurs_on', u.occurs_on, 'kind', u.kind, 'title', case when s.sees_all then u.title end,
+    'starts_at', lower(u.during), 'ends_at', upper(u.during))
+  from private.uses_within(p_resource_ids, p_during) u
+  join public.resources r on r.id = u.resource_id
+  cross join (select private.has_permission('read:calendar') as sees_all) s;
+end;
+comment on function private.closure_hits(uuid[], tstzrange) is
+  'What a closure of these resources (null: all) hits; titles for those who may read the calendar.';
+
+create function private.lock_closed(p_rule_ids uuid[], p_closed uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.lock_sources('weekly_rules', p_rule_ids);
+  perform private.lock_resources(array(
+    select p.resource_id from public.weekly_rule_resources p where p.rule_id = any(p_rule_ids)
+    union
+    select r.id
+    from public.resources r
+    where (r.id = any(p_closed) or p_closed is null) and private.setting_text('availability_policy') = 'refuse'
+  ));
+end;
+$$;
+comment on function private.lock_closed(uuid[], uuid[]) is
+  'Locks rules, then in one go their resources and, where claims in closures are refused, those that are closed (null: all).';
+
+-- Exceptions come first, then their rules, then resources, and the closure last: the order in which everybody who
+-- cancels a date locks. The locks are taken within the statement that writes the exceptions, before its triggers run:
+-- those would lock the rules' resources alone, and the closure's would come out of turn.
 create function private.make_closure(
   p_name text, p_starts_on date, p_ends_on date, p_location_id uuid, p_cancel_occurrences boolean
 ) returns jsonb
@@ -5561,9 +5599,9 @@ as $$
 declare
   v_closed uuid[] := (select array[r.id] from public.resources r where r.location_id = p_location_id);
   v_during tstzrange := private.closure_range(p_starts_on, p_ends_on, p_location_id);
-  v_rule_ids uuid[] := '{}';
+  v_cancelled jsonb := '[]';
   v_closure_id uuid;
-  v_answer jsonb;
+  v_left jsonb;
 begin
   perform private.require_permission('manage:closures');
   if p_cancel_occurrences then
@@ -5574,38 +5612,40 @@ begin
   end if;
   if p_cancel_occurrences then
     perform private.require_read_committed();
-    v_rule_ids := array(
-      select distinct u.source_id from private.uses_within(v_closed, v_during) u where u.source_table = 'weekly_rules'
-    );
-    perform private.lock_sources('weekly_rules', v_rule_ids);
-    perform private.lock_resources(array(
-      select p.resource_id from public.weekly_rule_resources p where p.rule_id = any(v_rule_ids)
-      union
-      select r.id from public.resources r where r.id = any(v_closed) or v_closed is null
-    ));
+    with hit as materialized (
+      select u.source_id, u.occurs_on, u.hit from private.closure_hits(v_closed, v_during) u where u.source_table = 'weekly_rules'
+    ),
+    cancelled as (
+      insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, reason)
+      select distinct h.source_id, h.occurs_on, 'cancelled', p_name
+      from hit h
+      order by h.source_id, h.occurs_on
+      on conflict (rule_id, occurs_on) do update
+      set kind = 'cancelled', reason = excluded.reason, moved_to_date = null, moved_start_time = null, moved_end_time = null
+      where e.kind = 'moved'
+      returning e.rule_id, e.occurs_on
+    ),
+    locked as (
+      select private.lock_closed(array_agg(distinct c.rule_id), v_closed) from cancelled c
+    )
+    select coalesce(jsonb_agg(h.hit || '{"is_cancelled": true}'), '[]') into v_cancelled
+    from hit h
+    join cancelled c on c.rule_id = h.source_id and c.occurs_on = h.occurs_on
+    where exists (select from locked);
   end if;
   insert into public.closures (name, starts_on, ends_on, location_id)
   values (p_name, p_starts_on, p_ends_on, p_location_id)
   returning id into v_closure_id;
-  select jsonb_agg(jsonb_build_object(
-      'id', v_closure_id, 'resource_id', u.resource_id, 'resource_name', r.name, 'source_table', u.source_table,
-      'source_id', u.source_id, 'occurs_on', u.occurs_on, 'kind', u.kind, 'title', case when s.sees_all then u.title end,
-      'starts_at', lower(u.during), 'ends_at', upper(u.during),
-      'is_cancelled', u.source_table = 'weekly_rules' and u.source_id = any(v_rule_ids)
-    ) order by lower(u.during), u.title, r.name, u.source_id)
-  into v_answer
-  from private.uses_within(v_closed, v_during) u
-  join public.resources r on r.id = u.resource_id
-  cross join (select private.has_permission('read:calendar') as sees_all) s;
-  insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, reason)
-  select distinct u.source_id, u.occurs_on, 'cancelled', p_name
-  from private.uses_within(v_closed, v_during) u
-  where u.source_table = 'weekly_rules' and u.source_id = any(v_rule_ids)
-  order by u.source_id, u.occurs_on
-  on conflict (rule_id, occurs_on) do update
-  set kind = 'cancelled', reason = excluded.reason, moved_to_date = null, moved_start_time = null, moved_end_time = null
-  where e.kind = 'moved';
-  return coalesce(v_answer, jsonb_build_array(jsonb_build_object('id', v_closure_id)));
+  select coalesce(jsonb_agg(u.hit || '{"is_cancelled": false}'), '[]') into v_left
+  from private.closure_hits(v_closed, v_during) u;
+  return (
+    select coalesce(
+      jsonb_agg(a.hit || jsonb_build_object('id', v_closure_id)
+        order by (a.hit ->> 'starts_at')::timestamptz, a.hit ->> 'resource_name', a.hit ->> 'source_id'),
+      jsonb_build_array(jsonb_build_object('id', v_closure_id))
+    )
+    from jsonb_array_elements(v_cancelled || v_left) as a(hit)
+  );
 end;
 $$;
 comment on function private.make_closure(text, date, date, uuid, boolean) is
