@@ -49,7 +49,7 @@ class _SharedServer:
         node.workerinput["classbase_dsn"] = self.get().admin_dsn
 
     def pytest_unconfigure(self) -> None:
-        if self.server is not None:
+        if self.server is not None and not hasattr(self.config, "workerinput"):
             self.server.stop()
 
 

@@ -72,7 +72,7 @@ class Database:
 class TestServer:
     """A server that listens on loopback, with the platform's stand-in and sql/ loaded into a template database.
 
-    Made from nothing, or found behind a connection string (then it is left as it was, less its test databases).
+    Made from nothing, or found behind a connection string (then only the roles stay behind).
     """
 
     __test__ = False
@@ -103,11 +103,14 @@ class TestServer:
             raise
 
     def stop(self) -> None:
-        """Stops the server and removes its data, if it was started here."""
+        """Stops the server and removes its data if it was started here, or else only the templates."""
         if self._process is not None:
             self._process.stop()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(cast(Path, self._folder), ignore_errors=True)
+            return
+        with self.admin() as connection:
+            for template in (TEMPLATE, PLATFORM_TEMPLATE):
+                connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(template)))
 
     @property
     def process(self) -> PostgresServer | None:
