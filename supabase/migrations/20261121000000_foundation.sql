@@ -2391,7 +2391,8 @@ create table public.claims (
     lower(during) >= timestamptz '1969-12-31 00:00+00' and upper(during) <= timestamptz '2200-01-02 00:00+00'
   )
 );
-create index claims_source on public.claims (source_id, source_table);
+-- With the date, since a weekly rule has hundreds of claims and a calendar asks for one date's at a time.
+create index claims_source on public.claims (source_id, source_table, occurs_on);
 comment on table public.claims is
   'Who and what is taken when, derived from the source tables; the one constraint nobody_is_in_two_places carries the promise.';
 comment on column public.claims.during is 'Half-open range of instants; dates of 1970 to 2199 where it is, hence a day more either side.';
@@ -5161,7 +5162,7 @@ begin
       -- Another row of a section joins the group its section has: nothing else is allowed by that than was before.
       select l.root, l.is_one_section,
         case when l.is_one_section and count(distinct o.id) = 1 and bool_and(o.expires_at is null and o.revoked_at is null)
-          then (array_agg(o.id))[1] else gen_random_uuid() end as group_id
+          then (array_agg(o.id) filter (where o.id is not null))[1] else gen_random_uuid() end as group_id
       from clusters l
       join connected c on c.root = l.root
       join rows from (unnest(v_nodes), unnest(v_members))
@@ -6861,7 +6862,8 @@ alter table public.weekly_rule_exceptions enable row level security;
 alter table public.meetings enable row level security;
 alter table public.meeting_participants enable row level security;
 
--- What takes part in belongs to the caller's calendar. Definers, because a policy that asked the tables themselves
+-- What one takes part in is one's own calendar; so is what one made, or a caller who may make a meeting but not read
+-- everybody's could not be answered with it. Definers, because a policy that asked the tables themselves
 -- would ask their policies in turn.
 create function private.own_meeting_ids() returns setof uuid
 language sql stable security definer set search_path = ''
@@ -6935,8 +6937,9 @@ grant update (kind, moved_to_date, moved_start_time, moved_end_time, taken_by_ta
   on public.weekly_rule_exceptions to authenticated;
 grant delete on public.weekly_rules, public.weekly_rule_resources, public.weekly_rule_exceptions to authenticated;
 grant insert, update, delete on public.weekly_rules, public.weekly_rule_resources, public.weekly_rule_exceptions to service_role;
-create policy "people see their own rules, holders of read:calendar all" on public.weekly_rules for select to authenticated
-  using ((select private.has_permission('read:calendar')) or id = any(array(select private.own_rule_ids())));
+create policy "people see rules they are in or made, calendar readers all" on public.weekly_rules for select to authenticated
+  using ((select private.has_permission('read:calendar')) or id = any(array(select private.own_rule_ids()))
+    or created_by = (select private.caller_id()));
 create policy "holders of create:calendar make rules" on public.weekly_rules for insert to authenticated
   with check ((select private.has_permission('create:calendar')));
 create policy "holders of update:calendar change rules" on public.weekly_rules for update to authenticated
@@ -6949,8 +6952,9 @@ create policy "holders of create or update:calendar add to rules" on public.week
   with check ((select private.has_permission('create:calendar')) or (select private.has_permission('update:calendar')));
 create policy "holders of update:calendar take out of rules" on public.weekly_rule_resources for delete to authenticated
   using ((select private.has_permission('update:calendar')));
-create policy "people see exceptions to their rules, holders of read:calendar all" on public.weekly_rule_exceptions for select to authenticated
-  using ((select private.has_permission('read:calendar')) or rule_id = any(array(select private.own_rule_ids())));
+create policy "people see exceptions to their rules or that they made" on public.weekly_rule_exceptions for select to authenticated
+  using ((select private.has_permission('read:calendar')) or rule_id = any(array(select private.own_rule_ids()))
+    or created_by = (select private.caller_id()));
 create policy "holders of update:calendar make exceptions" on public.weekly_rule_exceptions for insert to authenticated
   with check (kind <> 'taken_over' and (select private.has_permission('update:calendar')));
 create policy "holders of update:calendar change exceptions" on public.weekly_rule_exceptions for update to authenticated
@@ -6971,8 +6975,9 @@ grant update (
 grant insert (meeting_id, resource_id) on public.meeting_participants to authenticated;
 grant delete on public.meetings, public.meeting_participants to authenticated;
 grant insert, update, delete on public.meetings, public.meeting_participants to service_role;
-create policy "people see their own meetings, holders of read:calendar all" on public.meetings for select to authenticated
-  using ((select private.has_permission('read:calendar')) or id = any(array(select private.own_meeting_ids())));
+create policy "people see meetings they are in or made, calendar readers all" on public.meetings for select to authenticated
+  using ((select private.has_permission('read:calendar')) or id = any(array(select private.own_meeting_ids()))
+    or created_by = (select private.caller_id()));
 create policy "holders of create:calendar make meetings" on public.meetings for insert to authenticated
   with check ((select private.has_permission('create:calendar')));
 create policy "holders of update:calendar change meetings" on public.meetings for update to authenticated

@@ -152,7 +152,7 @@ begin
       -- Another row of a section joins the group its section has: nothing else is allowed by that than was before.
       select l.root, l.is_one_section,
         case when l.is_one_section and count(distinct o.id) = 1 and bool_and(o.expires_at is null and o.revoked_at is null)
-          then (array_agg(o.id))[1] else gen_random_uuid() end as group_id
+          then (array_agg(o.id) filter (where o.id is not null))[1] else gen_random_uuid() end as group_id
       from clusters l
       join connected c on c.root = l.root
       join rows from (unnest(v_nodes), unnest(v_members))
