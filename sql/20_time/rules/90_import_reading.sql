@@ -183,12 +183,15 @@ begin
       select s.kind, lower(s.name) as key, (array_agg(s.name order by s.first_row))[1] as name
       from spelled s
       group by s.kind, lower(s.name)
+    ), known as materialized (
+      select r.id, r.kind, r.name, r.is_active, lower(regexp_replace(r.name, '\s+', ' ', 'g')) as key
+      from public.resources r
     ), matched as (
       select n.kind, n.key, n.name, r.id,
         count(r.id) over fit as candidates,
         row_number() over (partition by n.kind, n.key order by r.name = n.name desc, r.is_active desc, r.id) as position
       from named n
-      left join public.resources r on r.kind = n.kind and lower(private.clean_name(r.name)) = n.key
+      left join known r on r.kind = n.kind and r.key = n.key
       window fit as (partition by n.kind, n.key, r.name = n.name, r.is_active)
     )
     select coalesce(

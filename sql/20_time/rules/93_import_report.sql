@@ -15,6 +15,8 @@ as $$
 declare
   -- Not as the session would write it: a report is the same over every door.
   v_instant constant text := 'YYYY-MM-DD"T"HH24:MI:SS"Z"';
+  v_sees_all constant boolean := private.has_permission('read:calendar');
+  v_self constant uuid := private.current_profile_id();
 begin
   return (
     select coalesce(
@@ -23,14 +25,13 @@ begin
           case when o.with_row is not null then private.describe_import_row(w)
             else jsonb_build_object(
                 'starts_at', to_char(lower(o.during) at time zone 'UTC', v_instant), 'ends_at', to_char(upper(o.during) at time zone 'UTC', v_instant))
-              || case when c.sees_all or o.resource_id = c.self then jsonb_build_object(
+              || case when v_sees_all or o.resource_id = v_self then jsonb_build_object(
                 'source_table', o.source_table, 'source_id', o.source_id, 'occurs_on', to_char(o.occurs_on, 'YYYY-MM-DD'),
                 'kind', o.source_kind, 'title', o.title) else '{}' end
           end)
         order by o.position),
       '[]')
-    from (select private.has_permission('read:calendar') as sees_all, private.current_profile_id() as self) c
-    cross join unnest(p_overlaps) with ordinality as o(
+    from unnest(p_overlaps) with ordinality as o(
       kind, resource_id, row_number, with_row, is_one_section, source_table, source_id, occurs_on, source_kind, title, during, position)
     join unnest(p_rows) r on r.row_number = o.row_number
     left join unnest(p_rows) w on w.row_number = o.with_row
