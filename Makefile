@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run down client migration squash permissions check test
+.PHONY: help setup run down client migration squash permissions check test bench
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -42,7 +42,7 @@ check: setup ## format, lint, types, imports, drift, and what Supabase's advisor
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-	.venv/bin/mypy tests/conftest.py tests/support tests/database tests/guards tests/permissions tests/supabase
+	.venv/bin/mypy tests/conftest.py tests/support tests/database tests/guards tests/permissions tests/supabase bench
 	.venv/bin/lint-imports
 	.venv/bin/classbase migration check
 	.venv/bin/python -m classbase.generator --check
@@ -50,3 +50,6 @@ check: setup ## format, lint, types, imports, drift, and what Supabase's advisor
 
 test: setup ## every test this machine can run; says what was left out and why
 	.venv/bin/pytest -n 2 $(pytest)
+
+bench: setup ## what things cost, as ratios measured side by side: make bench name=ledger
+	@.venv/bin/python -m bench $(name)
