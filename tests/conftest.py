@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,6 +55,8 @@ class _SharedServer:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Whoever ends a run from outside gets an orderly end, in which the server is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     shared = _SharedServer(config)
     config.stash[_SHARED] = shared
     config.pluginmanager.register(shared, "classbase-server")
