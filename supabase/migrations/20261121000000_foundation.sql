@@ -4760,12 +4760,15 @@ begin
       select s.kind, lower(s.name) as key, (array_agg(s.name order by s.first_row))[1] as name
       from spelled s
       group by s.kind, lower(s.name)
+    ), known as materialized (
+      select r.id, r.kind, r.name, r.is_active, lower(regexp_replace(r.name, '\s+', ' ', 'g')) as key
+      from public.resources r
     ), matched as (
       select n.kind, n.key, n.name, r.id,
         count(r.id) over fit as candidates,
         row_number() over (partition by n.kind, n.key order by r.name = n.name desc, r.is_active desc, r.id) as position
       from named n
-      left join public.resources r on r.kind = n.kind and lower(private.clean_name(r.name)) = n.key
+      left join known r on r.kind = n.kind and r.key = n.key
       window fit as (partition by n.kind, n.key, r.name = n.name, r.is_active)
     )
     select coalesce(
@@ -5270,6 +5273,8 @@ as $$
 declare
   -- Not as the session would write it: a report is the same over every door.
   v_instant constant text := 'YYYY-MM-DD"T"HH24:MI:SS"Z"';
+  v_sees_all constant boolean := private.has_permission('read:calendar');
+  v_self constant uuid := private.current_profile_id();
 begin
   return (
     select coalesce(
@@ -5278,14 +5283,13 @@ begin
           case when o.with_row is not null then private.describe_import_row(w)
             else jsonb_build_object(
                 'starts_at', to_char(lower(o.during) at time zone 'UTC', v_instant), 'ends_at', to_char(upper(o.during) at time zone 'UTC', v_instant))
-              || case when c.sees_all or o.resource_id = c.self then jsonb_build_object(
+              || case when v_sees_all or o.resource_id = v_self then jsonb_build_object(
                 'source_table', o.source_table, 'source_id', o.source_id, 'occurs_on', to_char(o.occurs_on, 'YYYY-MM-DD'),
                 'kind', o.source_kind, 'title', o.title) else '{}' end
           end)
         order by o.position),
       '[]')
-    from (select private.has_permission('read:calendar') as sees_all, private.current_profile_id() as self) c
-    cross join unnest(p_overlaps) with ordinality as o(
+    from unnest(p_overlaps) with ordinality as o(
       kind, resource_id, row_number, with_row, is_one_section, source_table, source_id, occurs_on, source_kind, title, during, position)
     join unnest(p_rows) r on r.row_number = o.row_number
     left join unnest(p_rows) w on w.row_number = o.with_row
