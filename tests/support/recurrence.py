@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 
 from dateutil.rrule import WEEKLY, rrule
 
-from tests.support.wall_clock import MIDNIGHT, WallTime, end_of, start_of
+from tests.support.wall_clock import WallTime, end_of, start_of
 
 Span = tuple[datetime, datetime]
 Move = tuple[date, time, WallTime]
@@ -59,4 +59,3 @@ class WeeklyRule:
 def overlap(one: Span, other: Span) -> bool:
     """Whether two half-open spans have an instant in common."""
     return one[0] < other[1] and other[0] < one[1]
-
