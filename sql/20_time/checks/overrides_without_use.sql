@@ -6,7 +6,10 @@ begin atomic
     jsonb_build_object('granted_by', o.granted_by)
   from public.overrides o
   left join public.override_members m on m.override_id = o.id
-  left join lateral (select private.happening_exists(m.source_table, m.source_id) as is_there where m.source_id is not null) e on true
+  -- A group that lost its last member is joined with nobody, and nobody's table cannot be asked.
+  cross join lateral (
+    select case when m.source_id is not null then private.happening_exists(m.source_table, m.source_id) end as is_there
+  ) e
   group by o.id
   having count(*) filter (where e.is_there) < 2;
 end;
