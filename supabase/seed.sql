@@ -1,15 +1,22 @@
 -- Sample data for a development backend; `classbase up --sample` and `supabase db push --include-seed` load it.
 -- Running it again changes nothing.
 --
--- One person of every role, two rooms, a weekly class and a meeting. The people have no password here, since it would
+-- A small studio: one person of every role, a teacher who has no login yet, two rooms, weekly classes of which one date
+-- is cancelled, a staff meeting, one class under two names, working hours and a day on which it is closed. All dates lie
+-- around today, whenever that is. The people have no password here, since it would
 -- be the same everywhere: `classbase up --sample` gives them one of the installation's own and shows it; on a hosted
 -- project set one in the dashboard.
 do $$
 declare
+  v_today date := private.today();
+  v_wednesday date := v_today + (3 - extract(dow from v_today)::integer + 7) % 7 + 7;
   v_large_room uuid;
   v_small_room uuid;
   v_instructor uuid;
   v_manager uuid;
+  v_guest uuid;
+  v_pilates uuid;
+  v_open_day uuid[];
 begin
   if exists (select from auth.users where email = 'admin@example.org') then
     return;
@@ -50,10 +57,38 @@ begin
   insert into public.locations (name, address, capacity) values ('Small room', '1 Sample Street', 8)
   returning id into v_small_room;
 
-  perform public.create_weekly_rule('Morning yoga', array[v_instructor, v_large_room], 1, '09:00', '10:15');
-  perform public.create_weekly_rule('Evening pilates', array[v_instructor, v_small_room], 3, '18:00', '19:00');
-  perform public.schedule_meeting(
-    'Staff meeting', private.today() + 1, '12:00', '12:45', array[v_instructor, v_manager, v_small_room]
+  insert into public.user_profiles (full_name) values ('Tomás Ferreira') returning id into v_guest;
+
+  perform public.set_availability(
+    v_instructor,
+    (
+      select jsonb_agg(jsonb_build_object('weekday', day, 'start_time', '08:00', 'end_time', '20:00'))
+      from generate_series(0, 6) as day
+    )
   );
+  perform public.create_weekly_rule('Morning yoga', array[v_instructor, v_large_room], 1, '09:00', '10:15');
+  perform public.create_weekly_rule('Ballet for beginners', array[v_guest, v_large_room], 2, '17:00', '18:30');
+  perform public.create_weekly_rule('Ballet for children', array[v_guest, v_large_room], 6, '10:00', '11:00');
+  select r.id into v_pilates
+  from public.create_weekly_rule('Evening pilates', array[v_instructor, v_small_room], 3, '18:00', '19:00') as r;
+  perform public.cancel_occurrence(v_pilates, v_wednesday, 'Ines is at a congress');
+  perform public.schedule_meeting(
+    'Staff meeting', v_today + 1, '12:00', '12:45', array[v_instructor, v_manager, v_small_room]
+  );
+
+  -- One class under two names: both take the same teacher and room, and somebody allowed that.
+  select array_agg(m.id) into v_open_day
+  from (values ('Open day: yoga'), ('Open day: breathing')) as t (title)
+  cross join lateral public.schedule_meeting(t.title, v_wednesday + 4, '11:00', '12:30') as m;
+  perform public.grant_override(
+    (select jsonb_agg(jsonb_build_object('source_table', 'meetings', 'source_id', id)) from unnest(v_open_day) as id),
+    'One class, announced under two names'
+  );
+  insert into public.meeting_participants (meeting_id, resource_id)
+  select m.id, r.id
+  from unnest(v_open_day) as m (id)
+  cross join unnest(array[v_instructor, v_large_room]) as r (id);
+
+  perform public.add_closure('Inventory', v_today + 28, p_cancel_occurrences => true);
 end
 $$;

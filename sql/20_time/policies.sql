@@ -159,12 +159,12 @@ grant execute on function public.find_conflicts(uuid[], timestamptz, timestamptz
   to authenticated, service_role;
 grant execute on function private.conflicts(uuid[], tstzrange, uuid),
   private.weekly_conflicts(uuid[], public.weekly_rules, integer),
-  private.calendar_rows(tstzrange, uuid[], text[]),
+  private.calendar_rows(timestamptz, timestamptz, uuid[], text[]),
   private.extend_horizon_of(uuid[], timestamptz),
   private.grant_override_to(jsonb, text, timestamptz), private.revoke_override_by_id(uuid),
   private.check_span(timestamptz, timestamptz, interval, text, text, uuid[]),
   private.require_resources(uuid[]), private.require_rule(uuid), private.happening_exists(text, uuid),
-  private.lock_for_take_over(uuid, uuid[]), private.meeting_errors(date, time, time, date, text, text)
+  private.take_over_for(uuid, uuid, date, uuid[]), private.occurrence_errors(uuid, date, text), private.meeting_errors(date, time, time, date, text, text)
   to authenticated, service_role;
 
 -- Availability: hours, time off, cover and closures.

@@ -18,8 +18,9 @@
 -- Wall-clock date, time and IANA zone are the truth; instants are derived from them (private.local_to_instant).
 -- All ranges are half-open and finite: back to back is free.
 --
--- Lock order, for whoever changes something here: overrides, then source rows by table and id, then resources by id,
--- then claims by resource and start. Whoever makes a single claim locks no resource: the constraint decides.
+-- Lock order, for whoever changes something here: overrides, then exceptions by rule and date, then source rows by table
+-- and id, then resources by id, then claims by resource and start. Whoever makes a single claim locks no resource: the
+-- constraint decides.
 
 create table public.locations (
   id uuid primary key default gen_random_uuid(),

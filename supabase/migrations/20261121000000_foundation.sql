@@ -2318,8 +2318,9 @@ on conflict (user_id, role_name) do nothing;
 -- Wall-clock date, time and IANA zone are the truth; instants are derived from them (private.local_to_instant).
 -- All ranges are half-open and finite: back to back is free.
 --
--- Lock order, for whoever changes something here: overrides, then source rows by table and id, then resources by id,
--- then claims by resource and start. Whoever makes a single claim locks no resource: the constraint decides.
+-- Lock order, for whoever changes something here: overrides, then exceptions by rule and date, then source rows by table
+-- and id, then resources by id, then claims by resource and start. Whoever makes a single claim locks no resource: the
+-- constraint decides.
 
 create table public.locations (
   id uuid primary key default gen_random_uuid(),
@@ -2766,6 +2767,13 @@ begin
 end;
 $$;
 comment on function private.require_rule(uuid) is 'Raises not_found for an id that is no weekly rule.';
+
+create function private.occurrence_errors(p_rule_id uuid, p_occurs_on date, p_reason text default null) returns jsonb
+language sql immutable set search_path = ''
+return private.input_error(p_rule_id is null, 'p_rule_id', 'Say which weekly rule')
+  || private.input_error(p_occurs_on is null, 'p_occurs_on', 'Say which of its dates')
+  || private.input_error(length(p_reason) > 1000, 'p_reason', 'A reason has at most 1000 characters');
+comment on function private.occurrence_errors(uuid, date, text) is 'What is wrong with naming one date of a weekly rule.';
 
 create function private.happening_exists(p_source_table text, p_source_id uuid) returns boolean
 language plpgsql stable security definer set search_path = ''
@@ -3596,6 +3604,18 @@ $$;
 comment on function private.refuse_rules_that_meet(uuid[]) is
   'Raises time_conflict when one of these rules meets another of the same resource anywhere beyond the horizon.';
 
+create function private.lock_rules(p_rule_ids uuid[], p_resource_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.lock_sources('weekly_rules', p_rule_ids);
+  perform private.lock_resources(p_resource_ids || array(
+    select r.resource_id from public.weekly_rule_resources r where r.rule_id = any(p_rule_ids)
+  ));
+end;
+$$;
+comment on function private.lock_rules(uuid[], uuid[]) is 'Locks rules, then in one go their resources and further ones.';
+
 create function private.derive_weekly_rules(p_rule_ids uuid[], p_resource_ids uuid[]) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -3723,20 +3743,32 @@ comment on function private.keep_taken_over() is 'Row trigger on weekly_rule_exc
 create trigger t10_keep_taken_over before update or delete on public.weekly_rule_exceptions
   for each row when (old.kind = 'taken_over') execute function private.keep_taken_over();
 
--- For happenings made from a rule: the date becomes theirs, once. Arrays go together, one element a date; rules are
--- locked first and dates taken in one order, so that many takers at once wait instead of deadlocking.
-create function private.take_over(p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[]) returns void
+-- For happenings made from a rule: the date becomes theirs, once. Arrays go together, one element a date; p_resource_ids
+-- are those the happenings will claim themselves.
+--
+-- Exceptions come first, then rules, then resources. The locks are taken within the statement that writes the
+-- exceptions, before its triggers run: those would lock the rules' resources alone, and the others would come out of turn.
+create function private.take_over(
+  p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[], p_resource_ids uuid[] default '{}'
+) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_standing public.weekly_rule_exceptions;
 begin
-  perform private.lock_sources('weekly_rules', p_rule_ids);
-  insert into public.weekly_rule_exceptions (rule_id, occurs_on, kind, taken_by_table, taken_by_id)
-  select t.rule_id, t.occurs_on, 'taken_over', p_source_table, t.source_id
-  from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
-  order by t.rule_id, t.occurs_on
-  on conflict (rule_id, occurs_on) do nothing;
+  perform private.require_read_committed();
+  with taken as (
+    insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, taken_by_table, taken_by_id)
+    select t.rule_id, t.occurs_on, 'taken_over', p_source_table, t.source_id
+    from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
+    order by t.rule_id, t.occurs_on
+    on conflict (rule_id, occurs_on) do nothing
+    returning e.rule_id
+  ),
+  locked as (
+    select private.lock_rules(array_agg(t.rule_id), p_resource_ids) from taken t
+  )
+  select null, null into v_standing.rule_id, v_standing.occurs_on from locked;
   select e.* into v_standing
   from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
   join public.weekly_rule_exceptions e on e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
@@ -3751,17 +3783,22 @@ begin
   end if;
 end;
 $$;
-comment on function private.take_over(text, uuid[], uuid[], date[]) is
+comment on function private.take_over(text, uuid[], uuid[], date[], uuid[]) is
   'Gives dates of rules to happenings of their own, in the same transaction as their claims; the second taker gets time_conflict.';
 
 create function private.give_back(p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[]) returns void
 language sql volatile security definer set search_path = ''
 begin atomic
-  select private.lock_sources('weekly_rules', p_rule_ids);
   delete from public.weekly_rule_exceptions e
-  using unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
-  where e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
-    and e.taken_by_table = p_source_table and e.taken_by_id = t.source_id;
+  using (
+    select e.rule_id, e.occurs_on
+    from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
+    join public.weekly_rule_exceptions e on e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
+      and e.taken_by_table = p_source_table and e.taken_by_id = t.source_id
+    order by e.rule_id, e.occurs_on
+    for update of e
+  ) given
+  where e.rule_id = given.rule_id and e.occurs_on = given.occurs_on;
 end;
 comment on function private.give_back(text, uuid[], uuid[], date[]) is
   'Gives dates back to their rules that these happenings no longer stand in for; raises time_conflict when their time is taken.';
@@ -5719,7 +5756,7 @@ comment on function public.busy_times(uuid[], timestamptz, timestamptz) is
 
 -- sql/20_time/rpc/calendar.sql
 
-create function private.calendar_rows(p_during tstzrange, p_resource_ids uuid[], p_kinds text[])
+create function private.calendar_rows(p_from timestamptz, p_to timestamptz, p_resource_ids uuid[], p_kinds text[])
 returns table (
   source_table text, source_id uuid, occurs_on date, kind text, title text,
   starts_at timestamptz, ends_at timestamptz, resource_ids uuid[], resource_names text[], resource_kinds text[]
@@ -5729,7 +5766,8 @@ as $$
 declare
   v_sees_all boolean := private.has_permission('read:calendar');
   v_self uuid := private.current_profile_id();
-  v_resource_ids uuid[] := p_resource_ids;
+  -- Everybody is a list too: a plan that is kept for both would not use the index for either.
+  v_resource_ids uuid[] := coalesce(p_resource_ids, array(select r.id from public.resources r));
 begin
   if not v_sees_all then
     if p_resource_ids is not null and p_resource_ids <> array[v_self] then
@@ -5738,35 +5776,50 @@ begin
     end if;
     v_resource_ids := array_remove(array[v_self], null);
   end if;
+  perform private.check_span(p_from, p_to, interval '400 days', 'p_from', 'p_to');
+  -- Looked up date by date (offset 0 keeps it that way, whatever the planner believes of three columns together), then
+  -- put in order once instead of once for every array of every date.
   return query
-    with found as (
-      select distinct c.source_table, c.source_id, c.occurs_on, c.kind, c.title, c.during
+    with found as materialized (
+      select distinct c.source_id, c.occurs_on, c.source_table
       from public.claims c
-      where c.during && p_during
-        and (v_resource_ids is null or c.resource_id = any(v_resource_ids))
+      where c.during && tstzrange(p_from, p_to)
+        and c.resource_id = any(v_resource_ids)
         and (p_kinds is null or c.kind = any(p_kinds))
+    ),
+    called as materialized (
+      select r.id, r.name, r.kind, row_number() over (order by r.kind, r.name, r.id) as place
+      from public.resources r
+    ),
+    taking_part as (
+      select f.source_table, f.source_id, f.occurs_on, c.kind, c.title, lower(c.during) as starts_at, upper(c.during) as ends_at,
+        r.id as resource_id, r.name as resource_name, r.kind as resource_kind
+      from found f
+      cross join lateral (
+        select c.resource_id, c.kind, c.title, c.during
+        from public.claims c
+        where c.source_id = f.source_id and c.source_table = f.source_table and c.occurs_on = f.occurs_on
+        offset 0
+      ) c
+      join called r on r.id = c.resource_id
+      order by starts_at, ends_at, c.title, f.source_id, f.source_table, f.occurs_on, c.kind, r.place
     )
-    select f.source_table, f.source_id, f.occurs_on, f.kind, f.title, lower(f.during), upper(f.during), w.ids, w.names, w.kinds
-    from found f
-    cross join lateral (
-      select array_agg(r.id order by r.kind, r.name) as ids, array_agg(r.name order by r.kind, r.name) as names,
-        array_agg(r.kind order by r.kind, r.name) as kinds
-      from public.claims c
-      join public.resources r on r.id = c.resource_id
-      where c.source_id = f.source_id and c.source_table = f.source_table and c.occurs_on = f.occurs_on
-    ) w
+    select t.source_table, t.source_id, t.occurs_on, t.kind, t.title, t.starts_at, t.ends_at,
+      array_agg(t.resource_id), array_agg(t.resource_name), array_agg(t.resource_kind)
+    from taking_part t
+    group by t.starts_at, t.ends_at, t.title, t.source_id, t.source_table, t.occurs_on, t.kind
     union all
     -- A meeting nobody and nowhere is named for claims nothing, and happens all the same.
     select 'meetings', m.id, m.date, m.kind, m.title, m.starts_at, m.ends_at, '{}', '{}', '{}'
     from public.meetings m
-    where v_resource_ids is null and m.status = 'scheduled'
-      and m.starts_at > lower(p_during) - interval '800 hours' and m.starts_at < upper(p_during) and m.ends_at > lower(p_during)
+    where v_sees_all and p_resource_ids is null and m.status = 'scheduled'
+      and m.starts_at > p_from - interval '800 hours' and m.starts_at < p_to and m.ends_at > p_from
       and (p_kinds is null or m.kind = any(p_kinds))
       and not exists (select from public.meeting_participants p where p.meeting_id = m.id)
     order by 6, 7, 5, 2;
 end;
 $$;
-comment on function private.calendar_rows(tstzrange, uuid[], text[]) is
+comment on function private.calendar_rows(timestamptz, timestamptz, uuid[], text[]) is
   'What happens in a range; callers without read:calendar get what they take part in.';
 
 create function public.calendar(
@@ -5778,13 +5831,10 @@ create function public.calendar(
   source_table text, source_id uuid, occurs_on date, kind text, title text,
   starts_at timestamptz, ends_at timestamptz, resource_ids uuid[], resource_names text[], resource_kinds text[]
 )
-language plpgsql stable set search_path = ''
-as $$
-begin
-  perform private.check_span(p_from, p_to, interval '400 days', 'p_from', 'p_to');
-  return query select * from private.calendar_rows(tstzrange(p_from, p_to), p_resource_ids, p_kinds);
+language sql stable set search_path = ''
+begin atomic
+  select * from private.calendar_rows(p_from, p_to, p_resource_ids, p_kinds);
 end;
-$$;
 comment on function public.calendar(timestamptz, timestamptz, uuid[], text[]) is
   'Everything that happens from p_from until p_to (excluded; at most 400 days), one row an occurrence in order of time, cancelled dates left out; of the given resources and kinds, or of all. Instants carry their offset. Callers without read:calendar see what they take part in themselves.';
 
@@ -5808,6 +5858,7 @@ begin
     return;
   end if;
   perform private.require_permission('update:calendar');
+  perform private.fail_input(private.occurrence_errors(p_rule_id, p_occurs_on, p_reason));
   perform private.require_rule(p_rule_id);
   insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, reason)
   values (p_rule_id, p_occurs_on, 'cancelled', private.clean_text(p_reason))
@@ -6494,7 +6545,8 @@ begin
   end if;
   perform private.require_permission('update:calendar');
   perform private.fail_input(
-    private.input_error(p_to_date is null, 'p_to_date', 'Say to which day')
+    private.occurrence_errors(p_rule_id, p_occurs_on, p_reason)
+    || private.input_error(p_to_date is null, 'p_to_date', 'Say to which day')
     || private.input_error(p_to_date not between date '1970-01-01' and date '2199-12-31', 'p_to_date', 'A date lies between 1970 and 2199')
     || private.input_error(p_start_time is null, 'p_start_time', 'Say when it starts')
     || private.input_error(p_end_time is null, 'p_end_time', 'Say when it ends')
@@ -6614,6 +6666,7 @@ begin
     return true;
   end if;
   perform private.require_permission('update:calendar');
+  perform private.fail_input(private.occurrence_errors(p_rule_id, p_occurs_on));
   perform private.require_rule(p_rule_id);
   delete from public.weekly_rule_exceptions e
   where e.rule_id = p_rule_id and e.occurs_on = p_occurs_on
@@ -6674,18 +6727,16 @@ comment on function public.revoke_override(uuid, text) is
 
 -- sql/20_time/rpc/schedule_meeting.sql
 
--- The rule's row, then everybody's of both: in the order of those who change the rule or plan the same people.
-create function private.lock_for_take_over(p_rule_id uuid, p_resource_ids uuid[]) returns void
+-- Before the meeting is there, since only now is it known whom it will claim besides the rule's own resources.
+create function private.take_over_for(p_meeting_id uuid, p_rule_id uuid, p_occurs_on date, p_resource_ids uuid[]) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  perform private.lock_sources('weekly_rules', array[p_rule_id]);
-  perform private.lock_resources(p_resource_ids || array(
-    select r.resource_id from public.weekly_rule_resources r where r.rule_id = p_rule_id
-  ));
+  perform private.require_permission('create:calendar');
+  perform private.take_over('meetings', array[p_meeting_id], array[p_rule_id], array[p_occurs_on], p_resource_ids);
 end;
 $$;
-comment on function private.lock_for_take_over(uuid, uuid[]) is 'Locks what a meeting that takes over a date of a rule will touch.';
+comment on function private.take_over_for(uuid, uuid, date, uuid[]) is 'Gives a date of a rule to a meeting about to be written, for a holder of create:calendar.';
 
 create function public.schedule_meeting(
   p_title text,
@@ -6708,6 +6759,7 @@ declare
     'title', p_title, 'date', p_date, 'start_time', p_start_time, 'end_time', p_end_time, 'resource_ids', p_resource_ids,
     'time_zone', p_time_zone, 'ends_on', p_ends_on, 'kind', p_kind, 'notes', p_notes, 'rule_id', p_rule_id, 'occurs_on', p_occurs_on);
   v_answer jsonb := private.answered_before('schedule_meeting', p_idempotency_key, v_request);
+  v_id uuid := gen_random_uuid();
   v_meeting public.meetings;
 begin
   if v_answer is not null then
@@ -6728,10 +6780,10 @@ begin
   perform private.require_resources(p_resource_ids);
   if p_rule_id is not null then
     perform private.require_rule(p_rule_id);
-    perform private.lock_for_take_over(p_rule_id, p_resource_ids);
+    perform private.take_over_for(v_id, p_rule_id, p_occurs_on, p_resource_ids);
   end if;
-  insert into public.meetings (title, kind, date, start_time, end_time, ends_on, time_zone, notes, rule_id, occurs_on)
-  values (private.clean_text(p_title), p_kind, p_date, p_start_time, p_end_time, p_ends_on, p_time_zone, private.clean_text(p_notes), p_rule_id, p_occurs_on)
+  insert into public.meetings (id, title, kind, date, start_time, end_time, ends_on, time_zone, notes, rule_id, occurs_on)
+  values (v_id, private.clean_text(p_title), p_kind, p_date, p_start_time, p_end_time, p_ends_on, p_time_zone, private.clean_text(p_notes), p_rule_id, p_occurs_on)
   returning * into v_meeting;
   insert into public.meeting_participants (meeting_id, resource_id)
   select distinct v_meeting.id, u.id from unnest(p_resource_ids) as u(id);
@@ -7010,12 +7062,12 @@ grant execute on function public.find_conflicts(uuid[], timestamptz, timestamptz
   to authenticated, service_role;
 grant execute on function private.conflicts(uuid[], tstzrange, uuid),
   private.weekly_conflicts(uuid[], public.weekly_rules, integer),
-  private.calendar_rows(tstzrange, uuid[], text[]),
+  private.calendar_rows(timestamptz, timestamptz, uuid[], text[]),
   private.extend_horizon_of(uuid[], timestamptz),
   private.grant_override_to(jsonb, text, timestamptz), private.revoke_override_by_id(uuid),
   private.check_span(timestamptz, timestamptz, interval, text, text, uuid[]),
   private.require_resources(uuid[]), private.require_rule(uuid), private.happening_exists(text, uuid),
-  private.lock_for_take_over(uuid, uuid[]), private.meeting_errors(date, time, time, date, text, text)
+  private.take_over_for(uuid, uuid, date, uuid[]), private.occurrence_errors(uuid, date, text), private.meeting_errors(date, time, time, date, text, text)
   to authenticated, service_role;
 
 -- Availability: hours, time off, cover and closures.

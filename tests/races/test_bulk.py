@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -55,13 +56,15 @@ def test_a_participant_is_exchanged_beside_a_meeting_of_both(ledger: Ledger, mis
     assert ledger.faults() == []
 
 
-def compete(ledger: Ledger, how_many: int, work: Callable[[Connection, random.Random], None]) -> Counter[str]:
+def compete(
+    ledger: Ledger, how_many: int, work: Callable[[Connection, random.Random], None], times: int = 12
+) -> Counter[str]:
     """Runs `work` on so many connections at once; counts the codes of what was refused, "" for what was not."""
 
     def run(seed: int) -> Counter[str]:
         chance, said = random.Random(seed), Counter[str]()  # noqa: S311
         with ledger.database.connect() as by:
-            for _ in range(12):
+            for _ in range(times):
                 try:
                     work(by, chance)
                     said[""] += 1
@@ -171,4 +174,56 @@ def test_many_dates_are_taken_over_from_both_ends(ledger: Ledger, missing: str |
         lambda by: by.execute(write, [rules[::-1], dates[2:]]),
     )
     assert {forth.code, back.code} == ({None} if missing is None else {None, DEADLOCK})
+    assert ledger.faults() == []
+
+
+def one_week_in_many_hands(ledger: Ledger) -> Callable[[Connection, random.Random], None]:
+    """Each call does one of everything that can be done with a few dates of two rules and one override."""
+    rooms = ledger.places(3)
+    rules = [
+        ledger.rule(f"Yoga {n}", *rooms[n : n + 2], start_time=f"{9 + n}:00", end_time=f"{10 + n}:00") for n in (0, 1)
+    ]
+    spare = [ledger.meeting(f"Talk {n}", rooms[0], start_time=f"{14 + n}:00", end_time=f"{15 + n}:00") for n in (0, 1)]
+    override = ledger.override(*spare)
+    dates = [ledger.one("select %s::date + 7 * %s", ledger.day, week) for week in (0, 1)]
+
+    def act(by: Connection, chance: random.Random) -> None:
+        rule, day, meeting, room = (
+            chance.choice(rules),
+            chance.choice(dates),
+            chance.choice(spare),
+            chance.choice(rooms),
+        )
+        hour = chance.randrange(8, 18)
+        start, end = f"{hour:02}:00", f"{hour + 1:02}:00"
+        actions: list[tuple[str, list[Any]]] = [
+            ("select public.cancel_occurrence(%s, %s)", [rule, day]),
+            ("select public.restore_occurrence(%s, %s)", [rule, day]),
+            ("select public.move_occurrence(%s, %s, %s, %s, %s)", [rule, day, chance.choice(dates), start, end]),
+            ("select public.schedule_meeting('Cover', %s, %s, %s, %s, p_rule_id => %s, p_occurs_on => %s)",
+             [day, start, end, chance.sample(rooms, 2), rule, day]),
+            ("delete from public.meetings where id in (select id from public.meetings where title = 'Cover' order by id limit 1)", []),
+            ("update public.weekly_rules set start_time = %s, end_time = %s where id = %s", [start, end, rule]),
+            ("update public.meetings set start_time = %s, end_time = %s where id = %s", [start, end, meeting]),
+            ("delete from public.meeting_participants where meeting_id = %s and resource_id = %s", [meeting, room]),
+            ("insert into public.meeting_participants values (%s, %s) on conflict do nothing", [meeting, room]),
+            ("insert into public.weekly_rule_resources values (%s, %s) on conflict do nothing", [rule, room]),
+            ("delete from public.weekly_rule_resources where rule_id = %s and resource_id = %s", [rule, room]),
+            ("select public.extend_horizon(%s, (select max(claimed_until) + interval '1 day' from public.resource_horizons))", [rooms]),
+            ("select private.extend_horizons()", []),
+            ("update public.overrides set expires_at = granted_at + %s * interval '20 days' where id = %s", [chance.randint(1, 9), override]),
+            ("select public.add_closure('Fair', %s, %s, %s, true)", [day, day, room]),
+        ]  # fmt: skip
+        statement, arguments = chance.choice(actions)
+        by.execute(statement.encode(), arguments)
+
+    return act
+
+
+def test_one_of_everything_at_once(ledger: Ledger) -> None:
+    """Whatever people do with the same dates at the same moment, each is told something of ours, and nothing is left amiss."""
+    said = compete(ledger, 8, one_week_in_many_hands(ledger), 40)
+    known = {"", "time_conflict", "illegal_transition", "limit_exceeded", "invalid_input", "not_found", "in_progress"}
+    assert set(said) <= known, said
+    assert said[""] > 100
     assert ledger.faults() == []

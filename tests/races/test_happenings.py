@@ -17,8 +17,9 @@ CANCEL = "update public.meetings set status = 'cancelled' where id = %s"
 DELETE = "delete from public.meetings where id = %s"
 NO_CONSTRAINT = "alter table public.claims drop constraint nobody_is_in_two_places"
 LOOK_THEN_INSERT = """
-create or replace function private.take_over(p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[])
-returns void language plpgsql as $$
+create or replace function private.take_over(
+  p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[], p_resource_ids uuid[] default '{}'
+) returns void language plpgsql as $$
 begin
   if exists (
     select from unnest(p_rule_ids, p_dates) as t(rule_id, occurs_on)

@@ -16,6 +16,7 @@ begin
     return;
   end if;
   perform private.require_permission('update:calendar');
+  perform private.fail_input(private.occurrence_errors(p_rule_id, p_occurs_on, p_reason));
   perform private.require_rule(p_rule_id);
   insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, reason)
   values (p_rule_id, p_occurs_on, 'cancelled', private.clean_text(p_reason))

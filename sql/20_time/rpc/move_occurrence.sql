@@ -22,7 +22,8 @@ begin
   end if;
   perform private.require_permission('update:calendar');
   perform private.fail_input(
-    private.input_error(p_to_date is null, 'p_to_date', 'Say to which day')
+    private.occurrence_errors(p_rule_id, p_occurs_on, p_reason)
+    || private.input_error(p_to_date is null, 'p_to_date', 'Say to which day')
     || private.input_error(p_to_date not between date '1970-01-01' and date '2199-12-31', 'p_to_date', 'A date lies between 1970 and 2199')
     || private.input_error(p_start_time is null, 'p_start_time', 'Say when it starts')
     || private.input_error(p_end_time is null, 'p_end_time', 'Say when it ends')

@@ -8,6 +8,7 @@ begin
     return true;
   end if;
   perform private.require_permission('update:calendar');
+  perform private.fail_input(private.occurrence_errors(p_rule_id, p_occurs_on));
   perform private.require_rule(p_rule_id);
   delete from public.weekly_rule_exceptions e
   where e.rule_id = p_rule_id and e.occurs_on = p_occurs_on

@@ -1,15 +1,13 @@
--- The rule's row, then everybody's of both: in the order of those who change the rule or plan the same people.
-create function private.lock_for_take_over(p_rule_id uuid, p_resource_ids uuid[]) returns void
+-- Before the meeting is there, since only now is it known whom it will claim besides the rule's own resources.
+create function private.take_over_for(p_meeting_id uuid, p_rule_id uuid, p_occurs_on date, p_resource_ids uuid[]) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  perform private.lock_sources('weekly_rules', array[p_rule_id]);
-  perform private.lock_resources(p_resource_ids || array(
-    select r.resource_id from public.weekly_rule_resources r where r.rule_id = p_rule_id
-  ));
+  perform private.require_permission('create:calendar');
+  perform private.take_over('meetings', array[p_meeting_id], array[p_rule_id], array[p_occurs_on], p_resource_ids);
 end;
 $$;
-comment on function private.lock_for_take_over(uuid, uuid[]) is 'Locks what a meeting that takes over a date of a rule will touch.';
+comment on function private.take_over_for(uuid, uuid, date, uuid[]) is 'Gives a date of a rule to a meeting about to be written, for a holder of create:calendar.';
 
 create function public.schedule_meeting(
   p_title text,
@@ -32,6 +30,7 @@ declare
     'title', p_title, 'date', p_date, 'start_time', p_start_time, 'end_time', p_end_time, 'resource_ids', p_resource_ids,
     'time_zone', p_time_zone, 'ends_on', p_ends_on, 'kind', p_kind, 'notes', p_notes, 'rule_id', p_rule_id, 'occurs_on', p_occurs_on);
   v_answer jsonb := private.answered_before('schedule_meeting', p_idempotency_key, v_request);
+  v_id uuid := gen_random_uuid();
   v_meeting public.meetings;
 begin
   if v_answer is not null then
@@ -52,10 +51,10 @@ begin
   perform private.require_resources(p_resource_ids);
   if p_rule_id is not null then
     perform private.require_rule(p_rule_id);
-    perform private.lock_for_take_over(p_rule_id, p_resource_ids);
+    perform private.take_over_for(v_id, p_rule_id, p_occurs_on, p_resource_ids);
   end if;
-  insert into public.meetings (title, kind, date, start_time, end_time, ends_on, time_zone, notes, rule_id, occurs_on)
-  values (private.clean_text(p_title), p_kind, p_date, p_start_time, p_end_time, p_ends_on, p_time_zone, private.clean_text(p_notes), p_rule_id, p_occurs_on)
+  insert into public.meetings (id, title, kind, date, start_time, end_time, ends_on, time_zone, notes, rule_id, occurs_on)
+  values (v_id, private.clean_text(p_title), p_kind, p_date, p_start_time, p_end_time, p_ends_on, p_time_zone, private.clean_text(p_notes), p_rule_id, p_occurs_on)
   returning * into v_meeting;
   insert into public.meeting_participants (meeting_id, resource_id)
   select distinct v_meeting.id, u.id from unnest(p_resource_ids) as u(id);

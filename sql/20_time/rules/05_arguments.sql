@@ -52,6 +52,13 @@ end;
 $$;
 comment on function private.require_rule(uuid) is 'Raises not_found for an id that is no weekly rule.';
 
+create function private.occurrence_errors(p_rule_id uuid, p_occurs_on date, p_reason text default null) returns jsonb
+language sql immutable set search_path = ''
+return private.input_error(p_rule_id is null, 'p_rule_id', 'Say which weekly rule')
+  || private.input_error(p_occurs_on is null, 'p_occurs_on', 'Say which of its dates')
+  || private.input_error(length(p_reason) > 1000, 'p_reason', 'A reason has at most 1000 characters');
+comment on function private.occurrence_errors(uuid, date, text) is 'What is wrong with naming one date of a weekly rule.';
+
 create function private.happening_exists(p_source_table text, p_source_id uuid) returns boolean
 language plpgsql stable security definer set search_path = ''
 as $$

@@ -185,6 +185,18 @@ $$;
 comment on function private.refuse_rules_that_meet(uuid[]) is
   'Raises time_conflict when one of these rules meets another of the same resource anywhere beyond the horizon.';
 
+create function private.lock_rules(p_rule_ids uuid[], p_resource_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.lock_sources('weekly_rules', p_rule_ids);
+  perform private.lock_resources(p_resource_ids || array(
+    select r.resource_id from public.weekly_rule_resources r where r.rule_id = any(p_rule_ids)
+  ));
+end;
+$$;
+comment on function private.lock_rules(uuid[], uuid[]) is 'Locks rules, then in one go their resources and further ones.';
+
 create function private.derive_weekly_rules(p_rule_ids uuid[], p_resource_ids uuid[]) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -312,20 +324,32 @@ comment on function private.keep_taken_over() is 'Row trigger on weekly_rule_exc
 create trigger t10_keep_taken_over before update or delete on public.weekly_rule_exceptions
   for each row when (old.kind = 'taken_over') execute function private.keep_taken_over();
 
--- For happenings made from a rule: the date becomes theirs, once. Arrays go together, one element a date; rules are
--- locked first and dates taken in one order, so that many takers at once wait instead of deadlocking.
-create function private.take_over(p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[]) returns void
+-- For happenings made from a rule: the date becomes theirs, once. Arrays go together, one element a date; p_resource_ids
+-- are those the happenings will claim themselves.
+--
+-- Exceptions come first, then rules, then resources. The locks are taken within the statement that writes the
+-- exceptions, before its triggers run: those would lock the rules' resources alone, and the others would come out of turn.
+create function private.take_over(
+  p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[], p_resource_ids uuid[] default '{}'
+) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_standing public.weekly_rule_exceptions;
 begin
-  perform private.lock_sources('weekly_rules', p_rule_ids);
-  insert into public.weekly_rule_exceptions (rule_id, occurs_on, kind, taken_by_table, taken_by_id)
-  select t.rule_id, t.occurs_on, 'taken_over', p_source_table, t.source_id
-  from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
-  order by t.rule_id, t.occurs_on
-  on conflict (rule_id, occurs_on) do nothing;
+  perform private.require_read_committed();
+  with taken as (
+    insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, taken_by_table, taken_by_id)
+    select t.rule_id, t.occurs_on, 'taken_over', p_source_table, t.source_id
+    from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
+    order by t.rule_id, t.occurs_on
+    on conflict (rule_id, occurs_on) do nothing
+    returning e.rule_id
+  ),
+  locked as (
+    select private.lock_rules(array_agg(t.rule_id), p_resource_ids) from taken t
+  )
+  select null, null into v_standing.rule_id, v_standing.occurs_on from locked;
   select e.* into v_standing
   from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
   join public.weekly_rule_exceptions e on e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
@@ -340,17 +364,22 @@ begin
   end if;
 end;
 $$;
-comment on function private.take_over(text, uuid[], uuid[], date[]) is
+comment on function private.take_over(text, uuid[], uuid[], date[], uuid[]) is
   'Gives dates of rules to happenings of their own, in the same transaction as their claims; the second taker gets time_conflict.';
 
 create function private.give_back(p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[]) returns void
 language sql volatile security definer set search_path = ''
 begin atomic
-  select private.lock_sources('weekly_rules', p_rule_ids);
   delete from public.weekly_rule_exceptions e
-  using unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
-  where e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
-    and e.taken_by_table = p_source_table and e.taken_by_id = t.source_id;
+  using (
+    select e.rule_id, e.occurs_on
+    from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
+    join public.weekly_rule_exceptions e on e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
+      and e.taken_by_table = p_source_table and e.taken_by_id = t.source_id
+    order by e.rule_id, e.occurs_on
+    for update of e
+  ) given
+  where e.rule_id = given.rule_id and e.occurs_on = given.occurs_on;
 end;
 comment on function private.give_back(text, uuid[], uuid[], date[]) is
   'Gives dates back to their rules that these happenings no longer stand in for; raises time_conflict when their time is taken.';

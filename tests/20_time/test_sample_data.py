@@ -1,0 +1,32 @@
+"""The sample data of supabase/seed.sql, whatever day it is loaded on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from classbase import backend_files
+from classbase.database.statements import execute_file
+
+
+@pytest.mark.parametrize("days", range(7))
+def test_it_loads_on_every_day_of_the_week_and_shows_everything(db: psycopg.Connection[Any], days: int) -> None:
+    db.execute(
+        "create or replace function private.now() returns timestamptz language sql stable set search_path = '' "
+        f"return pg_catalog.now() + interval '{days} days'".encode()
+    )
+    for _ in range(2):
+        execute_file(db, backend_files.seed_file())
+    counts = {}
+    for table in ("locations", "weekly_rules", "meetings", "availability_rules", "closures", "overrides"):
+        row = db.execute(f"select count(*) from public.{table}".encode()).fetchone()
+        assert row is not None
+        counts[table] = row[0]
+    assert counts == {
+        "locations": 2, "weekly_rules": 4, "meetings": 3, "availability_rules": 7, "closures": 1, "overrides": 1
+    }  # fmt: skip
+    exceptions = db.execute("select distinct kind from public.weekly_rule_exceptions").fetchall()
+    assert exceptions == [("cancelled",)]
+    assert db.execute("select * from public.run_diagnostics()").fetchall() == []
