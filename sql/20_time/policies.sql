@@ -157,7 +157,7 @@ grant execute on function public.find_conflicts(uuid[], timestamptz, timestamptz
   public.cancel_occurrence(uuid, date, text, text), public.move_occurrence(uuid, date, date, time, time, text, text),
   public.restore_occurrence(uuid, date, text)
   to authenticated, service_role;
-grant execute on function private.conflicts(uuid[], tstzrange, uuid),
+grant execute on function private.conflicts(uuid[], timestamptz, timestamptz, uuid),
   private.weekly_conflicts(uuid[], public.weekly_rules, integer),
   private.calendar_rows(timestamptz, timestamptz, uuid[], text[]),
   private.extend_horizon_of(uuid[], timestamptz),

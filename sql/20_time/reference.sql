@@ -88,17 +88,6 @@ insert into public.integrity_checks (name, module, category, severity, descripti
 on conflict (name) do update set
   module = excluded.module, category = excluded.category, severity = excluded.severity, description = excluded.description;
 
-insert into private.personal_data
-  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
-  ('public.availability_rules', 'resource_id', 'profile_id', '20_time', '{weekday,start_time,end_time,time_zone,effective}', 'delete', '{}', null),
-  ('public.time_off', 'resource_id', 'profile_id', '20_time',
-    '{starts_on,ends_on,start_time,end_time,time_zone,status,reason,note,decided_at}', 'overwrite', '{"reason": null, "note": null}', null),
-  ('public.cover_requests', 'resource_id', 'profile_id', '20_time', '{source_table,source_id,occurs_on,status}', 'keep', '{}',
-    'Who was covered for when stays known; the rows name ids only.')
-on conflict (table_name, person_column) do update set
-  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
-  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
-
 -- Where this module keeps what belongs to a person. Who made or decided something is forgotten with the login.
 insert into private.personal_data
   (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values

@@ -425,7 +425,8 @@ return (
     end || ' ' || l.zone
   from (
     select lower(p_during) at time zone z.zone as starts, upper(p_during) at time zone z.zone as ends, z.zone
-    from (select coalesce(p_time_zone, private.setting_text('organisation_time_zone')) as zone) z
+    from (select coalesce(p_time_zone, private.setting_text('organisation_time_zone')) as zone offset 0) z
+    offset 0 -- or the planner asks for the zone anew for each mention of it
   ) l
 );
 comment on function private.describe_range(tstzrange, text) is
@@ -6069,13 +6070,14 @@ comment on function public.extend_horizon(uuid[], timestamptz, text) is
 
 -- sql/20_time/rpc/find_conflicts.sql
 
--- Flat in the number of claims: one probe of the constraint's own index per resource.
-create function private.conflicts(p_resource_ids uuid[], p_during tstzrange, p_exclude_source uuid)
+-- Flat in the number of claims: one probe of the constraint's own index per resource. There is one way to do that, and
+-- planning it anew for every question would take longer than answering.
+create function private.conflicts(p_resource_ids uuid[], p_starts_at timestamptz, p_ends_at timestamptz, p_exclude_source uuid)
 returns table (
   resource_id uuid, resource_name text, conflict_type text, source_table text, source_id uuid,
   starts_at timestamptz, ends_at timestamptz, message text
 )
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
   v_sees_all boolean;
@@ -6084,6 +6086,7 @@ begin
   if private.caller_id() is null and not private.is_trusted() then
     perform private.fail('forbidden', 'Sign in to see who is free');
   end if;
+  perform private.check_span(p_starts_at, p_ends_at, interval '31 days', 'p_starts_at', 'p_ends_at', p_resource_ids);
   v_sees_all := private.has_permission('read:calendar');
   v_self := private.current_profile_id();
   return query
@@ -6096,12 +6099,12 @@ begin
     from public.claims c
     join public.resources r on r.id = c.resource_id
     cross join lateral (select v_sees_all or c.resource_id = v_self as is_told) t
-    where c.resource_id = any(p_resource_ids) and c.during && p_during
+    where c.resource_id = any(p_resource_ids) and c.during && tstzrange(p_starts_at, p_ends_at)
       and c.source_id is distinct from p_exclude_source
     order by lower(c.during), r.name, c.source_id;
 end;
 $$;
-comment on function private.conflicts(uuid[], tstzrange, uuid) is
+comment on function private.conflicts(uuid[], timestamptz, timestamptz, uuid) is
   'What takes these resources in a range; titles and sources only as far as the caller may read them.';
 
 create function public.find_conflicts(
@@ -6113,14 +6116,10 @@ create function public.find_conflicts(
   resource_id uuid, resource_name text, conflict_type text, source_table text, source_id uuid,
   starts_at timestamptz, ends_at timestamptz, message text
 )
-language plpgsql stable set search_path = ''
-as $$
-begin
-  perform private.check_span(p_starts_at, p_ends_at, interval '31 days', 'p_starts_at', 'p_ends_at', p_resource_ids);
-  return query
-    select * from private.conflicts(p_resource_ids, tstzrange(p_starts_at, p_ends_at), p_exclude_source);
+language sql stable set search_path = ''
+begin atomic
+  select * from private.conflicts(p_resource_ids, p_starts_at, p_ends_at, p_exclude_source);
 end;
-$$;
 comment on function public.find_conflicts(uuid[], timestamptz, timestamptz, uuid) is
   'What stands in the way of using these resources from p_starts_at until p_ends_at (excluded; at most 31 days): one row a clash, none when all are free. p_exclude_source leaves out one happening, such as the one being moved. Callers who may not read somebody''s calendar get conflict_type busy and the times only. Raises invalid_input for an end that is not after its start.';
 
@@ -7060,7 +7059,7 @@ grant execute on function public.find_conflicts(uuid[], timestamptz, timestamptz
   public.cancel_occurrence(uuid, date, text, text), public.move_occurrence(uuid, date, date, time, time, text, text),
   public.restore_occurrence(uuid, date, text)
   to authenticated, service_role;
-grant execute on function private.conflicts(uuid[], tstzrange, uuid),
+grant execute on function private.conflicts(uuid[], timestamptz, timestamptz, uuid),
   private.weekly_conflicts(uuid[], public.weekly_rules, integer),
   private.calendar_rows(timestamptz, timestamptz, uuid[], text[]),
   private.extend_horizon_of(uuid[], timestamptz),
@@ -7681,17 +7680,6 @@ insert into public.integrity_checks (name, module, category, severity, descripti
     'Cover requests that are still open although their date has passed.')
 on conflict (name) do update set
   module = excluded.module, category = excluded.category, severity = excluded.severity, description = excluded.description;
-
-insert into private.personal_data
-  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
-  ('public.availability_rules', 'resource_id', 'profile_id', '20_time', '{weekday,start_time,end_time,time_zone,effective}', 'delete', '{}', null),
-  ('public.time_off', 'resource_id', 'profile_id', '20_time',
-    '{starts_on,ends_on,start_time,end_time,time_zone,status,reason,note,decided_at}', 'overwrite', '{"reason": null, "note": null}', null),
-  ('public.cover_requests', 'resource_id', 'profile_id', '20_time', '{source_table,source_id,occurs_on,status}', 'keep', '{}',
-    'Who was covered for when stays known; the rows name ids only.')
-on conflict (table_name, person_column) do update set
-  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
-  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
 
 -- Where this module keeps what belongs to a person. Who made or decided something is forgotten with the login.
 insert into private.personal_data

@@ -73,7 +73,8 @@ return (
     end || ' ' || l.zone
   from (
     select lower(p_during) at time zone z.zone as starts, upper(p_during) at time zone z.zone as ends, z.zone
-    from (select coalesce(p_time_zone, private.setting_text('organisation_time_zone')) as zone) z
+    from (select coalesce(p_time_zone, private.setting_text('organisation_time_zone')) as zone offset 0) z
+    offset 0 -- or the planner asks for the zone anew for each mention of it
   ) l
 );
 comment on function private.describe_range(tstzrange, text) is
