@@ -87,7 +87,9 @@ create table public.claims (
     not isempty(during) and lower_inc(during) and not upper_inc(during)
     and coalesce(isfinite(lower(during)) and isfinite(upper(during)), false)
   ),
-  constraint during_is_at_most_31_days check (upper(during) - lower(during) <= interval '31 days'),
+  constraint during_is_at_most_31_days check (
+    isfinite(lower(during)) and isfinite(upper(during)) and upper(during) - lower(during) <= interval '31 days'
+  ),
   constraint during_is_between_1970_and_2200 check (
     lower(during) >= timestamptz '1969-12-31 00:00+00' and upper(during) <= timestamptz '2200-01-02 00:00+00'
   )

@@ -336,25 +336,39 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_standing public.weekly_rule_exceptions;
+  v_taken integer;
 begin
   perform private.require_read_committed();
-  with taken as (
-    insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, taken_by_table, taken_by_id)
-    select t.rule_id, t.occurs_on, 'taken_over', p_source_table, t.source_id
-    from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
-    order by t.rule_id, t.occurs_on
-    on conflict (rule_id, occurs_on) do nothing
-    returning e.rule_id
-  ),
-  locked as (
-    select private.lock_rules(array_agg(t.rule_id), p_resource_ids) from taken t
-  )
-  select null, null into v_standing.rule_id, v_standing.occurs_on from locked;
-  select e.* into v_standing
+  for attempt in 1..5 loop
+    with taken as (
+      insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, taken_by_table, taken_by_id)
+      select t.rule_id, t.occurs_on, 'taken_over', p_source_table, t.source_id
+      from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
+      order by t.rule_id, t.occurs_on
+      on conflict (rule_id, occurs_on) do nothing
+      returning e.rule_id
+    ),
+    counted as (
+      select count(*) as dates from taken
+    ),
+    locked as (
+      select case when c.dates > 0 then private.lock_rules(p_rule_ids, p_resource_ids)::text end from counted c
+    )
+    select c.dates into v_taken from counted c cross join locked;
+    -- Nothing taken and nothing standing: what stood there has gone this moment. Nothing is locked yet, so go again.
+    exit when v_taken > 0 or not exists (
+      select from unnest(p_rule_ids, p_dates) as t(rule_id, occurs_on)
+      where not exists (
+        select from public.weekly_rule_exceptions e where e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
+      )
+    );
+  end loop;
+  select t.rule_id, t.occurs_on, coalesce(e.kind, 'being changed'), e.taken_by_table, e.taken_by_id
+  into v_standing.rule_id, v_standing.occurs_on, v_standing.kind, v_standing.taken_by_table, v_standing.taken_by_id
   from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
-  join public.weekly_rule_exceptions e on e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
+  left join public.weekly_rule_exceptions e on e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
   where (e.taken_by_table, e.taken_by_id) is distinct from (p_source_table, t.source_id)
-  order by e.occurs_on
+  order by t.occurs_on
   limit 1;
   if found then
     perform private.fail('time_conflict',
