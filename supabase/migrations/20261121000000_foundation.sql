@@ -2388,7 +2388,9 @@ create table public.claims (
     not isempty(during) and lower_inc(during) and not upper_inc(during)
     and coalesce(isfinite(lower(during)) and isfinite(upper(during)), false)
   ),
-  constraint during_is_at_most_31_days check (upper(during) - lower(during) <= interval '31 days'),
+  constraint during_is_at_most_31_days check (
+    isfinite(lower(during)) and isfinite(upper(during)) and upper(during) - lower(during) <= interval '31 days'
+  ),
   constraint during_is_between_1970_and_2200 check (
     lower(during) >= timestamptz '1969-12-31 00:00+00' and upper(during) <= timestamptz '2200-01-02 00:00+00'
   )
@@ -2724,8 +2726,9 @@ create function private.check_span(
 language plpgsql immutable set search_path = ''
 as $$
 begin
-  if p_from < p_to and p_to - p_from <= p_longest and p_from >= timestamptz '1970-01-01 00:00+00'
-    and p_to <= timestamptz '2200-01-01 00:00+00' and cardinality(p_resource_ids) between 1 and 1000 then
+  -- The bounds first: before Postgres 17 infinite instants cannot be subtracted.
+  if p_from < p_to and p_from >= timestamptz '1970-01-01 00:00+00' and p_to <= timestamptz '2200-01-01 00:00+00'
+    and p_to - p_from <= p_longest and cardinality(p_resource_ids) between 1 and 1000 then
     return;
   end if;
   perform private.fail_input(
@@ -3756,25 +3759,39 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_standing public.weekly_rule_exceptions;
+  v_taken integer;
 begin
   perform private.require_read_committed();
-  with taken as (
-    insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, taken_by_table, taken_by_id)
-    select t.rule_id, t.occurs_on, 'taken_over', p_source_table, t.source_id
-    from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
-    order by t.rule_id, t.occurs_on
-    on conflict (rule_id, occurs_on) do nothing
-    returning e.rule_id
-  ),
-  locked as (
-    select private.lock_rules(array_agg(t.rule_id), p_resource_ids) from taken t
-  )
-  select null, null into v_standing.rule_id, v_standing.occurs_on from locked;
-  select e.* into v_standing
+  for attempt in 1..5 loop
+    with taken as (
+      insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, taken_by_table, taken_by_id)
+      select t.rule_id, t.occurs_on, 'taken_over', p_source_table, t.source_id
+      from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
+      order by t.rule_id, t.occurs_on
+      on conflict (rule_id, occurs_on) do nothing
+      returning e.rule_id
+    ),
+    counted as (
+      select count(*) as dates from taken
+    ),
+    locked as (
+      select case when c.dates > 0 then private.lock_rules(p_rule_ids, p_resource_ids)::text end from counted c
+    )
+    select c.dates into v_taken from counted c cross join locked;
+    -- Nothing taken and nothing standing: what stood there has gone this moment. Nothing is locked yet, so go again.
+    exit when v_taken > 0 or not exists (
+      select from unnest(p_rule_ids, p_dates) as t(rule_id, occurs_on)
+      where not exists (
+        select from public.weekly_rule_exceptions e where e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
+      )
+    );
+  end loop;
+  select t.rule_id, t.occurs_on, coalesce(e.kind, 'being changed'), e.taken_by_table, e.taken_by_id
+  into v_standing.rule_id, v_standing.occurs_on, v_standing.kind, v_standing.taken_by_table, v_standing.taken_by_id
   from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
-  join public.weekly_rule_exceptions e on e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
+  left join public.weekly_rule_exceptions e on e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
   where (e.taken_by_table, e.taken_by_id) is distinct from (p_source_table, t.source_id)
-  order by e.occurs_on
+  order by t.occurs_on
   limit 1;
   if found then
     perform private.fail('time_conflict',
