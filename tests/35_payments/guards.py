@@ -155,7 +155,9 @@ def a_purchase_takes_the_packages_terms_and_has_its_credits(stage: Stage) -> Non
     ).fetchone()
     assert row is not None
     assert row[1:] == (10, 100)
-    left = stage.db.execute("select balance_after from public.credit_entries where purchase_id = %s", [row[0]]).fetchone()
+    left = stage.db.execute(
+        "select balance_after from public.credit_entries where purchase_id = %s", [row[0]]
+    ).fetchone()
     assert left == (10,)
 
 
