@@ -75,7 +75,7 @@ create table public.payment_items (
   constraint amount_is_above_zero check (amount > 0 and amount <= 9999999999.99)
 );
 create index payment_items_source on public.payment_items (source_id, source_table);
-comment on table public.payment_items is 'What a payment pays for, as links to rows of other tables. Only ever added to.';
+comment on table public.payment_items is 'What a payment pays for, as links to rows of other tables. Only ever added to, through record_payment and allocate_payment.';
 comment on column public.payment_items.source_table is 'The table in public, one that people owe for, such as package_purchases.';
 comment on column public.payment_items.source_id is 'The id of the row there.';
 comment on column public.payment_items.amount is 'How much of the payment is for it. What no item names is an advance.';
