@@ -102,8 +102,8 @@ def test_meetings_of_rules_agree_with_trying_all(ledger: Ledger) -> None:
             ids = write(ledger.db, one), write(ledger.db, other)
             found = ledger.db.execute(
                 "select m.occurs_on, m.other_occurs_on from public.weekly_rules a, public.weekly_rules b, "
-                "private.rule_meets(a, b, %s) m where a.id = %s and b.id = %s and lower(m.during) < '2031-01-01' "
-                "and lower(m.other_during) < '2031-01-01'",
+                "private.rule_meets(a, b, %s) m where a.id = %s and b.id = %s and lower(m.during) < '2031-01-01+00' "
+                "and lower(m.other_during) < '2031-01-01+00'",
                 [since, *ids],
             ).fetchall()
             mine = ledger.db.execute(
