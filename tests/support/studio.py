@@ -42,6 +42,7 @@ class Studio:
             "date": self.day(day),
             "start_time": start,
             "end_time": end,
+            "payment_amount": 0,
         }
         return self.world.insert("public.class_assignments", **{**row, **values})
 
