@@ -40,35 +40,53 @@ end;
 $$;
 comment on function private.use_link_credits() is 'Statement trigger on assignment_bookings: a booking that uses credits uses one for each class.';
 
--- The class is read while it still has its links, so this runs before the rows go. Whoever takes a booking off a class
--- that stands cancels for the customer; a class that goes takes its links along, and nobody pays for it.
-create function private.return_credit_of_link() returns trigger
+-- Whoever takes a booking off a class that stands cancels for the customer; a class that goes takes its links along, and
+-- costs nobody a credit. One that moves to the archive keeps what it used.
+create function private.return_credits_of_links() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
-declare
-  v_class public.class_assignments;
 begin
-  select a.* into v_class from public.class_assignments a where a.id = old.assignment_id;
-  if tg_op = 'UPDATE' and (new.id, new.assignment_id, new.booking_id) = (old.id, old.assignment_id, old.booking_id) then
-    return null;
-  end if;
-  if not exists (select from public.class_assignments_archive r where r.id = old.assignment_id) then
-    perform private.return_credit('assignment_bookings', old.id, case when v_class.class_status <> 'cancelled' then v_class.starts_at end);
+  if tg_op = 'DELETE' then
+    perform private.return_credit('assignment_bookings', u.id, u.starts_at)
+    from (
+      select o.id, case when a.class_status <> 'cancelled' then a.starts_at end as starts_at
+      from old_rows o
+      join public.bookings b on b.booking_id = o.booking_id
+      left join public.class_assignments a on a.id = o.assignment_id
+      where not exists (select from public.class_assignments_archive r where r.id = o.assignment_id)
+      order by b.profile_id, o.id
+      offset 0
+    ) u;
+  else
+    perform private.return_credit('assignment_bookings', u.id, u.starts_at)
+    from (
+      select o.id, case when a.class_status <> 'cancelled' then a.starts_at end as starts_at
+      from old_rows o
+      join public.bookings b on b.booking_id = o.booking_id
+      left join public.class_assignments a on a.id = o.assignment_id
+      where not exists (
+        select from new_rows n where n.id = o.id and n.assignment_id = o.assignment_id and n.booking_id = o.booking_id
+      )
+      order by b.profile_id, o.id
+      offset 0
+    ) u;
   end if;
   return null;
 end;
 $$;
-comment on function private.return_credit_of_link() is
-  'Row trigger on assignment_bookings: the credit comes back, unless the class stands and the customer is late; archiving keeps it used.';
+comment on function private.return_credits_of_links() is
+  'Statement trigger on assignment_bookings: the credit comes back, unless the class stands and the customer is late; archiving keeps it used.';
 
-create trigger t60_return_credit after update or delete on public.assignment_bookings
-  for each row execute function private.return_credit_of_link();
+create trigger t60_return_credits_update after update on public.assignment_bookings
+  referencing old table as old_rows new table as new_rows for each statement execute function private.return_credits_of_links();
+create trigger t60_return_credits_delete after delete on public.assignment_bookings
+  referencing old table as old_rows for each statement execute function private.return_credits_of_links();
 create trigger t65_use_credits_insert after insert on public.assignment_bookings
   referencing new table as new_rows for each statement execute function private.use_link_credits();
 create trigger t65_use_credits_update after update on public.assignment_bookings
   referencing old table as old_rows new table as new_rows for each statement execute function private.use_link_credits();
 
-create function private.return_credits_of_classes() returns trigger
+create function private.follow_class_with_credits() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
@@ -79,13 +97,25 @@ begin
     join public.assignment_bookings l on l.assignment_id = n.id
     where n.class_status = 'cancelled'
   ), false);
+  perform private.use_credit(u.profile_id, u.class_package_id, u.date, 'assignment_bookings', u.id)
+  from (
+    select b.profile_id, b.class_package_id, n.date, l.id
+    from new_rows n
+    join old_rows o on o.id = n.id and o.date <> n.date
+    join public.assignment_bookings l on l.assignment_id = n.id
+    join public.bookings b on b.booking_id = l.booking_id and b.uses_credits and b.status <> 'cancelled'
+    where n.class_status <> 'cancelled'
+    order by b.profile_id, l.id
+    offset 0
+  ) u;
   return null;
 end;
 $$;
-comment on function private.return_credits_of_classes() is 'Statement trigger on class_assignments: a class that is called off costs nobody a credit.';
+comment on function private.follow_class_with_credits() is
+  'Statement trigger on class_assignments: a class that is called off costs nobody a credit; one that moves to another day uses one that is good then.';
 
-create trigger t80_return_credits after update on public.class_assignments
-  referencing old table as old_rows new table as new_rows for each statement execute function private.return_credits_of_classes();
+create trigger t80_follow_with_credits after update on public.class_assignments
+  referencing old table as old_rows new table as new_rows for each statement execute function private.follow_class_with_credits();
 
 create function private.return_credits_of_booking() returns trigger
 language plpgsql volatile security definer set search_path = ''
