@@ -47,6 +47,7 @@ create policy "people see their credits, holders of read:payments all" on public
 -- anon pays through servers, which record it.
 grant execute on function public.outstanding_amounts(uuid[]),
   public.record_payment(uuid, numeric, text, jsonb, text, text, timestamptz, text, text, text, text),
+  public.allocate_payment(uuid, jsonb, text),
   public.refund_payment(uuid, numeric, text, jsonb, text, text, timestamptz, text),
   public.purchase_package(uuid, uuid, date, text), public.pause_package(uuid, text, text),
   public.resume_package(uuid, text, text), public.refund_package(uuid, text, numeric, text)
@@ -54,6 +55,7 @@ grant execute on function public.outstanding_amounts(uuid[]),
 -- Each checks the permission first.
 grant execute on function private.outstanding_for_caller(uuid[]),
   private.add_payment(uuid, numeric, text, jsonb, text, text, timestamptz, text, text, text),
+  private.add_payment_items(uuid, jsonb),
   private.add_refund(uuid, numeric, text, jsonb, text, text, timestamptz),
   private.add_purchase(uuid, uuid, date), private.add_purchase_entry(uuid, text, text, numeric)
   to authenticated, service_role;

@@ -35,7 +35,7 @@ on conflict (name) do update set
 insert into private.personal_data
   (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
   ('public.payments', 'payer_id', 'profile_id', '35_payments', '{id,amount,currency,method,provider,received_at,status,note}', 'keep', '{}',
-    'The books stay whole, as the law asks; they name an id only.'),
+    'The books stay whole, as the law asks; they name an id, and what was noted at the till.'),
   ('public.payments', 'recorded_by', 'user_id', '35_payments', '{id,created_at}', 'keep', '{}', 'Who recorded a payment stays known; it names an id only.'),
   ('public.refunds', 'recorded_by', 'user_id', '35_payments', '{id,created_at}', 'keep', '{}', 'Who gave money back stays known; it names an id only.'),
   ('public.package_purchases', 'profile_id', 'profile_id', '35_payments', '{id,package_id,credits,price,purchased_on,expires_on,status}', 'keep', '{}',

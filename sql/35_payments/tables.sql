@@ -18,8 +18,8 @@
 -- a payment never exceed it, its refunds never exceed it nor any of its lines; a credit is used once, within its lot's
 -- dates, never while the lot is paused, and never below zero.
 --
--- Lock order: the source a credit is used for, then purchases by id; the paid rows by table and id, then payments by
--- id. Nobody holds both kinds. Rules are written for READ COMMITTED.
+-- Lock order: people whose credits change, by id, then their purchases by id; the paid rows by table and id, then
+-- payments by id. Nobody holds both kinds. Rules are written for READ COMMITTED.
 
 create table public.payments (
   id uuid primary key default gen_random_uuid(),
@@ -75,7 +75,7 @@ create table public.payment_items (
   constraint amount_is_above_zero check (amount > 0 and amount <= 9999999999.99)
 );
 create index payment_items_source on public.payment_items (source_id, source_table);
-comment on table public.payment_items is 'What a payment pays for, as links to rows of other tables. Only ever added to.';
+comment on table public.payment_items is 'What a payment pays for, as links to rows of other tables. Only ever added to, through record_payment and allocate_payment.';
 comment on column public.payment_items.source_table is 'The table in public, one that people owe for, such as package_purchases.';
 comment on column public.payment_items.source_id is 'The id of the row there.';
 comment on column public.payment_items.amount is 'How much of the payment is for it. What no item names is an advance.';
@@ -139,6 +139,7 @@ create table public.package_purchases (
   credits integer not null,
   price numeric(12,2) not null,
   validity_days integer not null,
+  late_cancel_hours integer not null,
   purchased_on date not null default private.today(),
   expires_on date not null,
   status text not null default 'active',
@@ -150,6 +151,7 @@ create table public.package_purchases (
   constraint credits_are_sensible check (credits between 1 and 1000),
   constraint price_is_an_amount check (price between 0 and 9999999999.99),
   constraint validity_is_at_most_ten_years check (validity_days between 1 and 3660),
+  constraint late_cancel_is_within_a_month check (late_cancel_hours between 0 and 744),
   constraint purchased_on_is_between_1970_and_2200 check (purchased_on >= date '1970-01-01' and purchased_on < date '2200-01-01'),
   constraint expires_on_is_not_too_early check (expires_on >= purchased_on + validity_days and isfinite(expires_on)),
   constraint status_is_known check (status in ('active', 'paused', 'refunded')),
@@ -163,6 +165,8 @@ comment on column public.package_purchases.profile_id is 'Who bought it, and use
 comment on column public.package_purchases.credits is 'How many classes it was good for, as the package said then.';
 comment on column public.package_purchases.price is 'What it cost, as the package said then.';
 comment on column public.package_purchases.validity_days is 'For how many days it was good, as the package said then.';
+comment on column public.package_purchases.late_cancel_hours is
+  'Cancelling fewer hours than this before a class starts costs the credit, as the package said then.';
 comment on column public.package_purchases.purchased_on is 'The first day a credit can be used for.';
 comment on column public.package_purchases.expires_on is 'The last day a credit can be used for: validity_days after the purchase, and as long again as it was paused.';
 comment on column public.package_purchases.status is 'active, paused or refunded, as its entries say. Whether it has expired or is used up is a question of the day, see package_balances.';
@@ -229,10 +233,11 @@ comment on column public.credit_entries.kind is
   'granted with the purchase; used for something; returned, or forfeited because that was cancelled too late; paused, resumed; refunded, which ends it.';
 comment on column public.credit_entries.change is 'Credits more or fewer.';
 comment on column public.credit_entries.balance_after is 'Credits left after this entry; never below zero.';
-comment on column public.credit_entries.occurs_on is 'The day it is about: of the class a credit is used for, or the day a pause begins or ends.';
+comment on column public.credit_entries.occurs_on is 'The day it is about: of the class a credit is (or was) used for, or the day a pause begins or ends.';
 comment on column public.credit_entries.source_table is 'The table in public whose row uses, or used, the credit.';
 comment on column public.credit_entries.source_id is 'The id of that row.';
-comment on column public.credit_entries.use_no is 'How many credits that row has used, this one included; all before were returned.';
+comment on column public.credit_entries.use_no is
+  'How many credits that row has used, this one included. All before were returned: a forfeited credit stays used for it.';
 comment on column public.credit_entries.used_entry_no is 'The use that was returned or forfeited.';
 comment on column public.credit_entries.extends_days is 'For how many days it was paused: its last day moves on by as many.';
 comment on column public.credit_entries.amount is 'How much of the price is given back, for a refund.';

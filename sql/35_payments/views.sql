@@ -1,7 +1,7 @@
 -- What each payment still has, what purchases cost, and what is left of them.
 
 create view private.payment_totals as
-select p.id as payment_id, p.status, p.amount, p.amount - t.refunded as amount_left,
+select p.id as payment_id, p.payer_id, p.status, p.amount, p.amount - t.refunded as amount_left,
   (p.amount - t.in_items) - (t.refunded - t.refunded_in_items) as advance_left
 from public.payments p
 cross join lateral (

@@ -91,7 +91,7 @@ def test_tables_kept_by_triggers(db: Db) -> None:
 
 @pytest.mark.parametrize(
     ("text", "clean"),
-    [("  a b  ", "a b"), ("\x07bell\x1f\x7f", "bell"), ("a\nb\tc", "a\nb\tc"), ("   ", None), ("", None), (None, None), ("é–😀", "é–😀")],
+    [("  a b  ", "a b"), ("\x07bell\x1f\x7f", "bell"), ("a\nb\tc", "a\nb\tc"), ("\t\r\n a \n", "a"), (" \t\n", None), ("   ", None), ("", None), (None, None), ("é–😀", "é–😀")],
 )  # fmt: skip
 def test_clean_text(db: Db, text: str | None, clean: str | None) -> None:
     assert db.execute("select private.clean_text(%s)", [text]).fetchone() == (clean,)

@@ -77,6 +77,7 @@ REFUSED = {
     "public.package_purchases.credits_are_sensible": "update public.package_purchases set credits = 0",
     "public.package_purchases.price_is_an_amount": "update public.package_purchases set price = 'NaN'",
     "public.package_purchases.validity_is_at_most_ten_years": "update public.package_purchases set validity_days = 0",
+    "public.package_purchases.late_cancel_is_within_a_month": "update public.package_purchases set late_cancel_hours = -1",
     "public.package_purchases.purchased_on_is_between_1970_and_2200": "update public.package_purchases set purchased_on = '1950-01-01'",
     "public.package_purchases.expires_on_is_not_too_early": "update public.package_purchases set expires_on = purchased_on",
     "public.package_purchases.status_is_known": "update public.package_purchases set status = 'lost' where status = 'active'",
@@ -154,7 +155,9 @@ def a_purchase_takes_the_packages_terms_and_has_its_credits(stage: Stage) -> Non
     ).fetchone()
     assert row is not None
     assert row[1:] == (10, 100)
-    left = stage.db.execute("select balance_after from public.credit_entries where purchase_id = %s", [row[0]]).fetchone()
+    left = stage.db.execute(
+        "select balance_after from public.credit_entries where purchase_id = %s", [row[0]]
+    ).fetchone()
     assert left == (10,)
 
 

@@ -27,7 +27,9 @@ def fill_one(world: World, number: int, buyer: User, manager: User) -> None:
     for kind, source in (("used", 1), ("returned", 1), ("used", 1), ("used", 2), ("forfeited", 2), ("used", 3)):
         db.execute(CLASS, [used, kind, UUID(int=number * 100 + source)])
     for kind in ("paused", "resumed", "paused"):
-        db.execute("insert into public.credit_entries (purchase_id, kind, reason) values (%s, %s, 'Away.')", [paused, kind])
+        db.execute(
+            "insert into public.credit_entries (purchase_id, kind, reason) values (%s, %s, 'Away.')", [paused, kind]
+        )
     db.execute(
         "insert into public.credit_entries (purchase_id, kind, reason, amount) values (%s, 'refunded', 'Moved away.', 100)",
         [refunded],
@@ -44,7 +46,11 @@ def fill_one(world: World, number: int, buyer: User, manager: User) -> None:
     ).id
     for source, amount in ((used, 80), (refunded, 50)):
         world.insert(
-            "public.payment_items", payment_id=payment, source_table="package_purchases", source_id=source, amount=amount
+            "public.payment_items",
+            payment_id=payment,
+            source_table="package_purchases",
+            source_id=source,
+            amount=amount,
         )
     with db.transaction():
         refund = world.insert(

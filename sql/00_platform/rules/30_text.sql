@@ -2,8 +2,8 @@
 
 create function private.clean_text(p_text text) returns text
 language sql immutable set search_path = ''
-return nullif(btrim(regexp_replace(p_text, '[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]', '', 'g')), '');
-comment on function private.clean_text(text) is 'Trimmed, without control characters (line breaks and tabs stay); empty becomes null.';
+return nullif(btrim(regexp_replace(p_text, '[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]', '', 'g'), E' \t\r\n'), '');
+comment on function private.clean_text(text) is 'Trimmed, without control characters (line breaks and tabs within it stay); empty becomes null.';
 
 create function private.is_email(p_text text) returns boolean
 language sql immutable set search_path = ''

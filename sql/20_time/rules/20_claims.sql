@@ -23,7 +23,7 @@ as $$
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform private.fail('invalid_input',
-      format('The time ledger is written under READ COMMITTED, not %s', upper(current_setting('transaction_isolation'))),
+      format('This is written under READ COMMITTED, not %s', upper(current_setting('transaction_isolation'))),
       'isolation_level', p_hint => 'Begin the transaction without naming an isolation level.');
   end if;
 end;

@@ -330,7 +330,8 @@ create trigger t10_keep_taken_over before update or delete on public.weekly_rule
 -- Exceptions come first, then rules, then resources. The locks are taken within the statement that writes the
 -- exceptions, before its triggers run: those would lock the rules' resources alone, and the others would come out of turn.
 create function private.take_over(
-  p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[], p_resource_ids uuid[] default '{}'
+  p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[], p_resource_ids uuid[] default '{}',
+  p_cancelled_too boolean default false
 ) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -340,7 +341,21 @@ declare
 begin
   perform private.require_read_committed();
   for attempt in 1..5 loop
-    with taken as (
+    with revived as (
+      update public.weekly_rule_exceptions e
+      set kind = 'taken_over', taken_by_table = p_source_table, taken_by_id = t.source_id, reason = null
+      from (
+        select e.rule_id, e.occurs_on, t.source_id
+        from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
+        join public.weekly_rule_exceptions e on e.rule_id = t.rule_id and e.occurs_on = t.occurs_on and e.kind = 'cancelled'
+        where p_cancelled_too
+        order by e.rule_id, e.occurs_on
+        for update of e
+      ) t
+      where e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
+      returning e.rule_id
+    ),
+    taken as (
       insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, taken_by_table, taken_by_id)
       select t.rule_id, t.occurs_on, 'taken_over', p_source_table, t.source_id
       from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
@@ -349,7 +364,7 @@ begin
       returning e.rule_id
     ),
     counted as (
-      select count(*) as dates from taken
+      select (select count(*) from taken) + (select count(*) from revived) as dates
     ),
     locked as (
       select case when c.dates > 0 then private.lock_rules(p_rule_ids, p_resource_ids)::text end from counted c
@@ -378,8 +393,8 @@ begin
   end if;
 end;
 $$;
-comment on function private.take_over(text, uuid[], uuid[], date[], uuid[]) is
-  'Gives dates of rules to happenings of their own, in the same transaction as their claims; the second taker gets time_conflict.';
+comment on function private.take_over(text, uuid[], uuid[], date[], uuid[], boolean) is
+  'Gives dates of rules to happenings of their own, in the same transaction as their claims, cancelled dates only where p_cancelled_too; the second taker gets time_conflict.';
 
 create function private.give_back(p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[]) returns void
 language sql volatile security definer set search_path = ''

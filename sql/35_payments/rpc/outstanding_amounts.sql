@@ -1,5 +1,5 @@
--- One pass over what is owed, one over what was paid for rows that cost nothing any more; which tables there are is only
--- known when it is asked.
+-- One pass over what is owed, one over what was paid for rows that cost nothing any more, one over advances; which tables
+-- there are is only known when it is asked.
 create function private.outstanding(p_profile_ids uuid[]) returns table (
   profile_id uuid, source_table text, source_id uuid, title text, amount_due numeric, amount_paid numeric, amount_outstanding numeric
 )
@@ -32,10 +32,16 @@ begin
         select string_agg(format('when %L then exists (select from private.%I d where d.source_id = l.source_id)', s.name, s.name || '_dues'), ' ')
         from unnest(v_sources) as s(name)
       ))
+    || $sql$
+      union all
+      select t.payer_id, 'payments', t.payment_id, null, 0, t.advance_left, -t.advance_left
+      from private.payment_totals t
+      where ($1 is null or t.payer_id = any($1)) and t.status = 'succeeded' and t.advance_left <> 0
+      $sql$
     using p_profile_ids;
 end;
 $$;
-comment on function private.outstanding(uuid[]) is 'What these people (null: all) owe, row by row; negative where they paid too much.';
+comment on function private.outstanding(uuid[]) is 'What these people (null: all) owe, row by row; negative where they paid too much, or paid an advance.';
 
 create function private.outstanding_for_caller(p_profile_ids uuid[]) returns table (
   profile_id uuid, source_table text, source_id uuid, title text, amount_due numeric, amount_paid numeric, amount_outstanding numeric
@@ -49,7 +55,7 @@ begin
     if not p_profile_ids <@ v_self then
       perform private.require_permission('read:payments');
     end if;
-    p_profile_ids := v_self;
+    p_profile_ids := coalesce(p_profile_ids, v_self);
   end if;
   return query select o.* from private.outstanding(p_profile_ids) o;
 end;
@@ -66,4 +72,4 @@ begin atomic
   order by o.profile_id, o.source_table, o.title, o.source_id;
 end;
 comment on function public.outstanding_amounts(uuid[]) is
-  'What is still owed, worked out now: one row for each thing that was not paid exactly, with what it costs, what was paid for it less refunds, and the difference; negative where there is something to give back. One''s own; with read:payments everyone''s, or that of p_profile_ids. Raises forbidden for other people''s without read:payments.';
+  'What is still owed, worked out now: one row for each thing that was not paid exactly, with what it costs, what was paid for it less refunds, and the difference; negative where there is something to give back. What a payment pays for nothing in particular is an advance, a row of the source_table payments; so the differences of a person add up to what they owe in all. One''s own; with read:payments everyone''s, or that of p_profile_ids. Raises forbidden for other people''s without read:payments.';

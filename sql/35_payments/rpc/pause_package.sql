@@ -6,6 +6,7 @@ declare
   v_left integer;
 begin
   perform private.require_permission(case p_kind when 'refunded' then 'refund:payment' else 'record:payment' end);
+  perform private.lock_credits_of(p.profile_id) from public.package_purchases p where p.id = p_purchase_id;
   select p.* into v_purchase from public.package_purchases p where p.id = p_purchase_id for no key update;
   if not found then
     perform private.fail('not_found', 'There is no such purchase', 'p_purchase_id', jsonb_build_object('purchase_id', p_purchase_id));
@@ -48,4 +49,4 @@ begin
 end;
 $$;
 comment on function public.pause_package(uuid, text, text) is
-  'Pauses a package somebody bought, from today until resume_package(): its credits cannot be used, and its last day moves on by as long. Needs record:payment and a reason. Returns the purchase. Raises illegal_transition when it is paused or refunded, invalid_input when it has expired, not_found.';
+  'Pauses a package somebody bought, from today until resume_package(): its credits cannot be used, and its last day moves on by as long. Needs record:payment and a reason. Returns the purchase. Raises illegal_transition when it is paused, refunded or expired, invalid_input before its first day, not_found.';

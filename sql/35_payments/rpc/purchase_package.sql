@@ -43,4 +43,4 @@ begin
 end;
 $$;
 comment on function public.purchase_package(uuid, uuid, date, text) is
-  'Sells a package to a person: its price is due from then on, and its credits can be used from p_purchased_on (today by default) for as many days as it is valid. Price, credits and validity stay as they are now, whatever becomes of the package. Needs record:payment. Returns the purchase. Raises illegal_transition for a package that is no longer sold, not_found, invalid_input.';
+  'Sells a package to a person: its price is due from then on, and its credits can be used from p_purchased_on (today by default) for as many days as it is valid. Price, credits, validity and the rule for late cancelling stay as they are now, whatever becomes of the package. Needs record:payment. Returns the purchase. Raises illegal_transition for a package that is no longer sold, not_found, invalid_input.';

@@ -64,17 +64,17 @@ create function private.keep_currency() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  if coalesce(new.value, new.default_value) is distinct from coalesce(old.value, old.default_value)
+  if (tg_op = 'DELETE' or new.key <> old.key or coalesce(new.value, new.default_value) <> coalesce(old.value, old.default_value))
     and exists (select from public.payments) then
     perform private.fail('illegal_transition', 'The currency cannot change any more: there are payments in it', 'value',
       jsonb_build_object('setting', 'currency', 'from', coalesce(old.value, old.default_value), 'to', coalesce(new.value, new.default_value)));
   end if;
-  return new;
+  return coalesce(new, old);
 end;
 $$;
 comment on function private.keep_currency() is 'Row trigger on settings: the currency stays once something was paid in it.';
 
-create trigger t30_keep_currency before update on public.settings
+create trigger t30_keep_currency before update or delete on public.settings
   for each row when (old.key = 'currency') execute function private.keep_currency();
 
 create function private.check_payment_item() returns trigger

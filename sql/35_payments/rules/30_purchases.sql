@@ -18,12 +18,15 @@ begin
   new.credits := coalesce(new.credits, v_package.class_count);
   new.price := coalesce(new.price, v_package.price);
   new.validity_days := coalesce(new.validity_days, v_package.validity_days);
+  new.late_cancel_hours := coalesce(new.late_cancel_hours, v_package.late_cancel_hours);
   new.purchased_on := coalesce(new.purchased_on, private.today());
   perform private.fail_input(
     private.input_error(new.purchased_on < date '1970-01-01' or new.purchased_on >= date '2200-01-01', 'purchased_on', 'A date lies between 1970 and 2199')
     || private.input_error(new.credits not between 1 and 1000, 'credits', 'A package has 1 to 1000 classes')
     || private.input_error(not new.price between 0 and 9999999999.99, 'price', 'A price is not negative')
     || private.input_error(new.validity_days not between 1 and 3660, 'validity_days', 'A package is valid for 1 to 3660 days')
+    || private.input_error(new.late_cancel_hours not between 0 and 744, 'late_cancel_hours',
+      'Cancelling is late at most 744 hours before the start')
   );
   new.expires_on := new.purchased_on + new.validity_days;
   new.status := 'active';

@@ -2,13 +2,15 @@
 -- are filled in here, under the purchase's lock. The table's keys say the same declaratively: an entry refers to the
 -- balance before it, which only one entry can follow.
 
--- Two lots may be asked for one credit for the same thing, so the thing is locked too, before any lot.
-create function private.lock_credit_source(p_source_table text, p_source_id uuid) returns void
+-- Somebody may have many lots, and a transaction that gives back a credit of one may use one of another next. Were lots
+-- all that is locked, two such transactions would wait for each other; so whoever changes a person's credits locks the
+-- person first, and then the lots. It is no lock on the profile's row, which others take before they ask for credits.
+create function private.lock_credits_of(p_profile_id uuid) returns void
 language sql volatile set search_path = ''
 begin atomic
-  select pg_advisory_xact_lock(hashtextextended(concat('credit ', p_source_table, ' ', p_source_id), 0));
+  select pg_advisory_xact_lock(hashtextextended('credits of ' || p_profile_id, 0));
 end;
-comment on function private.lock_credit_source(text, uuid) is 'Keeps others from using or returning a credit for this until the transaction ends.';
+comment on function private.lock_credits_of(uuid) is 'Keeps others from changing this person''s credits until the transaction ends.';
 
 create function private.credit_in_use(p_source_table text, p_source_id uuid) returns public.credit_entries
 language sql stable security definer set search_path = ''
@@ -24,6 +26,14 @@ return (
   limit 1
 );
 comment on function private.credit_in_use(text, uuid) is 'The use of a credit for this that was not returned, or null.';
+
+create function private.is_credit_forfeited(p_use public.credit_entries) returns boolean
+language sql stable security definer set search_path = ''
+return exists (
+  select from public.credit_entries f
+  where f.purchase_id = p_use.purchase_id and f.used_entry_no = p_use.entry_no and f.kind = 'forfeited'
+);
+comment on function private.is_credit_forfeited(public.credit_entries) is 'Whether this use of a credit was forfeited by cancelling late.';
 
 create function private.is_paused_on(p_purchase_id uuid, p_date date) returns boolean
 language sql stable security definer set search_path = ''
@@ -87,8 +97,9 @@ declare
   v_state text;
 begin
   perform private.require_read_committed();
-  if new.kind in ('used', 'returned', 'forfeited') then
-    perform private.lock_credit_source(new.source_table, new.source_id);
+  -- What a purchase that nobody else sees yet is granted needs no lock.
+  if new.kind <> 'granted' then
+    perform private.lock_credits_of(p.profile_id) from public.package_purchases p where p.id = new.purchase_id;
   end if;
   select p.* into v_purchase from public.package_purchases p where p.id = new.purchase_id for no key update;
   if not found then
@@ -115,7 +126,12 @@ begin
     new.created_at := private.now();
   end if;
 
-  if new.kind = 'used' then
+  if new.kind = 'granted' then
+    if v_last.entry_no is not null then
+      perform private.fail('illegal_transition', 'The credits of this package were granted already', 'purchase_id',
+        jsonb_build_object('purchase_id', v_purchase.id, 'entry', new.kind));
+    end if;
+  elsif new.kind = 'used' then
     if v_state <> 'active' then
       perform private.refuse_entry(v_purchase, new.kind, v_state);
     end if;
@@ -124,14 +140,10 @@ begin
     if new.kind = 'returned' and v_state = 'refunded' then
       perform private.refuse_entry(v_purchase, new.kind, v_state);
     end if;
-    new.used_entry_no := (
-      select u.entry_no
-      from private.credit_in_use(new.source_table, new.source_id) u
-      where u.purchase_id = new.purchase_id and not exists (
-        select from public.credit_entries f where f.purchase_id = u.purchase_id and f.used_entry_no = u.entry_no
-      )
-    );
-    if new.used_entry_no is null then
+    select u.entry_no, u.occurs_on into new.used_entry_no, new.occurs_on
+    from private.credit_in_use(new.source_table, new.source_id) u
+    where u.purchase_id = new.purchase_id and not private.is_credit_forfeited(u);
+    if not found then
       perform private.fail('illegal_transition', 'No credit of this package is in use for this', 'source_id',
         jsonb_build_object('purchase_id', new.purchase_id, 'source_table', new.source_table, 'source_id', new.source_id));
     end if;
@@ -139,10 +151,13 @@ begin
     if v_state <> 'active' then
       perform private.refuse_entry(v_purchase, new.kind, v_state);
     end if;
+    if new.occurs_on > v_purchase.expires_on then
+      perform private.fail('illegal_transition', format('This package expired after %s', v_purchase.expires_on), 'purchase_id',
+        jsonb_build_object('purchase_id', v_purchase.id, 'from', 'expired', 'entry', new.kind));
+    end if;
     perform private.fail_input(private.input_error(
-      new.occurs_on not between greatest(v_purchase.purchased_on, v_turn.occurs_on) and least(v_purchase.expires_on, private.today()),
-      'occurs_on', format('A pause begins between %s and %s', greatest(v_purchase.purchased_on, v_turn.occurs_on),
-        least(v_purchase.expires_on, private.today()))));
+      new.occurs_on not between greatest(v_purchase.purchased_on, v_turn.occurs_on) and private.today(), 'occurs_on',
+      format('A pause begins on a day from %s up to today', greatest(v_purchase.purchased_on, v_turn.occurs_on))));
   elsif new.kind = 'resumed' then
     if v_state <> 'paused' then
       perform private.refuse_entry(v_purchase, new.kind, v_state);

@@ -1,5 +1,5 @@
--- For the modules whose rows use credits: their triggers call these two. A statement that books for several people calls
--- use_credit in the order of their profiles, so that two such statements never wait for each other.
+-- For the modules whose rows use credits: their triggers call these two, after all rows of the statement are written
+-- (and so locked), in the order of the people whose credits change. Then no two statements wait for each other.
 
 create function private.use_credit(
   p_profile_id uuid, p_package_id uuid, p_used_on date, p_source_table text, p_source_id uuid
@@ -10,7 +10,7 @@ declare
   v_entry public.credit_entries;
   v_purchase public.package_purchases;
 begin
-  perform private.lock_credit_source(p_source_table, p_source_id);
+  perform private.lock_credits_of(p_profile_id);
   v_entry := private.credit_in_use(p_source_table, p_source_id);
   if v_entry.purchase_id is not null then
     select p.* into v_purchase from public.package_purchases p where p.id = v_entry.purchase_id;
@@ -18,7 +18,13 @@ begin
       perform private.fail('duplicate', 'A credit of another package is used for this already', 'source_id',
         jsonb_build_object('source_table', p_source_table, 'source_id', p_source_id, 'purchase_id', v_purchase.id));
     end if;
-    return v_entry;
+    -- What is forfeited stays as it is: the row has had its credit.
+    if v_entry.occurs_on = p_used_on or private.is_credit_forfeited(v_entry) then
+      return v_entry;
+    end if;
+    -- It is about another day now, for which that lot may not be good.
+    insert into public.credit_entries (purchase_id, kind, source_table, source_id)
+    values (v_entry.purchase_id, 'returned', p_source_table, p_source_id);
   end if;
   -- All lots that might do, in one order; which of them does is read in the next statement.
   perform from public.package_purchases p
@@ -46,27 +52,27 @@ begin
 end;
 $$;
 comment on function private.use_credit(uuid, uuid, date, text, uuid) is
-  'Uses a credit of this person for a row of another table, on that day: of the lot that expires first, of this package or (null) of any. A row that has a credit keeps it. Raises limit_exceeded when none is left, duplicate when the row has a credit of somebody else.';
+  'Uses a credit of this person for a row of another table, on that day: of the lot that expires first, of this package or (null) of any. A row that has a credit for that day keeps it; one that moved to another day gets its credit back and uses one that is good then; a forfeited credit stays the row''s. Raises limit_exceeded when none is left, duplicate when the row has a credit of somebody else or of another package, illegal_transition when it moves and its package was refunded.';
 
 create function private.return_credit(p_source_table text, p_source_id uuid, p_starts_at timestamptz) returns public.credit_entries
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_entry public.credit_entries;
+  v_entry public.credit_entries := private.credit_in_use(p_source_table, p_source_id);
   v_purchase public.package_purchases;
   v_is_late boolean;
 begin
-  perform private.lock_credit_source(p_source_table, p_source_id);
+  if v_entry.purchase_id is null then
+    return null;
+  end if;
+  perform private.lock_credits_of(p.profile_id) from public.package_purchases p where p.id = v_entry.purchase_id;
+  -- Again, now that nobody else can have returned it meanwhile.
   v_entry := private.credit_in_use(p_source_table, p_source_id);
-  if v_entry.purchase_id is null or exists (
-    select from public.credit_entries f where f.purchase_id = v_entry.purchase_id and f.used_entry_no = v_entry.entry_no
-  ) then
+  if v_entry.purchase_id is null or private.is_credit_forfeited(v_entry) then
     return null;
   end if;
   select p.* into v_purchase from public.package_purchases p where p.id = v_entry.purchase_id for no key update;
-  v_is_late := coalesce(private.now() > p_starts_at - make_interval(hours => (
-    select k.late_cancel_hours from public.packages k where k.id = v_purchase.package_id
-  )), false);
+  v_is_late := coalesce(private.now() > p_starts_at - make_interval(hours => v_purchase.late_cancel_hours), false);
   insert into public.credit_entries (purchase_id, kind, source_table, source_id)
   values (v_purchase.id, case when v_is_late or v_purchase.status = 'refunded' then 'forfeited' else 'returned' end, p_source_table, p_source_id)
   returning * into v_entry;
@@ -74,4 +80,4 @@ begin
 end;
 $$;
 comment on function private.return_credit(text, uuid, timestamptz) is
-  'Gives the credit back that a row uses: returned, or forfeited when what starts at p_starts_at (null: no time was set) was cancelled too late by the package''s rule, or the package was refunded meanwhile. Gives the entry, or null when no credit is in use.';
+  'Gives the credit back that a row uses: returned, or forfeited when what starts at p_starts_at (null: no time was set) was cancelled too late by the package''s rule, or the package was refunded meanwhile. Gives the entry, or null when no credit is in use or it is forfeited already.';

@@ -14,6 +14,8 @@ create function private.rebuild_credits() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
+  perform private.lock_credits_of(p.profile_id)
+  from (select distinct p.profile_id from public.package_purchases p where p.id = any(new.purchase_ids) order by 1) p;
   perform from public.package_purchases p where p.id = any(new.purchase_ids) order by p.id for no key update;
   -- What happened is true, what it added up to is worked out; where that cannot be, a person has to look.
   with sums as (
