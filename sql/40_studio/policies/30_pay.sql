@@ -44,18 +44,14 @@ create policy "holders of manage:pay close and reopen pay periods" on public.pay
   with check ((select private.has_permission('manage:pay')));
 
 -- A definer, because a policy that asked the classes themselves would ask their policies in turn.
-create function private.teaches(p_assignment_id uuid) returns boolean
+create function private.own_paid_classes() returns setof uuid
 language sql stable security definer set search_path = ''
 begin atomic
-  select exists (
-    select from public.class_assignments a where a.id = p_assignment_id and a.instructor_id = private.current_profile_id()
-  ) or exists (
-    select from public.class_assignments_archive a where a.id = p_assignment_id and a.instructor_id = private.current_profile_id()
-  );
+  select c.id from private.paid_classes c where c.instructor_id = private.current_profile_id();
 end;
-comment on function private.teaches(uuid) is 'Whether the caller teaches this class.';
+comment on function private.own_paid_classes() is 'The classes the caller teaches and taught, archived ones included.';
 create policy "instructors see how their pay came about, holders of manage:pay all" on public.payment_calculations for select to authenticated
-  using ((select private.has_permission('manage:pay')) or private.teaches(assignment_id));
+  using ((select private.has_permission('manage:pay')) or assignment_id = any(array(select private.own_paid_classes())));
 
 grant execute on function public.calculate_payment(text, numeric, integer, integer, integer, integer),
   public.set_assignment_pay(uuid[], text, numeric, integer, integer, text), public.close_pay_period(text, text),
@@ -69,5 +65,5 @@ grant execute on function private.set_pay(uuid[], text, numeric, integer, intege
   to authenticated, service_role;
 grant execute on function private.class_amounts(text, numeric, integer, integer, integer, integer),
   private.payment_errors(text, numeric, integer, integer, integer, integer), private.split_amount(numeric, integer),
-  private.teaches(uuid)
+  private.own_paid_classes()
   to authenticated, service_role;

@@ -1,39 +1,3 @@
--- Classes wherever they are kept; one that stands in both places counts once.
-create view private.paid_classes as
-select a.id, a.instructor_id, a.date, a.starts_at, a.ends_at, a.schedule_type, a.class_status, a.instructor_status, a.payment_status, a.payment_amount
-from public.class_assignments a
-union all
-select a.id, a.instructor_id, a.date, a.starts_at, a.ends_at, a.schedule_type, a.class_status, a.instructor_status, a.payment_status, a.payment_amount
-from public.class_assignments_archive a
-where not exists (select from public.class_assignments l where l.id = a.id);
-comment on view private.paid_classes is 'All classes, archived ones included, as far as pay and numbers go.';
-
--- Whose numbers the caller gets: null is everybody's.
-create function private.numbers_of(p_instructor_ids uuid[]) returns uuid[]
-language plpgsql stable security definer set search_path = ''
-as $$
-declare
-  v_self constant uuid := private.current_profile_id();
-begin
-  if private.has_permission('read:analytics') then
-    return p_instructor_ids;
-  end if;
-  perform private.require_permission('read:own_analytics');
-  return case when p_instructor_ids is null or v_self = any(p_instructor_ids) then array_remove(array[v_self], null) else '{}' end;
-end;
-$$;
-comment on function private.numbers_of(uuid[]) is
-  'Of the instructors asked for (null: all) those whose numbers the caller gets: with read:analytics all of them, with read:own_analytics themselves. Raises forbidden without either.';
-
-create function private.window_errors(p_from date, p_to date, p_from_field text, p_to_field text) returns jsonb
-language sql immutable set search_path = ''
-return private.input_error(p_from is null, p_from_field, 'Say from which day')
-  || private.input_error(p_to is null, p_to_field, 'Say to which day')
-  || private.input_error(p_to < p_from, p_to_field, 'The last day must not be before the first')
-  || private.input_error(not isfinite(p_from), p_from_field, 'Say from which day')
-  || private.input_error(not isfinite(p_to), p_to_field, 'Say to which day');
-comment on function private.window_errors(date, date, text, text) is 'What is wrong with a stretch of days.';
-
 create function private.instructor_pay_for_caller(p_from date, p_to date, p_instructor_ids uuid[]) returns table (
   instructor_id uuid, instructor_name text, class_count integer, minutes integer,
   amount_due numeric, amount_paid numeric, amount_open numeric, amount_planned numeric
@@ -54,9 +18,9 @@ begin
     sums as (
       select c.instructor_id, count(*) filter (where c.is_due) as classes,
         coalesce(sum(extract(epoch from c.ends_at - c.starts_at) / 60) filter (where c.is_due), 0) as minutes,
-        coalesce(sum(c.payment_amount) filter (where c.is_due), 0) as due,
-        coalesce(sum(c.payment_amount) filter (where c.is_due and c.payment_status = 'paid'), 0) as paid,
-        coalesce(sum(c.payment_amount) filter (where c.is_planned), 0) as planned
+        coalesce(sum(c.payment_amount) filter (where c.is_due), 0.00) as due,
+        coalesce(sum(c.payment_amount) filter (where c.is_due and c.payment_status = 'paid'), 0.00) as paid,
+        coalesce(sum(c.payment_amount) filter (where c.is_planned), 0.00) as planned
       from classes c
       where c.is_due or c.is_planned
       group by c.instructor_id

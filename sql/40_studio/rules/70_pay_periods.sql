@@ -73,7 +73,6 @@ declare
   v_scheduled integer;
 begin
   perform private.require_permission('manage:pay');
-  perform private.require_read_committed();
   new.reason := private.clean_text(new.reason);
   if private.caller_id() is not null then
     new.recorded_by := private.caller_id();
@@ -123,6 +122,8 @@ end;
 $$;
 comment on function private.follow_pay_period_event() is 'Row trigger: a period is what its last event says.';
 
+create trigger t00_read_committed before insert on public.pay_period_events
+  for each statement execute function private.refuse_other_isolation();
 create trigger t10_only_added_to before update or delete or truncate on public.pay_period_events
   for each statement execute function private.refuse_statement('pay_period_events is only ever added to');
 create trigger t20_check before insert on public.pay_period_events
@@ -150,7 +151,6 @@ declare
   v_facts jsonb;
   v_twin jsonb;
 begin
-  perform private.require_read_committed();
   select p.* into v_period from public.pay_periods p
   where p.status = 'closed'
     and (tg_op <> 'INSERT' and old.date between p.starts_on and p.ends_on or tg_op <> 'DELETE' and new.date between p.starts_on and p.ends_on)
@@ -180,9 +180,12 @@ $$;
 comment on function private.keep_closed_periods() is
   'Row trigger: in a closed pay period no class comes, goes, or changes who, when, its status or its pay; notes may.';
 
+-- Everything else is refused in the archive whatever the period.
+create trigger t00_read_committed before insert on public.class_assignments_archive
+  for each statement execute function private.refuse_other_isolation();
 create trigger t30_keep_closed_periods after insert or delete on public.class_assignments
   for each row execute function private.keep_closed_periods();
-create trigger t30_keep_closed_periods after insert or delete on public.class_assignments_archive
+create trigger t30_keep_closed_periods after insert on public.class_assignments_archive
   for each row execute function private.keep_closed_periods();
 create trigger t30_keep_closed_periods_on_update after update on public.class_assignments
   for each row when (
@@ -193,33 +196,3 @@ create trigger t30_keep_closed_periods_on_update after update on public.class_as
       new.class_status, new.rate, new.rate_id)
   )
   execute function private.keep_closed_periods();
-create trigger t30_keep_closed_periods_on_update after update on public.class_assignments_archive
-  for each row when (
-    (old.id, old.instructor_id, old.date, old.start_time, old.end_time, old.payment_amount, old.payment_type, old.payment_status,
-      old.class_status, old.rate, old.rate_id)
-    is distinct from
-    (new.id, new.instructor_id, new.date, new.start_time, new.end_time, new.payment_amount, new.payment_type, new.payment_status,
-      new.class_status, new.rate, new.rate_id)
-  )
-  execute function private.keep_closed_periods();
-
-create function private.keep_closed_periods_whole() returns trigger
-language plpgsql volatile security definer set search_path = ''
-as $$
-declare
-  v_period public.pay_periods;
-begin
-  select p.* into v_period from public.pay_periods p where p.status = 'closed' order by p.starts_on limit 1;
-  if found then
-    perform private.fail('illegal_transition', format('The pay period %s is closed: its classes stay', v_period.name), null,
-      jsonb_build_object('pay_period_id', v_period.id, 'table', tg_table_name), 'Reopen it with reopen_pay_period, which asks for a reason.');
-  end if;
-  return null;
-end;
-$$;
-comment on function private.keep_closed_periods_whole() is 'Statement trigger: no TRUNCATE while a pay period is closed.';
-
-create trigger t30_keep_closed_periods_whole before truncate on public.class_assignments
-  for each statement execute function private.keep_closed_periods_whole();
-create trigger t30_keep_closed_periods_whole before truncate on public.class_assignments_archive
-  for each statement execute function private.keep_closed_periods_whole();
