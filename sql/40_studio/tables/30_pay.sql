@@ -54,17 +54,19 @@ comment on column public.pay_periods.ends_on is 'The last day of it.';
 comment on column public.pay_periods.status is 'open or closed; follows from pay_period_events.';
 
 create table public.pay_period_events (
-  id bigint generated always as identity primary key,
   pay_period_id uuid not null references public.pay_periods (id) on delete restrict,
+  event_no integer not null,
   kind text not null,
   reason text,
   recorded_by uuid,
   created_at timestamptz not null default private.now(),
+  primary key (pay_period_id, event_no),
   constraint kind_is_known check (kind in ('closed', 'reopened')),
+  constraint closing_and_reopening_take_turns check (event_no > 0 and (event_no % 2 = 1) = (kind = 'closed')),
   constraint reopening_says_why check (
     reason is not distinct from private.clean_text(reason) and length(coalesce(reason, '')) <= 1000 and (kind = 'closed' or reason is not null)
   )
 );
-create index pay_period_events_pay_period on public.pay_period_events (pay_period_id);
 comment on table public.pay_period_events is 'Who closed and reopened pay periods, when and why. Only ever added to.';
+comment on column public.pay_period_events.event_no is 'Counts within the period; odd ones close it, even ones reopen it.';
 comment on column public.pay_period_events.recorded_by is 'The login; null when a server did it.';
