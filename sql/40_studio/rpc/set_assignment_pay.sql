@@ -34,7 +34,9 @@ begin
   end if;
   v_amounts := private.plan_amounts(p_payment_type, p_rate, v_dates, p_student_count, v_minutes, p_months);
   update public.class_assignments a
-  set payment_type = p_payment_type, payment_amount = u.amount, rate = p_rate, rate_id = null, plan_id = v_plan_id
+  set payment_type = p_payment_type, payment_amount = u.amount, rate = p_rate, rate_id = null,
+    -- Classes that are paid for one by one need no plan.
+    plan_id = case when p_payment_type in ('per_class', 'per_student_per_class') then a.plan_id else v_plan_id end
   from unnest(v_ids, v_amounts) as u(id, amount)
   where a.id = u.id;
   perform private.keep_plan_calculations(v_ids, v_originals, v_amounts, p_payment_type, jsonb_build_object(
@@ -81,4 +83,4 @@ begin
 end;
 $$;
 comment on function public.set_assignment_pay(uuid[], text, numeric, integer, integer, text) is
-  'Agrees on what these classes are paid, as one plan: calculate_payment() over them in the order of their dates. A monthly rate is paid for each calendar month that has classes, split over those; or for p_months months, split over all, where that is given. Writes amount, rate and payment type, a plan_id for all where they had none in common, and a row of payment_calculations for each. Needs update:assignment. Returns the classes. Raises invalid_input naming every field, not_found, limit_exceeded beyond the setting bulk_limit, illegal_transition for cancelled classes, settled pay and closed pay periods.';
+  'Agrees on what these classes are paid, as one plan: calculate_payment() over them in the order of their dates. A monthly rate is paid for each calendar month that has classes, split over those; or for p_months months, split over all, where that is given. Writes amount, rate and payment type, a plan_id for all where they had none in common and are paid for together, and a row of payment_calculations for each. Needs update:assignment. Returns the classes. Raises invalid_input naming every field, not_found, limit_exceeded beyond the setting bulk_limit, illegal_transition for cancelled classes, settled pay and closed pay periods.';
