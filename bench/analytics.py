@@ -42,7 +42,8 @@ def _make(server: TestServer) -> tuple[Database, psycopg.Connection[tuple[object
         today: date = row[0]
     with database.connect(admin=True) as db:
         db.execute(
-            "insert into public.user_profiles (full_name) select 'Person ' || g from generate_series(2, %s) as g", [INSTRUCTORS]
+            "insert into public.user_profiles (full_name) select 'Person ' || g from generate_series(2, %s) as g",
+            [INSTRUCTORS],
         )
         made = db.execute("insert into public.class_types (name) values ('Yoga') returning id").fetchone()
         assert made is not None
