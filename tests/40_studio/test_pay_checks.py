@@ -16,7 +16,9 @@ from tests.support.world import World
 def studio(world: World) -> Studio:
     """With a rate, and a pay period P of the days -34 to -24."""
     made = Studio(world)
-    world.insert("public.instructor_rates", instructor_id=made.teacher.profile_id, rate=50, effective_from=made.day(-400))
+    world.insert(
+        "public.instructor_rates", instructor_id=made.teacher.profile_id, rate=50, effective_from=made.day(-400)
+    )
     world.insert("public.pay_periods", name="P", starts_on=made.day(-34), ends_on=made.day(-24))
     return made
 
@@ -28,7 +30,9 @@ def found(studio: Studio, check: str) -> list[tuple[str, str]]:
 
 
 def mend(studio: Studio, check: str) -> tuple[int, int, int]:
-    [row] = studio.db.execute("select faults, fixed, remaining from public.apply_fixes(p_checks => %s)", [[check]]).fetchall()
+    [row] = studio.db.execute(
+        "select faults, fixed, remaining from public.apply_fixes(p_checks => %s)", [[check]]
+    ).fetchall()
     return row
 
 
@@ -39,7 +43,9 @@ def plant(database: Database, statement: str, *arguments: Any) -> None:
 
 
 def amount(studio: Studio, assignment: Any) -> Any:
-    row = studio.db.execute("select payment_amount from public.class_assignments where id = %s", [assignment.id]).fetchone()
+    row = studio.db.execute(
+        "select payment_amount from public.class_assignments where id = %s", [assignment.id]
+    ).fetchone()
     assert row is not None
     return row[0]
 
@@ -60,7 +66,12 @@ def test_amounts_that_differ_from_their_calculation(studio: Studio) -> None:
     assert "50.02" in message
     assert mend(studio, "amounts_differ") == (1, 1, 0)
     assert found(studio, "amounts_differ") == []
-    assert [str(amount(studio, row)) for row in (by_a_cent, more, agreed, cancelled)] == ["50.01", "50.00", "70.00", "1.00"]
+    assert [str(amount(studio, row)) for row in (by_a_cent, more, agreed, cancelled)] == [
+        "50.01",
+        "50.00",
+        "70.00",
+        "1.00",
+    ]
 
 
 def test_amounts_in_closed_periods_and_settled_ones_stay_findings(studio: Studio, database: Database) -> None:
@@ -96,4 +107,7 @@ def test_periods_that_are_not_what_was_recorded(studio: Studio, database: Databa
         "P is open, and was last closed", "Q is closed, and was last opened",
     ]  # fmt: skip
     assert mend(studio, "pay_periods_differ") == (2, 2, 0)
-    assert studio.db.execute("select name, status from public.pay_periods order by name").fetchall() == [("P", "closed"), ("Q", "open")]
+    assert studio.db.execute("select name, status from public.pay_periods order by name").fetchall() == [
+        ("P", "closed"),
+        ("Q", "open"),
+    ]

@@ -81,7 +81,11 @@ def due(row: Row) -> bool:
 
 
 def planned(row: Row) -> bool:
-    return bool(row["class_status"] == "scheduled" and row["instructor_status"] != "rejected" and row["payment_status"] != "cancelled")
+    return bool(
+        row["class_status"] == "scheduled"
+        and row["instructor_status"] != "rejected"
+        and row["payment_status"] != "cancelled"
+    )
 
 
 def amount(rows: Iterable[Row]) -> Decimal:
@@ -162,7 +166,9 @@ def test_of_some_instructors_and_types(studio: Studio, year: list[Row]) -> None:
     two = [studio.teacher.profile_id, studio.other.profile_id]
     of_two = [row for row in year if row["instructor_id"] in two]
     manager = studio.world.user("manager")
-    assert call(studio.db, manager, "instructor_pay", p_from=first, p_to=last, p_instructor_ids=two) == recount_pay(of_two, names(studio))
+    assert call(studio.db, manager, "instructor_pay", p_from=first, p_to=last, p_instructor_ids=two) == recount_pay(
+        of_two, names(studio)
+    )
     types = ["crash_course", "weekly"]
     chosen = [row for row in of_two if row["schedule_type"] in ("crash", "weekly")]
     assert analytics(studio, manager, first, last, instructor_ids=two, assignment_types=types) == recount_analytics(
@@ -180,10 +186,12 @@ def test_an_instructor_gets_their_own_numbers_whomever_they_ask_for(studio: Stud
     own = [row for row in year if row["instructor_id"] == studio.teacher.profile_id]
     everyone = [studio.teacher.profile_id, studio.other.profile_id]
     for ids in (None, everyone):
-        assert call(studio.db, studio.teacher, "instructor_pay", p_from=first, p_to=last, p_instructor_ids=ids) == recount_pay(
-            own, names(studio)
+        assert call(
+            studio.db, studio.teacher, "instructor_pay", p_from=first, p_to=last, p_instructor_ids=ids
+        ) == recount_pay(own, names(studio))
+        assert analytics(studio, studio.teacher, first, last, instructor_ids=ids) == recount_analytics(
+            own, names(studio), studio.today
         )
-        assert analytics(studio, studio.teacher, first, last, instructor_ids=ids) == recount_analytics(own, names(studio), studio.today)
     others = [studio.other.profile_id]
     assert call(studio.db, studio.teacher, "instructor_pay", p_from=first, p_to=last, p_instructor_ids=others) == []
     assert analytics(studio, studio.teacher, first, last, instructor_ids=others)["total_assignments"] == 0
@@ -225,17 +233,39 @@ def test_what_makes_no_sense(studio: Studio, arguments: Row, fields: set[str]) -
 def test_the_pay_run_reconciles_with_the_calculations(studio: Studio) -> None:
     """Frozen rates, a split total, a substitute, and then every cent of what is due is a calculation's."""
     for who, rate in ((studio.teacher, "41.37"), (studio.other, "60.01")):
-        studio.world.insert("public.instructor_rates", instructor_id=who.profile_id, rate=rate, effective_from=studio.day(-400))
+        studio.world.insert(
+            "public.instructor_rates", instructor_id=who.profile_id, rate=rate, effective_from=studio.day(-400)
+        )
     rows = [
-        studio.assignment(day, payment_amount=None, class_status="completed", instructor_id=(studio.teacher, studio.other)[day % 2].profile_id)
+        studio.assignment(
+            day,
+            payment_amount=None,
+            class_status="completed",
+            instructor_id=(studio.teacher, studio.other)[day % 2].profile_id,
+        )
         for day in range(-60, -20)
     ]
-    call(studio.db, None, "set_assignment_pay", p_assignment_ids=[row.id for row in rows[3:20]], p_payment_type="total_duration", p_rate=1000)
-    call(studio.db, None, "set_assignment_pay", p_assignment_ids=[row.id for row in rows[20:31]], p_payment_type="monthly", p_rate=Decimal("333.33"))
+    call(
+        studio.db,
+        None,
+        "set_assignment_pay",
+        p_assignment_ids=[row.id for row in rows[3:20]],
+        p_payment_type="total_duration",
+        p_rate=1000,
+    )
+    call(
+        studio.db,
+        None,
+        "set_assignment_pay",
+        p_assignment_ids=[row.id for row in rows[20:31]],
+        p_payment_type="monthly",
+        p_rate=Decimal("333.33"),
+    )
     call(studio.db, None, "set_assignment_pay", p_assignment_ids=[row.id for row in rows[10:13]], p_payment_type="per_member",
         p_rate=Decimal("7.77"), p_student_count=5)  # fmt: skip
     studio.db.execute(
-        "update public.class_assignments set instructor_id = %s where id = any(%s)", [studio.other.profile_id, [row.id for row in rows[35:38]]]
+        "update public.class_assignments set instructor_id = %s where id = any(%s)",
+        [studio.other.profile_id, [row.id for row in rows[35:38]]],
     )
     studio.db.execute("update public.class_assignments set payment_status = 'paid' where date < %s", [studio.day(-40)])
     studio.db.execute("select private.archive_classes(%s)", [[row.id for row in rows[:8]]])
@@ -248,12 +278,17 @@ def test_the_pay_run_reconciles_with_the_calculations(studio: Studio) -> None:
     ).fetchall())  # fmt: skip
     assert {row["instructor_id"]: row["amount_due"] for row in answer} == calculated
     assert sum(row["class_count"] for row in answer) == len(rows)
-    assert all(row["amount_open"] == row["amount_due"] - row["amount_paid"] and row["amount_paid"] > 0 for row in answer)
+    assert all(
+        row["amount_open"] == row["amount_due"] - row["amount_paid"] and row["amount_paid"] > 0 for row in answer
+    )
 
 
 def test_over_rest_it_comes_as_csv(studio: Studio, year: list[Row], rest: Rest) -> None:
     answer = rest.post(
-        "/rpc/instructor_pay", {"p_from": "2020-01-01", "p_to": "2100-01-01"}, user=studio.teacher, headers={"Accept": "text/csv"}
+        "/rpc/instructor_pay",
+        {"p_from": "2020-01-01", "p_to": "2100-01-01"},
+        user=studio.teacher,
+        headers={"Accept": "text/csv"},
     )
     [line] = csv.DictReader(io.StringIO(answer.text))
     [own] = recount_pay([row for row in year if row["instructor_id"] == studio.teacher.profile_id], names(studio))
@@ -263,7 +298,8 @@ def test_over_rest_it_comes_as_csv(studio: Studio, year: list[Row], rest: Rest) 
 def test_a_class_in_both_places_counts_once(studio: Studio) -> None:
     row = studio.assignment(-30, class_status="completed", payment_amount=50)
     studio.db.execute(
-        "insert into public.class_assignments_archive select a.*, '{}', null, now() from public.class_assignments a where id = %s", [row.id]
+        "insert into public.class_assignments_archive select a.*, '{}', null, now() from public.class_assignments a where id = %s",
+        [row.id],
     )
     [pay] = call(studio.db, None, "instructor_pay", p_from=studio.day(-30), p_to=studio.day(-30))
     assert (pay["class_count"], pay["amount_due"]) == (1, 50)

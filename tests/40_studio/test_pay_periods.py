@@ -123,7 +123,7 @@ def test_what_is_archived_with_another_amount_is_refused(studio: Studio) -> None
         studio.db.execute(
             "insert into public.class_assignments_archive "
             "select (jsonb_populate_record(null::public.class_assignments_archive, to_jsonb(a) || "
-            "'{\"payment_amount\": 1, \"booking_ids\": [], \"archived_at\": \"2026-01-01T00:00:00Z\"}')).* "
+            '\'{"payment_amount": 1, "booking_ids": [], "archived_at": "2026-01-01T00:00:00Z"}\')).* '
             "from public.class_assignments a where a.id = %s",
             [row.id],
         )
@@ -163,10 +163,16 @@ def test_closing_and_reopening_take_turns_and_are_recorded(studio: Studio) -> No
 
 def test_plain_statements_obey_the_same_rules(studio: Studio) -> None:
     manager, staff = studio.world.user("manager"), studio.world.user("staff")
-    event = "insert into public.pay_period_events (pay_period_id, kind, reason) select id, %s, %s from public.pay_periods"
+    event = (
+        "insert into public.pay_period_events (pay_period_id, kind, reason) select id, %s, %s from public.pay_periods"
+    )
     with as_user(studio.db, manager):
         studio.db.execute(event, ["closed", None])
-    for kind, reason, code in (("closed", None, "illegal_transition"), ("reopened", None, "invalid_input"), ("lost", None, "invalid_input")):
+    for kind, reason, code in (
+        ("closed", None, "illegal_transition"),
+        ("reopened", None, "invalid_input"),
+        ("lost", None, "invalid_input"),
+    ):
         with refused(code), as_user(studio.db, manager):
             studio.db.execute(event, [kind, reason])
     with refused("forbidden"), as_user(studio.db, staff):
@@ -242,7 +248,8 @@ WRITES: dict[str, Callable[[Studio, Any, psycopg.Connection[Any]], None]] = {
 
 def total(db: psycopg.Connection[Any], studio: Studio) -> Any:
     row = db.execute(
-        "select sum(payment_amount), count(*) from public.class_assignments where date between %s and %s", [studio.day(-34), studio.day(-24)]
+        "select sum(payment_amount), count(*) from public.class_assignments where date between %s and %s",
+        [studio.day(-34), studio.day(-24)],
     ).fetchone()
     return row
 

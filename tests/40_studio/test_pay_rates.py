@@ -37,7 +37,9 @@ def pay(studio: Studio, assignment: Any) -> Any:
 
 def change(studio: Studio, assignment: Any, **values: Any) -> None:
     for column, value in values.items():
-        studio.db.execute(f"update public.class_assignments set {column} = %s where id = %s".encode(), [value, assignment.id])
+        studio.db.execute(
+            f"update public.class_assignments set {column} = %s where id = %s".encode(), [value, assignment.id]
+        )
 
 
 def calculations(studio: Studio, assignment: Any) -> list[Any]:
@@ -139,7 +141,8 @@ def test_the_amount_in_the_same_statement_wins(studio: Studio) -> None:
     rate(studio, "60", studio.other)
     assignment = studio.assignment(0, payment_amount=None)
     studio.db.execute(
-        "update public.class_assignments set instructor_id = %s, payment_amount = 55 where id = %s", [studio.other.profile_id, assignment.id]
+        "update public.class_assignments set instructor_id = %s, payment_amount = 55 where id = %s",
+        [studio.other.profile_id, assignment.id],
     )
     assert pay(studio, assignment) == (55, None, None)
 
@@ -226,21 +229,35 @@ def test_a_total_is_split_over_classes_in_the_order_of_their_dates(studio: Studi
     assert signed == manager.id
 
 
-def test_a_plan_keeps_its_id_and_pay_its_agreed_rate(studio: Studio) -> None:
+def test_a_plan_keeps_its_id_and_its_agreed_rate(studio: Studio) -> None:
     rate(studio, "40")
     rate(studio, "60", studio.other)
     ids = [row.id for row in three(studio)]
-    first = call(studio.db, None, "set_assignment_pay", p_assignment_ids=ids, p_payment_type="per_class", p_rate=50)
-    again = call(studio.db, None, "set_assignment_pay", p_assignment_ids=ids[:2], p_payment_type="per_class", p_rate=55)
-    assert again[0]["plan_id"] == first[0]["plan_id"]
+    by_class = {"p_payment_type": "per_class_total"}
+    first = call(studio.db, None, "set_assignment_pay", p_assignment_ids=ids, p_rate=50, **by_class)
+    again = call(studio.db, None, "set_assignment_pay", p_assignment_ids=ids[:2], p_rate=55, **by_class)
+    assert again[0]["plan_id"] == first[0]["plan_id"] is not None
     single = studio.assignment(30, payment_amount=None)
-    joined = call(studio.db, None, "set_assignment_pay", p_assignment_ids=[*ids, single.id], p_payment_type="per_class", p_rate=58)
+    joined = call(studio.db, None, "set_assignment_pay", p_assignment_ids=[*ids, single.id], p_rate=58, **by_class)
     assert {row["plan_id"] for row in joined} != {first[0]["plan_id"]}
     assert len({row["plan_id"] for row in joined}) == 1
-    studio.db.execute("update public.class_assignments set instructor_id = %s where id = %s", [studio.other.profile_id, ids[0]])
+    change(studio, single, instructor_id=studio.other.profile_id)
     assert [row[2] for row in calculations(studio, single)] == [40, 58]
     assert pay(studio, single) == (58, 58, None)
-    assert studio.db.execute("select payment_amount from public.class_assignments where id = %s", [ids[0]]).fetchone() == (58,)
+
+
+def test_classes_paid_one_by_one_need_no_plan_and_are_written_down_once(studio: Studio) -> None:
+    rows = three(studio)
+    rate(studio, "40")
+    frozen = studio.assignment(30, payment_amount=None)
+    for amount in (50, 50, 51):
+        answer = call(studio.db, None, "set_assignment_pay", p_assignment_ids=[row.id for row in (*rows, frozen)],
+            p_payment_type="per_class", p_rate=amount)  # fmt: skip
+        assert {(row["plan_id"], row["rate"], row["payment_amount"], row["rate_id"]) for row in answer} == {
+            (None, amount, amount, None)
+        }
+    assert [row[1:3] for row in calculations(studio, rows[0])] == [(200, 50), (50, 51)]
+    assert [row[1:3] for row in calculations(studio, frozen)] == [(0, 40), (40, 50), (50, 51)]
 
 
 def test_months_are_those_of_the_dates_unless_said(studio: Studio) -> None:
@@ -259,7 +276,13 @@ def test_months_are_those_of_the_dates_unless_said(studio: Studio) -> None:
 
 def test_a_repeated_call_answers_the_same_and_calculates_once(studio: Studio) -> None:
     ids = [row.id for row in three(studio)]
-    arguments = {"p_assignment_ids": ids, "p_payment_type": "per_member", "p_rate": D("9.99"), "p_student_count": 3, "p_idempotency_key": "k"}
+    arguments = {
+        "p_assignment_ids": ids,
+        "p_payment_type": "per_member",
+        "p_rate": D("9.99"),
+        "p_student_count": 3,
+        "p_idempotency_key": "k",
+    }
     first = call(studio.db, None, "set_assignment_pay", **arguments)
     assert call(studio.db, None, "set_assignment_pay", **arguments) == first
     assert studio.db.execute("select count(*) from public.payment_calculations").fetchone() == (3,)
@@ -282,7 +305,14 @@ def test_pay_that_cannot_be_set(studio: Studio) -> None:
         call(studio.db, None, "set_assignment_pay", p_assignment_ids=[], p_payment_type="per_member", p_rate=D("0"))
     assert refusal.fields == {"p_assignment_ids", "p_rate", "p_student_count"}
     with refused("invalid_input") as refusal:
-        call(studio.db, None, "set_assignment_pay", p_assignment_ids=[open_one.id], p_payment_type="per_class", p_rate=D("1.005"))
+        call(
+            studio.db,
+            None,
+            "set_assignment_pay",
+            p_assignment_ids=[open_one.id],
+            p_payment_type="per_class",
+            p_rate=D("1.005"),
+        )
     assert refusal.fields == {"p_rate"}
     studio.db.execute("update public.settings set value = '1' where key = 'bulk_limit'")
     with refused("limit_exceeded"):
@@ -290,7 +320,9 @@ def test_pay_that_cannot_be_set(studio: Studio) -> None:
     assert pay(studio, open_one) == (0, None, None)
 
 
-@pytest.mark.parametrize(("role", "may"), [("manager", True), ("staff", True), ("instructor", False), ("member", False), (None, False)])
+@pytest.mark.parametrize(
+    ("role", "may"), [("manager", True), ("staff", True), ("instructor", False), ("member", False), (None, False)]
+)
 def test_who_may_set_pay(studio: Studio, role: str | None, may: bool) -> None:
     assignment = studio.assignment(0)
     arguments = {"p_assignment_ids": [assignment.id], "p_payment_type": "per_class", "p_rate": 50}
@@ -313,10 +345,17 @@ def test_instructors_see_their_own_rates_and_calculations(studio: Studio) -> Non
         with as_user(studio.db, user):
             seen[user.role] = (
                 sorted(row[0] for row in studio.db.execute("select rate from public.instructor_rates")),
-                sorted(row[0] for row in studio.db.execute("select calculated_amount from public.payment_calculations")),
+                sorted(
+                    row[0] for row in studio.db.execute("select calculated_amount from public.payment_calculations")
+                ),
             )
     assert mine.payment_amount == 40
-    assert seen == {"instructor": ([40], [40, 40]), "manager": ([40, 60], [40, 40, 60]), "staff": ([], []), "member": ([], [])}
+    assert seen == {
+        "instructor": ([40], [40, 40]),
+        "manager": ([40, 60], [40, 40, 60]),
+        "staff": ([], []),
+        "member": ([], []),
+    }
 
 
 def test_over_rest_only_managers_write_rates(studio: Studio, rest: Rest) -> None:
@@ -327,5 +366,7 @@ def test_over_rest_only_managers_write_rates(studio: Studio, rest: Rest) -> None
     assert rest.post("/instructor_rates", row, user=manager).status_code == 201
     refused_twice = rest.post("/instructor_rates", row, user=manager)
     assert (refused_twice.status_code, refused_twice.json()["code"]) == (409, "duplicate")
-    answer = rest.post("/rpc/calculate_payment", {"p_payment_type": "per_class", "p_rate": 50, "p_class_count": 2}, user=manager)
+    answer = rest.post(
+        "/rpc/calculate_payment", {"p_payment_type": "per_class", "p_rate": 50, "p_class_count": 2}, user=manager
+    )
     assert answer.json() == [{"total_amount": 100.00, "class_amounts": [50.00, 50.00]}]
