@@ -26,7 +26,7 @@ def edit(studio: Studio, manager: User, scope: str, changes: dict[str, Any], **w
     names = ", ".join(f"p_{name} => %s" for name in which)
     with as_user(studio.db, manager) as connection:
         return connection.execute(
-            f"select * from public.edit_repeating_class(%s, %s, {names})",  # noqa: S608
+            f"select * from public.edit_repeating_class(%s, %s, {names})",
             [scope, Jsonb(changes), *which.values()],
         ).fetchone()
 
@@ -58,7 +58,7 @@ def series(studio: Studio) -> tuple[Any, list[Any]]:
 
 
 def test_this_one(studio: Studio, manager: User, series: tuple[Any, list[Any]]) -> None:
-    schedule, made = series
+    _, made = series
     edit(studio, manager, "this", {"start_time": "12:00", "end_time": "13:00"}, assignment_id=made[1].id)
     assert when(studio, made[1].id)[:2] == (studio.day(7), time(12))
     assert claimed(studio, studio.teacher.profile_id) == [
@@ -118,7 +118,7 @@ def test_all_of_it_in_place(studio: Studio, manager: User, series: tuple[Any, li
 
 
 def test_another_weekday(studio: Studio, manager: User, series: tuple[Any, list[Any]], ledger: Ledger) -> None:
-    schedule, made = series
+    _, made = series
     edit(studio, manager, "following", {"day_of_week": 3}, assignment_id=made[1].id)
     assert claimed(studio, studio.teacher.profile_id) == [
         (studio.day(0), "10:00"),
@@ -130,7 +130,7 @@ def test_another_weekday(studio: Studio, manager: User, series: tuple[Any, list[
 
 
 def test_what_was_changed_by_hand_stays(studio: Studio, manager: User, series: tuple[Any, list[Any]]) -> None:
-    schedule, made = series
+    _, made = series
     studio.db.execute(
         "update public.class_assignments set start_time = '15:00', end_time = '16:00' where id = %s", [made[1].id]
     )
@@ -164,7 +164,7 @@ def test_dates_that_are_off_stay_off(studio: Studio, manager: User, series: tupl
 
 
 def test_a_clash_changes_nothing(studio: Studio, manager: User, series: tuple[Any, list[Any]]) -> None:
-    schedule, made = series
+    _, made = series
     studio.assignment(21, "18:00", "19:00", instructor_id=studio.teacher.profile_id)
     before = claimed(studio, studio.teacher.profile_id)
     with refused("time_conflict"):
