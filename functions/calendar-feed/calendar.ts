@@ -40,7 +40,6 @@ interface WeeklyEvent extends Happening {
 
 export interface Feed {
   name: string;
-  time_zone: string;
   zones: Zone[];
   events: (DayEvent | TimedEvent | WeeklyEvent)[];
 }
@@ -49,7 +48,7 @@ export interface Feed {
 ICAL.foldLength = 74;
 
 // What everybody reads and no standard names; without these ical.js would say VALUE=TEXT, which not everybody reads.
-for (const name of ["x-wr-calname", "x-wr-timezone", "name"]) {
+for (const name of ["x-wr-calname", "name"]) {
   ICAL.design.icalendar.property[name] = { defaultType: "text" };
 }
 ICAL.design.icalendar.property["x-published-ttl"] = { defaultType: "duration" };
@@ -97,7 +96,7 @@ function component(event: Feed["events"][number]): Component {
   ], []];
 }
 
-/** The feed as text/calendar. */
+/** The feed as text/calendar. Without X-WR-TIMEZONE, for which readers throw away the zones of single events. */
 export function toCalendar(feed: Feed): string {
   return ICAL.stringify(["vcalendar", [
     ["version", {}, "text", "2.0"],
@@ -105,7 +104,6 @@ export function toCalendar(feed: Feed): string {
     ["calscale", {}, "text", "GREGORIAN"],
     ...text("x-wr-calname", feed.name),
     ...text("name", feed.name),
-    ["x-wr-timezone", {}, "text", feed.time_zone],
     ["refresh-interval", {}, "duration", "PT1H"],
     ["x-published-ttl", {}, "duration", "PT1H"],
   ], [...feed.zones.map(timeZone), ...feed.events.map(component)]]);

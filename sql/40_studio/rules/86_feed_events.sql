@@ -91,8 +91,9 @@ comment on function private.feed_rules(uuid, date, date) is
   'The weekly rules a resource takes part in (null: all that happen) that hold between two dates, and what a calendar says of them.';
 
 -- A date of a rule is left out when it was cancelled or taken over, or when the clock skips it; it is different when it
--- was moved, or when the clock changes during it, since what recurs has one length in iCalendar. Of a moved date that the
--- clock skips, or that is older than the window, there is nothing to replace: it stands for itself.
+-- was moved, or when the clock changes during it or at its end, since what recurs has one length in iCalendar and readers
+-- do not agree whether that is counted by the clock. Of a moved date that the clock skips, or that is older than the
+-- window, there is nothing to replace: it stands for itself.
 create function private.feed_rule_events(p_resource_id uuid, p_from date, p_until date) returns setof jsonb
 language sql stable security definer set search_path = ''
 begin atomic
@@ -126,7 +127,8 @@ begin atomic
     select o.id, o.day, o.starts_at, o.ends_at, null, false
     from odd_dates o
     join rules r on r.id = o.id
-    where o.day >= p_from and o.ends_at - o.starts_at <> r.end_time - r.start_time
+    where o.day >= p_from
+      and (o.ends_at - o.starts_at <> r.end_time - r.start_time or o.ends_at at time zone r.time_zone <> o.day + r.end_time)
       and not exists (select from exceptions e where e.id = o.id and e.day = o.day)
   ), left_out as materialized (
     select e.id, e.day from exceptions e where e.starts_at is null or e.ends_at is null or e.is_skipped
