@@ -2,7 +2,8 @@
 -- Running it again changes nothing.
 --
 -- A small studio: one person of every role, a teacher who has no login yet, two rooms, weekly classes of which one date
--- is cancelled, a staff meeting, one class under two names, working hours and a day on which it is closed. All dates lie
+-- is cancelled, a staff meeting, one class under two names, working hours and a day on which it is closed; what it
+-- teaches and sells; a member who bought two packages, paid one of them in part and paused the other. All dates lie
 -- around today, whenever that is. The people have no password here, since it would
 -- be the same everywhere: `classbase up --sample` gives them one of the installation's own and shows it; on a hosted
 -- project set one in the dashboard.
@@ -17,6 +18,11 @@ declare
   v_guest uuid;
   v_pilates uuid;
   v_open_day uuid[];
+  v_member uuid;
+  v_first_course uuid;
+  v_ten_classes uuid;
+  v_crash_course uuid;
+  v_paused uuid;
 begin
   if exists (select from auth.users where email = 'admin@example.org') then
     return;
@@ -90,5 +96,39 @@ begin
   cross join unnest(array[v_instructor, v_large_room]) as r (id);
 
   perform public.add_closure('Inventory', v_today + 28, p_cancel_occurrences => true);
+
+  insert into public.class_types (name, description, difficulty_level, duration_minutes, max_participants, is_active) values
+    ('Morning yoga', 'Slow, and early.', 'beginner', 75, 15, true),
+    ('Evening pilates', null, 'intermediate', 60, 8, true),
+    ('Ballet for beginners', null, 'beginner', 90, 15, true),
+    ('Aerobics', 'As it was taught until last year.', 'advanced', 60, 20, false);
+  insert into public.packages (name, description, price, class_count, validity_days, duration) values
+    ('Ten classes', 'Any class, within three months.', 120, 10, 90, '3 months')
+  returning id into v_ten_classes;
+  insert into public.packages (name, description, price, class_count, validity_days, duration, course_type, late_cancel_hours) values
+    ('Crash course', 'A class a day for a week.', 90, 7, 10, '1 week', 'crash', 48)
+  returning id into v_crash_course;
+  insert into public.courses (code, title, subject, duration_minutes, default_capacity, price) values
+    ('YT 100', 'Foundations of teaching yoga', 'Yoga', 480, 12, 900)
+  returning id into v_first_course;
+  with next_course as (
+    insert into public.courses (code, title, subject, duration_minutes, default_capacity, price, certificate_validity_days) values
+      ('YT 200', 'Teaching yoga', 'Yoga', 480, 12, 1800, 1095)
+    returning id
+  )
+  insert into public.course_prerequisites (course_id, required_course_id)
+  select n.id, v_first_course from next_course as n;
+
+  select p.id into v_member from public.user_profiles as p where p.email = 'member@example.org';
+  perform public.record_payment(
+    v_member, 150, 'card',
+    (
+      select jsonb_agg(jsonb_build_object('source_table', 'package_purchases', 'source_id', p.id, 'amount', 100))
+      from public.purchase_package(v_member, v_ten_classes) as p
+    ),
+    'stripe', 'ch_sample'
+  );
+  select p.id into v_paused from public.purchase_package(v_member, v_crash_course, v_today - 2) as p;
+  perform public.pause_package(v_paused, 'Mei is travelling');
 end
 $$;

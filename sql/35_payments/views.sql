@@ -24,7 +24,7 @@ comment on view private.package_purchases_dues is 'What package purchases cost: 
 create view public.package_balances with (security_invoker = true) as
 select p.id as purchase_id, p.profile_id, p.package_id, k.name as package_name, p.status, p.purchased_on, p.expires_on,
   p.paused_on, p.credits, b.credits_used, b.credits_forfeited, b.credits_left,
-  p.status = 'active' and p.expires_on >= private.today() and b.credits_left > 0 as is_usable
+  p.status = 'active' and private.today() between p.purchased_on and p.expires_on and b.credits_left > 0 as is_usable
 from public.package_purchases p
 join public.packages k on k.id = p.package_id
 cross join lateral (

@@ -247,8 +247,8 @@ comment on function private.refuse_direct_write() is
 
 create function private.clean_text(p_text text) returns text
 language sql immutable set search_path = ''
-return nullif(btrim(regexp_replace(p_text, '[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]', '', 'g')), '');
-comment on function private.clean_text(text) is 'Trimmed, without control characters (line breaks and tabs stay); empty becomes null.';
+return nullif(btrim(regexp_replace(p_text, '[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]', '', 'g'), E' \t\r\n'), '');
+comment on function private.clean_text(text) is 'Trimmed, without control characters (line breaks and tabs within it stay); empty becomes null.';
 
 create function private.is_email(p_text text) returns boolean
 language sql immutable set search_path = ''
@@ -2950,7 +2950,7 @@ as $$
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     perform private.fail('invalid_input',
-      format('The time ledger is written under READ COMMITTED, not %s', upper(current_setting('transaction_isolation'))),
+      format('This is written under READ COMMITTED, not %s', upper(current_setting('transaction_isolation'))),
       'isolation_level', p_hint => 'Begin the transaction without naming an isolation level.');
   end if;
 end;
@@ -7715,6 +7715,2352 @@ insert into private.personal_data
   ('public.weekly_rule_exceptions', 'created_by', 'user_id', '20_time', '{rule_id,occurs_on,kind,created_at}', 'keep', '{}', 'The exception is the organisation''s.'),
   ('public.closures', 'created_by', 'user_id', '20_time', '{id,name,created_at}', 'keep', '{}', 'The closure is the organisation''s.'),
   ('public.overrides', 'granted_by', 'user_id', '20_time', '{id,reason,granted_at}', 'keep', '{}', 'Why happenings may overlap stays known.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- sql/30_catalog/tables.sql
+
+-- 30_catalog: what the organisation offers.
+--
+-- `class_types` are what is taught, `packages` what customers buy (so many classes, to be taken within so many days),
+-- `courses` the one catalogue of everything with a beginning and an end: tutoring, training, academic courses. What a
+-- course requires stands in `course_prerequisites`: any one course of a group is enough, and every group has to be met.
+--
+-- The life of an entry: somebody who holds `manage:catalog` writes it; it is offered for as long as it is active; then
+-- it is switched off, not deleted, because bookings, purchases and certificates refer to it. The public sees what is
+-- active, people who signed in see the rest as well, since what they bought may no longer be sold.
+--
+-- Promises: durations lie within the settings when they are written; prices are exact and never negative; a course
+-- never requires itself, not over any number of others, and not when two people each add one half of the circle.
+--
+-- Lock order: whoever changes prerequisites first takes the one lock for all of them, see rules/20_prerequisites.sql.
+
+create table public.class_types (
+  id uuid primary key default gen_random_uuid(),
+  name text not null,
+  description text,
+  difficulty_level text not null default 'beginner',
+  duration_minutes integer not null default private.setting_integer('class_minutes_default'),
+  max_participants integer not null default 10,
+  is_active boolean not null default true,
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint name_is_given check (name is not distinct from private.clean_text(name) and length(name) <= 200),
+  constraint description_is_short check (length(description) <= 1000),
+  constraint difficulty_level_is_known check (difficulty_level in ('beginner', 'intermediate', 'advanced')),
+  constraint duration_is_part_of_a_day check (duration_minutes between 1 and 1440),
+  constraint somebody_can_take_part check (max_participants between 1 and 10000)
+);
+create unique index class_types_one_name on public.class_types (lower(name));
+create index class_types_created_by on public.class_types (created_by);
+comment on table public.class_types is 'What is taught in classes: yoga for beginners, salsa, pottery.';
+comment on column public.class_types.difficulty_level is 'beginner, intermediate or advanced.';
+comment on column public.class_types.duration_minutes is
+  'How long such a class usually lasts; within the settings class_minutes_min and class_minutes_max when it is written.';
+comment on column public.class_types.max_participants is 'How many can take part in one class.';
+comment on column public.class_types.is_active is 'False for what is no longer offered.';
+
+create table public.packages (
+  id uuid primary key default gen_random_uuid(),
+  name text not null,
+  description text,
+  price numeric(12,2) not null default 0,
+  class_count integer not null,
+  validity_days integer not null default 30,
+  duration text,
+  course_type text not null default 'regular',
+  type text,
+  is_active boolean not null default true,
+  late_cancel_hours integer not null default 24,
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint name_is_given check (name is not distinct from private.clean_text(name) and length(name) <= 200),
+  -- NaN counts as larger than any number, so the upper bound keeps it out.
+  constraint price_is_an_amount check (price between 0 and 9999999999.99),
+  constraint class_count_is_sensible check (class_count between 1 and 1000),
+  constraint validity_is_at_most_ten_years check (validity_days between 1 and 3660),
+  constraint course_type_is_known check (course_type in ('regular', 'crash')),
+  constraint late_cancel_is_within_a_month check (late_cancel_hours between 0 and 744),
+  constraint texts_are_short check (length(description) <= 1000 and length(duration) <= 100 and length(type) <= 100)
+);
+create index packages_name on public.packages (name);
+create index packages_created_by on public.packages (created_by);
+comment on table public.packages is 'What customers buy: so many classes, to be taken within so many days.';
+comment on column public.packages.price is 'What it costs, in the organisation''s currency.';
+comment on column public.packages.class_count is 'How many classes it is good for.';
+comment on column public.packages.validity_days is 'For how many days after the purchase.';
+comment on column public.packages.duration is 'How long that is in words, such as "3 months"; shown, never computed with.';
+comment on column public.packages.course_type is 'regular, or crash for classes day after day.';
+comment on column public.packages.type is 'The organisation''s own word for the kind of package.';
+comment on column public.packages.is_active is 'False for what is no longer sold.';
+comment on column public.packages.late_cancel_hours is
+  'Cancelling fewer hours than this before a class starts costs the credit; 0 always gives it back until then.';
+
+create table public.courses (
+  id uuid primary key default gen_random_uuid(),
+  code text not null,
+  title text not null,
+  description text,
+  subject text,
+  kind text not null default 'training',
+  duration_minutes integer,
+  default_capacity integer,
+  credits numeric(5,2),
+  price numeric(12,2) not null default 0,
+  certificate_validity_days integer,
+  is_active boolean not null default true,
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint code_is_given check (code is not distinct from private.clean_text(code) and length(code) <= 50),
+  constraint title_is_given check (title is not distinct from private.clean_text(title) and length(title) <= 200),
+  constraint kind_is_known check (kind in ('tutoring', 'training', 'academic')),
+  constraint duration_is_at_most_31_days check (duration_minutes between 1 and 44640),
+  constraint capacity_is_sensible check (default_capacity between 1 and 10000),
+  constraint credits_are_not_negative check (credits between 0 and 999.99),
+  constraint price_is_an_amount check (price between 0 and 9999999999.99),
+  constraint certificates_are_valid_for_a_while check (certificate_validity_days between 1 and 36600),
+  constraint texts_are_short check (length(description) <= 1000 and length(subject) <= 200)
+);
+create unique index courses_one_code on public.courses (lower(code));
+create index courses_created_by on public.courses (created_by);
+comment on table public.courses is 'Everything offered with a beginning and an end: tutoring, training and academic courses.';
+comment on column public.courses.code is 'The organisation''s own short name for it, such as MATH 101; unique whatever the case.';
+comment on column public.courses.kind is 'tutoring, training or academic.';
+comment on column public.courses.duration_minutes is 'How long one session of it takes; null when that differs.';
+comment on column public.courses.default_capacity is 'How many can take part unless its session says otherwise; null when nobody decided.';
+comment on column public.courses.credits is 'Academic credits; null where there are none.';
+comment on column public.courses.price is 'What taking part costs, in the organisation''s currency.';
+comment on column public.courses.certificate_validity_days is 'For how many days its certificate is valid; null is for good.';
+comment on column public.courses.is_active is 'False for what is no longer offered.';
+
+create table public.course_prerequisites (
+  course_id uuid not null references public.courses (id) on delete cascade,
+  "group" smallint not null default 1,
+  required_course_id uuid not null references public.courses (id) on delete restrict,
+  primary key (course_id, "group", required_course_id),
+  constraint course_does_not_require_itself check (course_id <> required_course_id),
+  constraint group_is_counted_from_one check ("group" between 1 and 100)
+);
+create index course_prerequisites_required_course on public.course_prerequisites (required_course_id);
+comment on table public.course_prerequisites is 'What has to be passed before a course: any one course of each group, and all groups.';
+comment on column public.course_prerequisites.course_id is 'The course that requires something.';
+comment on column public.course_prerequisites."group" is 'Rows of one course with the same number are alternatives: one of them is enough.';
+comment on column public.course_prerequisites.required_course_id is 'What has been passed by whoever takes the course.';
+
+-- sql/30_catalog/rules/10_entries.sql
+
+-- What is offered: texts are tidied, and everything that makes no sense is named at once.
+
+create function private.check_class_type() returns trigger
+language plpgsql set search_path = ''
+as $$
+declare
+  v_min constant integer := private.setting_integer('class_minutes_min');
+  v_max constant integer := private.setting_integer('class_minutes_max');
+  -- What was written under other settings stays as it is until somebody changes it.
+  v_is_new_duration constant boolean := tg_op = 'INSERT' or new.duration_minutes is distinct from old.duration_minutes;
+begin
+  new.name := private.clean_text(new.name);
+  new.description := private.clean_text(new.description);
+  perform private.fail_input(
+    private.input_error(new.name is null, 'name', 'Say what it is called')
+    || private.input_error(length(new.name) > 200, 'name', 'A name has at most 200 characters')
+    || private.input_error(length(new.description) > 1000, 'description', 'A description has at most 1000 characters')
+    || private.input_error(coalesce(new.difficulty_level, '') not in ('beginner', 'intermediate', 'advanced'), 'difficulty_level',
+      'A difficulty level is beginner, intermediate or advanced')
+    || private.input_error(new.duration_minutes is null or v_is_new_duration and new.duration_minutes not between v_min and v_max,
+      'duration_minutes', format('A class lasts between %s and %s minutes', v_min, v_max))
+    || private.input_error(coalesce(new.max_participants, 0) not between 1 and 10000, 'max_participants',
+      'Between 1 and 10000 people can take part')
+  );
+  return new;
+end;
+$$;
+comment on function private.check_class_type() is
+  'Row trigger: tidies texts and refuses what makes no sense, every field at once; a new duration lies within the settings.';
+
+create trigger t10_keep_version before update on public.class_types
+  for each row execute function private.keep_version();
+create trigger t20_check before insert or update on public.class_types
+  for each row execute function private.check_class_type();
+
+create function private.check_package() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  new.name := private.clean_text(new.name);
+  new.description := private.clean_text(new.description);
+  new.duration := private.clean_text(new.duration);
+  new.type := private.clean_text(new.type);
+  perform private.fail_input(
+    private.input_error(new.name is null, 'name', 'Say what it is called')
+    || private.input_error(length(new.name) > 200, 'name', 'A name has at most 200 characters')
+    || private.input_error(length(new.description) > 1000, 'description', 'A description has at most 1000 characters')
+    || private.input_error(length(new.duration) > 100, 'duration', 'A duration in words has at most 100 characters')
+    || private.input_error(length(new.type) > 100, 'type', 'A type has at most 100 characters')
+    || private.input_error(coalesce(not new.price between 0 and 9999999999.99, true), 'price', 'A price is not negative')
+    || private.input_error(coalesce(new.class_count, 0) not between 1 and 1000, 'class_count', 'A package has 1 to 1000 classes')
+    || private.input_error(coalesce(new.validity_days, 0) not between 1 and 3660, 'validity_days', 'A package is valid for 1 to 3660 days')
+    || private.input_error(coalesce(new.course_type, '') not in ('regular', 'crash'), 'course_type', 'A course type is regular or crash')
+    || private.input_error(coalesce(new.late_cancel_hours, -1) not between 0 and 744, 'late_cancel_hours',
+      'Cancelling is late at most 744 hours before the start')
+  );
+  return new;
+end;
+$$;
+comment on function private.check_package() is 'Row trigger: tidies texts and refuses what makes no sense, every field at once.';
+
+create trigger t10_keep_version before update on public.packages
+  for each row execute function private.keep_version();
+create trigger t20_check before insert or update on public.packages
+  for each row execute function private.check_package();
+
+create function private.check_course() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  new.code := private.clean_text(new.code);
+  new.title := private.clean_text(new.title);
+  new.description := private.clean_text(new.description);
+  new.subject := private.clean_text(new.subject);
+  perform private.fail_input(
+    private.input_error(new.code is null, 'code', 'A course needs a code')
+    || private.input_error(length(new.code) > 50, 'code', 'A code has at most 50 characters')
+    || private.input_error(new.title is null, 'title', 'Say what it is called')
+    || private.input_error(length(new.title) > 200, 'title', 'A title has at most 200 characters')
+    || private.input_error(length(new.description) > 1000, 'description', 'A description has at most 1000 characters')
+    || private.input_error(length(new.subject) > 200, 'subject', 'A subject has at most 200 characters')
+    || private.input_error(coalesce(new.kind, '') not in ('tutoring', 'training', 'academic'), 'kind',
+      'A kind is tutoring, training or academic')
+    || private.input_error(new.duration_minutes not between 1 and 44640, 'duration_minutes', 'A session lasts between a minute and 31 days')
+    || private.input_error(new.default_capacity not between 1 and 10000, 'default_capacity', 'Between 1 and 10000 people can take part')
+    || private.input_error(not new.credits between 0 and 999.99, 'credits', 'Credits are not negative')
+    || private.input_error(coalesce(not new.price between 0 and 9999999999.99, true), 'price', 'A price is not negative')
+    || private.input_error(new.certificate_validity_days not between 1 and 36600, 'certificate_validity_days',
+      'A certificate is valid for 1 to 36600 days, or for good')
+  );
+  return new;
+end;
+$$;
+comment on function private.check_course() is 'Row trigger: tidies texts and refuses what makes no sense, every field at once.';
+
+create trigger t10_keep_version before update on public.courses
+  for each row execute function private.keep_version();
+create trigger t20_check before insert or update on public.courses
+  for each row execute function private.check_course();
+
+-- sql/30_catalog/rules/20_prerequisites.sql
+
+-- No course requires itself, over however many others.
+
+-- Two statements that each add one half of a circle have no row in common that either could lock: all of them queue
+-- for one lock instead. Requirements change rarely. It is taken before any row is touched, and what is there is read in
+-- a later statement.
+create function private.lock_prerequisites() returns trigger
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform pg_advisory_xact_lock(hashtextextended('course_prerequisites', 0));
+  return null;
+end;
+$$;
+comment on function private.lock_prerequisites() is 'Statement trigger: one transaction at a time changes what courses require.';
+
+create function private.required_by(p_course_ids uuid[]) returns table (course_id uuid, required_course_id uuid)
+language sql stable security definer set search_path = ''
+begin atomic
+  -- Pairs, not paths: however many ways lead from one course to another, it is reached once.
+  with recursive reached as (
+    select p.course_id, p.required_course_id
+    from public.course_prerequisites p
+    where p.course_id = any(p_course_ids)
+    union
+    select r.course_id, p.required_course_id
+    from reached r
+    join public.course_prerequisites p on p.course_id = r.required_course_id
+  )
+  select r.course_id, r.required_course_id from reached r;
+end;
+comment on function private.required_by(uuid[]) is 'Everything these courses require, directly or over others.';
+
+create function private.refuse_circle() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_course public.courses;
+  v_others text[];
+begin
+  select c.* into v_course
+  from private.required_by(array(select distinct n.course_id from new_rows n)) r
+  join public.courses c on c.id = r.course_id
+  where r.required_course_id = r.course_id
+  order by c.code
+  limit 1;
+  if not found then
+    return null;
+  end if;
+  select array_agg(o.code order by o.code) into v_others
+  from private.required_by(array[v_course.id]) r
+  join public.courses o on o.id = r.required_course_id and o.id <> v_course.id
+  where exists (select from private.required_by(array[o.id]) b where b.required_course_id = v_course.id);
+  perform private.fail('invalid_input',
+    format('%s would require itself, by way of %s', v_course.code, array_to_string(v_others, ', ')), 'required_course_id',
+    jsonb_build_object('course_id', v_course.id, 'by_way_of', to_jsonb(v_others), 'errors', jsonb_build_array(jsonb_build_object(
+      'field', 'required_course_id', 'message', 'A course cannot require itself, not over others either'))));
+  return null;
+end;
+$$;
+comment on function private.refuse_circle() is 'Statement trigger: refuses requirements by which a course would require itself.';
+
+create trigger t00_read_committed before insert or update or delete on public.course_prerequisites
+  for each statement execute function private.refuse_other_isolation();
+create trigger t10_one_at_a_time before insert or update on public.course_prerequisites
+  for each statement execute function private.lock_prerequisites();
+create trigger t50_no_circle_insert after insert on public.course_prerequisites
+  referencing new table as new_rows for each statement execute function private.refuse_circle();
+create trigger t50_no_circle_update after update on public.course_prerequisites
+  referencing new table as new_rows for each statement execute function private.refuse_circle();
+
+-- sql/30_catalog/policies.sql
+
+-- Who may see and change what is offered. The public sees what is active, whoever signed in everything, holders of
+-- manage:catalog change it.
+
+alter table public.class_types enable row level security;
+alter table public.packages enable row level security;
+alter table public.courses enable row level security;
+alter table public.course_prerequisites enable row level security;
+
+grant select on public.class_types, public.packages, public.courses, public.course_prerequisites to anon, authenticated, service_role;
+grant insert, update, delete on public.class_types, public.packages, public.courses, public.course_prerequisites to service_role;
+
+grant insert (name, description, difficulty_level, duration_minutes, max_participants, is_active) on public.class_types to authenticated;
+grant update (name, description, difficulty_level, duration_minutes, max_participants, is_active, version) on public.class_types to authenticated;
+grant delete on public.class_types to authenticated;
+create policy "anyone sees class types that are offered" on public.class_types for select to anon
+  using (is_active);
+create policy "signed-in people see all class types" on public.class_types for select to authenticated
+  using (true);
+create policy "holders of manage:catalog add class types" on public.class_types for insert to authenticated
+  with check ((select private.has_permission('manage:catalog')));
+create policy "holders of manage:catalog change class types" on public.class_types for update to authenticated
+  using ((select private.has_permission('manage:catalog')));
+create policy "holders of manage:catalog delete class types" on public.class_types for delete to authenticated
+  using ((select private.has_permission('manage:catalog')));
+
+grant insert (name, description, price, class_count, validity_days, duration, course_type, type, is_active, late_cancel_hours)
+  on public.packages to authenticated;
+grant update (name, description, price, class_count, validity_days, duration, course_type, type, is_active, late_cancel_hours, version)
+  on public.packages to authenticated;
+grant delete on public.packages to authenticated;
+create policy "anyone sees packages that are sold" on public.packages for select to anon
+  using (is_active);
+create policy "signed-in people see all packages" on public.packages for select to authenticated
+  using (true);
+create policy "holders of manage:catalog add packages" on public.packages for insert to authenticated
+  with check ((select private.has_permission('manage:catalog')));
+create policy "holders of manage:catalog change packages" on public.packages for update to authenticated
+  using ((select private.has_permission('manage:catalog')));
+create policy "holders of manage:catalog delete packages" on public.packages for delete to authenticated
+  using ((select private.has_permission('manage:catalog')));
+
+grant insert (
+  code, title, description, subject, kind, duration_minutes, default_capacity, credits, price, certificate_validity_days, is_active
+) on public.courses to authenticated;
+grant update (
+  code, title, description, subject, kind, duration_minutes, default_capacity, credits, price, certificate_validity_days, is_active,
+  version
+) on public.courses to authenticated;
+grant delete on public.courses to authenticated;
+create policy "anyone sees courses that are offered" on public.courses for select to anon
+  using (is_active);
+create policy "signed-in people see all courses" on public.courses for select to authenticated
+  using (true);
+create policy "holders of manage:catalog add courses" on public.courses for insert to authenticated
+  with check ((select private.has_permission('manage:catalog')));
+create policy "holders of manage:catalog change courses" on public.courses for update to authenticated
+  using ((select private.has_permission('manage:catalog')));
+create policy "holders of manage:catalog delete courses" on public.courses for delete to authenticated
+  using ((select private.has_permission('manage:catalog')));
+
+-- A requirement is added or taken back; there is nothing in it to change.
+grant insert (course_id, "group", required_course_id) on public.course_prerequisites to authenticated;
+grant delete on public.course_prerequisites to authenticated;
+create policy "anyone sees what the offered courses require" on public.course_prerequisites for select to anon
+  using (course_id = any(array(select c.id from public.courses c)));
+create policy "signed-in people see what all courses require" on public.course_prerequisites for select to authenticated
+  using (true);
+create policy "holders of manage:catalog add requirements" on public.course_prerequisites for insert to authenticated
+  with check ((select private.has_permission('manage:catalog')));
+create policy "holders of manage:catalog take requirements back" on public.course_prerequisites for delete to authenticated
+  using ((select private.has_permission('manage:catalog')));
+
+-- sql/30_catalog/checks/prerequisites_in_a_circle.sql
+
+create function private.check_prerequisites_in_a_circle() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'courses', c.id::text, format('Nobody can take %s: in the end it requires itself', c.code), jsonb_build_object('code', c.code)
+  from private.required_by(array(select distinct p.course_id from public.course_prerequisites p)) r
+  join public.courses c on c.id = r.course_id
+  where r.required_course_id = r.course_id;
+end;
+comment on function private.check_prerequisites_in_a_circle() is
+  'Finds courses that require themselves, as rows written around the triggers may. A person decides which requirement goes.';
+
+-- sql/30_catalog/reference.sql
+
+-- Rows this module ships.
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, is_public, description) values
+  ('class_minutes_min', '30_catalog', 'integer', '30', 1, 1440, true, 'The shortest a class may be, in minutes.'),
+  ('class_minutes_max', '30_catalog', 'integer', '180', 1, 1440, true, 'The longest a class may be, in minutes.'),
+  ('class_minutes_default', '30_catalog', 'integer', '60', 1, 1440, true, 'How long a class is when nobody says otherwise, in minutes.'),
+  ('days_ahead', '30_catalog', 'integer', '90', 1, 730, true, 'How many days ahead classes can be planned and booked.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
+
+with matrix (name, manager, instructor, staff, description) as (
+  values ('manage:catalog', true, false, false, 'Add and change class types, packages and courses.')
+),
+registered as (
+  insert into public.permissions (name, module, description)
+  select m.name, '30_catalog', m.description from matrix m
+  on conflict (name) do update set module = excluded.module, description = excluded.description
+  where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description)
+)
+insert into public.role_permissions (role_name, permission)
+select h.role_name, m.name
+from matrix m
+cross join lateral (values ('manager', m.manager), ('instructor', m.instructor), ('staff', m.staff)) as h (role_name, holds)
+where h.holds
+on conflict (role_name, permission) do nothing;
+
+insert into public.integrity_checks (name, module, category, severity, description) values
+  ('prerequisites_in_a_circle', '30_catalog', 'integrity', 'error', 'Courses that in the end require themselves.')
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity, description = excluded.description;
+
+-- Where this module keeps what belongs to a person.
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.class_types', 'created_by', 'user_id', '30_catalog', '{id,name,created_at}', 'keep', '{}', 'The class type is the organisation''s.'),
+  ('public.packages', 'created_by', 'user_id', '30_catalog', '{id,name,created_at}', 'keep', '{}', 'The package is the organisation''s.'),
+  ('public.courses', 'created_by', 'user_id', '30_catalog', '{id,title,created_at}', 'keep', '{}', 'The course is the organisation''s.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- sql/35_payments/tables.sql
+
+-- 35_payments: the money people paid, what it was for, and the credits they bought with it.
+--
+-- `payments` and `refunds` are the books: what was received and what was given back, each with lines that say for which
+-- rows of which tables (`payment_items`, `refund_items`). They are only ever added to, by anybody. A report of a
+-- payment that failed is on record too, and counts nothing. Nobody stores what is still owed: every table that costs
+-- people something has a view private.<table>_dues, and outstanding_amounts() compares the two.
+--
+-- `package_purchases` are lots of credits with a last day, `credit_entries` their ledger: granted, used, returned,
+-- forfeited, paused, resumed, refunded. Every entry names the balance after it and refers to the entry before it by
+-- number and balance, so that two entries cannot both follow the same one, and no balance is below zero. The purchase's
+-- status and last day follow from its entries.
+--
+-- The life of a purchase: active, perhaps paused (its last day moves on by as long as it lasts) and active again, used
+-- up or expired by itself, or refunded, which is the end: what is left of it is gone, and the part of the price that
+-- is given back is no longer due.
+--
+-- Promises: a provider's reference is counted once, however often and however concurrently it is reported; the lines of
+-- a payment never exceed it, its refunds never exceed it nor any of its lines; a credit is used once, within its lot's
+-- dates, never while the lot is paused, and never below zero.
+--
+-- Lock order: people whose credits change, by id, then their purchases by id; the paid rows by table and id, then
+-- payments by id. Nobody holds both kinds. Rules are written for READ COMMITTED.
+
+create table public.payments (
+  id uuid primary key default gen_random_uuid(),
+  payer_id uuid not null references public.user_profiles (id) on delete restrict,
+  amount numeric(12,2) not null,
+  currency text not null default private.setting_text('currency'),
+  method text not null,
+  provider text,
+  provider_reference text,
+  received_at timestamptz not null default private.now(),
+  status text not null default 'succeeded',
+  note text,
+  recorded_by uuid,
+  created_at timestamptz not null default private.now(),
+  constraint provider_reference_is_counted_once unique (provider, provider_reference),
+  -- NaN counts as larger than any number, so the upper bound keeps it out.
+  constraint amount_is_above_zero check (amount > 0 and amount <= 9999999999.99),
+  constraint currency_is_iso_4217 check (currency ~ '^[A-Z]{3}$'),
+  constraint method_is_known check (method in ('cash', 'card', 'bank_transfer', 'upi', 'wallet', 'cheque', 'other')),
+  constraint provider_is_snake_case check (provider ~ '^[a-z]+(_[a-z0-9]+)*$' and length(provider) <= 100),
+  constraint provider_comes_with_its_reference check ((provider is null) = (provider_reference is null)),
+  constraint reference_is_given check (
+    provider_reference is null
+    or (provider_reference is not distinct from private.clean_text(provider_reference) and length(provider_reference) <= 200)
+  ),
+  constraint received_at_is_between_1970_and_2200 check (
+    received_at >= timestamptz '1970-01-01 00:00+00' and received_at < timestamptz '2200-01-01 00:00+00'
+  ),
+  constraint status_is_known check (status in ('succeeded', 'failed')),
+  constraint note_is_short check (length(note) <= 1000)
+);
+create index payments_payer on public.payments (payer_id, received_at);
+create index payments_received_at on public.payments (received_at);
+comment on table public.payments is 'Money that was received, and reports of payments that failed. Only ever added to, through record_payment.';
+comment on column public.payments.payer_id is 'Who paid; what for, and for whom, is said by the items.';
+comment on column public.payments.amount is 'In the currency of the row, above zero.';
+comment on column public.payments.currency is 'ISO 4217; always the organisation''s.';
+comment on column public.payments.method is 'cash, card, bank_transfer, upi, wallet, cheque or other.';
+comment on column public.payments.provider is 'Through whom it came, such as stripe or razorpay; null for what was handed over.';
+comment on column public.payments.provider_reference is 'What the provider calls this one attempt to pay. It counts once, however often it is reported.';
+comment on column public.payments.received_at is 'When the money was received, or the attempt failed.';
+comment on column public.payments.status is 'succeeded, or failed: on record, and counting nothing.';
+-- No foreign key: the books do not change when a login goes.
+comment on column public.payments.recorded_by is 'The user who recorded it; null when a server did.';
+
+create table public.payment_items (
+  payment_id uuid not null references public.payments (id) on delete restrict,
+  source_table text not null,
+  source_id uuid not null,
+  amount numeric(12,2) not null,
+  created_at timestamptz not null default private.now(),
+  primary key (payment_id, source_table, source_id),
+  constraint amount_is_above_zero check (amount > 0 and amount <= 9999999999.99)
+);
+create index payment_items_source on public.payment_items (source_id, source_table);
+comment on table public.payment_items is 'What a payment pays for, as links to rows of other tables. Only ever added to, through record_payment and allocate_payment.';
+comment on column public.payment_items.source_table is 'The table in public, one that people owe for, such as package_purchases.';
+comment on column public.payment_items.source_id is 'The id of the row there.';
+comment on column public.payment_items.amount is 'How much of the payment is for it. What no item names is an advance.';
+
+create table public.refunds (
+  id uuid primary key default gen_random_uuid(),
+  payment_id uuid not null references public.payments (id) on delete restrict,
+  amount numeric(12,2) not null,
+  reason text not null,
+  provider text,
+  provider_reference text,
+  refunded_at timestamptz not null default private.now(),
+  recorded_by uuid,
+  created_at timestamptz not null default private.now(),
+  constraint refund_is_of_one_payment unique (id, payment_id),
+  constraint refund_reference_is_counted_once unique (provider, provider_reference),
+  constraint amount_is_above_zero check (amount > 0 and amount <= 9999999999.99),
+  constraint reason_is_given check (reason is not distinct from private.clean_text(reason) and length(reason) <= 1000),
+  constraint provider_is_snake_case check (provider ~ '^[a-z]+(_[a-z0-9]+)*$' and length(provider) <= 100),
+  constraint provider_comes_with_its_reference check ((provider is null) = (provider_reference is null)),
+  constraint reference_is_given check (
+    provider_reference is null
+    or (provider_reference is not distinct from private.clean_text(provider_reference) and length(provider_reference) <= 200)
+  ),
+  constraint refunded_at_is_between_1970_and_2200 check (
+    refunded_at >= timestamptz '1970-01-01 00:00+00' and refunded_at < timestamptz '2200-01-01 00:00+00'
+  )
+);
+create index refunds_payment on public.refunds (payment_id);
+create index refunds_refunded_at on public.refunds (refunded_at);
+comment on table public.refunds is 'Money that was given back, of one payment each. Only ever added to, through refund_payment.';
+comment on column public.refunds.amount is 'In the payment''s currency; all refunds of a payment never exceed it.';
+comment on column public.refunds.provider_reference is 'What the provider calls this refund. It counts once, however often it is reported.';
+comment on column public.refunds.recorded_by is 'The user who recorded it; null when a server did.';
+
+create table public.refund_items (
+  refund_id uuid not null,
+  payment_id uuid not null,
+  source_table text not null,
+  source_id uuid not null,
+  amount numeric(12,2) not null,
+  created_at timestamptz not null default private.now(),
+  primary key (refund_id, source_table, source_id),
+  constraint item_belongs_to_a_refund foreign key (refund_id, payment_id)
+    references public.refunds (id, payment_id) on delete restrict,
+  constraint item_was_paid_for foreign key (payment_id, source_table, source_id)
+    references public.payment_items (payment_id, source_table, source_id) on delete restrict,
+  constraint amount_is_above_zero check (amount > 0 and amount <= 9999999999.99)
+);
+create index refund_items_refund on public.refund_items (refund_id, payment_id);
+create index refund_items_payment_item on public.refund_items (payment_id, source_table, source_id);
+create index refund_items_source on public.refund_items (source_id, source_table);
+comment on table public.refund_items is 'Which lines of the payment a refund gives back. Only ever added to.';
+comment on column public.refund_items.payment_id is 'The refund''s payment, which has a line for the same row.';
+comment on column public.refund_items.amount is 'How much of that line is given back. What no item names is taken off the payment''s advance.';
+
+create table public.package_purchases (
+  id uuid primary key default gen_random_uuid(),
+  profile_id uuid not null references public.user_profiles (id) on delete restrict,
+  package_id uuid not null references public.packages (id) on delete restrict,
+  credits integer not null,
+  price numeric(12,2) not null,
+  validity_days integer not null,
+  late_cancel_hours integer not null,
+  purchased_on date not null default private.today(),
+  expires_on date not null,
+  status text not null default 'active',
+  paused_on date,
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint credits_are_sensible check (credits between 1 and 1000),
+  constraint price_is_an_amount check (price between 0 and 9999999999.99),
+  constraint validity_is_at_most_ten_years check (validity_days between 1 and 3660),
+  constraint late_cancel_is_within_a_month check (late_cancel_hours between 0 and 744),
+  constraint purchased_on_is_between_1970_and_2200 check (purchased_on >= date '1970-01-01' and purchased_on < date '2200-01-01'),
+  constraint expires_on_is_not_too_early check (expires_on >= purchased_on + validity_days and isfinite(expires_on)),
+  constraint status_is_known check (status in ('active', 'paused', 'refunded')),
+  constraint paused_since_a_day check ((status = 'paused') = (paused_on is not null))
+);
+create index package_purchases_profile on public.package_purchases (profile_id, package_id, expires_on);
+create index package_purchases_package on public.package_purchases (package_id);
+create index package_purchases_created_by on public.package_purchases (created_by);
+comment on table public.package_purchases is 'Packages people bought: lots of credits, each with a last day. Written through purchase_package, and by its credit_entries.';
+comment on column public.package_purchases.profile_id is 'Who bought it, and uses its credits.';
+comment on column public.package_purchases.credits is 'How many classes it was good for, as the package said then.';
+comment on column public.package_purchases.price is 'What it cost, as the package said then.';
+comment on column public.package_purchases.validity_days is 'For how many days it was good, as the package said then.';
+comment on column public.package_purchases.late_cancel_hours is
+  'Cancelling fewer hours than this before a class starts costs the credit, as the package said then.';
+comment on column public.package_purchases.purchased_on is 'The first day a credit can be used for.';
+comment on column public.package_purchases.expires_on is 'The last day a credit can be used for: validity_days after the purchase, and as long again as it was paused.';
+comment on column public.package_purchases.status is 'active, paused or refunded, as its entries say. Whether it has expired or is used up is a question of the day, see package_balances.';
+comment on column public.package_purchases.paused_on is 'Since when it is paused; null when it is not.';
+
+create table public.credit_entries (
+  purchase_id uuid not null references public.package_purchases (id) on delete restrict,
+  entry_no integer not null,
+  kind text not null,
+  change integer not null,
+  balance_after integer not null,
+  occurs_on date not null default private.today(),
+  source_table text,
+  source_id uuid,
+  use_no integer,
+  used_entry_no integer,
+  extends_days integer,
+  amount numeric(12,2),
+  reason text,
+  recorded_by uuid,
+  created_at timestamptz not null default private.now(),
+  previous_no integer generated always as (case when entry_no > 1 then entry_no - 1 end) stored,
+  balance_before integer generated always as (case when entry_no > 1 then balance_after - change end) stored,
+  primary key (purchase_id, entry_no),
+  -- What the next entry refers to: it can follow only the balance that is there, and only one entry can.
+  constraint entry_has_one_balance unique (purchase_id, entry_no, balance_after),
+  constraint entry_follows_the_one_before foreign key (purchase_id, previous_no, balance_before)
+    references public.credit_entries (purchase_id, entry_no, balance_after),
+  constraint balance_is_not_below_zero check (balance_after >= 0),
+  constraint kind_is_known check (
+    kind in ('granted', 'used', 'returned', 'forfeited', 'paused', 'resumed', 'refunded')
+  ),
+  constraint first_entry_grants check (
+    entry_no >= 1 and (entry_no = 1) = (kind = 'granted') and (entry_no > 1 or balance_after = change)
+  ),
+  constraint change_fits_kind check (
+    case kind when 'granted' then change > 0 when 'used' then change = -1 when 'returned' then change = 1
+      when 'refunded' then change <= 0 and balance_after = 0 else change = 0 end
+  ),
+  constraint use_says_what_for check (
+    (kind in ('used', 'returned', 'forfeited')) = (source_table is not null)
+    and (source_table is null) = (source_id is null) and (kind = 'used') = (use_no is not null) and use_no >= 1
+  ),
+  constraint return_says_of_which_use check (
+    (kind in ('returned', 'forfeited')) = (used_entry_no is not null) and used_entry_no < entry_no
+  ),
+  constraint a_use_ends_once unique (purchase_id, used_entry_no),
+  constraint return_is_of_an_entry foreign key (purchase_id, used_entry_no)
+    references public.credit_entries (purchase_id, entry_no),
+  constraint resuming_extends check ((kind = 'resumed') = (extends_days is not null) and extends_days >= 0),
+  constraint refund_says_how_much check (
+    (kind = 'refunded') = (amount is not null) and amount between 0 and 9999999999.99
+  ),
+  constraint reason_is_given_where_needed check (
+    (reason is not null or kind not in ('paused', 'refunded')) and length(reason) <= 1000
+  )
+);
+create unique index credit_entries_one_credit_a_source on public.credit_entries (source_id, source_table, use_no) where kind = 'used';
+create index credit_entries_previous on public.credit_entries (purchase_id, previous_no, balance_before);
+comment on table public.credit_entries is
+  'The ledger of each purchase: what happened to its credits, with the balance after it. Only ever added to; numbers and balances are filled in.';
+comment on column public.credit_entries.entry_no is 'Counts the entries of a purchase, from 1.';
+comment on column public.credit_entries.kind is
+  'granted with the purchase; used for something; returned, or forfeited because that was cancelled too late; paused, resumed; refunded, which ends it.';
+comment on column public.credit_entries.change is 'Credits more or fewer.';
+comment on column public.credit_entries.balance_after is 'Credits left after this entry; never below zero.';
+comment on column public.credit_entries.occurs_on is 'The day it is about: of the class a credit is (or was) used for, or the day a pause begins or ends.';
+comment on column public.credit_entries.source_table is 'The table in public whose row uses, or used, the credit.';
+comment on column public.credit_entries.source_id is 'The id of that row.';
+comment on column public.credit_entries.use_no is
+  'How many credits that row has used, this one included. All before were returned: a forfeited credit stays used for it.';
+comment on column public.credit_entries.used_entry_no is 'The use that was returned or forfeited.';
+comment on column public.credit_entries.extends_days is 'For how many days it was paused: its last day moves on by as many.';
+comment on column public.credit_entries.amount is 'How much of the price is given back, for a refund.';
+comment on column public.credit_entries.recorded_by is 'The user who caused it; null when a server did.';
+comment on column public.credit_entries.previous_no is 'The entry before it.';
+comment on column public.credit_entries.balance_before is 'What that entry left.';
+
+-- sql/35_payments/rules/10_payments.sql
+
+-- The books: only ever added to, and never more given back than came in.
+--
+-- Whatever adds to a payment (lines, refunds, lines of refunds) locks it first and sums up in a later statement, so
+-- that of two at once the second sees the first.
+
+create function private.amount_errors(p_amount numeric, p_field text) returns jsonb
+language sql immutable set search_path = ''
+return private.input_error(p_amount is null, p_field, 'Say how much')
+  || private.input_error(p_amount <= 0, p_field, 'An amount is above zero')
+  || private.input_error(p_amount > 9999999999.99, p_field, 'An amount is at most 9999999999.99')
+  || private.input_error(p_amount < 'infinity' and p_amount <> round(p_amount, 2), p_field, 'An amount has at most two decimals');
+comment on function private.amount_errors(numeric, text) is 'What is wrong with an amount of money, for private.fail_input.';
+
+create function private.reference_errors(p_provider text, p_provider_reference text, p_prefix text default '') returns jsonb
+language sql immutable set search_path = ''
+return private.input_error((p_provider is null) <> (p_provider_reference is null), p_prefix || 'provider_reference',
+    'A provider and its reference go together')
+  || private.input_error(p_provider !~ '^[a-z]+(_[a-z0-9]+)*$' or length(p_provider) > 100, p_prefix || 'provider',
+    'A provider is a word in lower case, such as stripe')
+  || private.input_error(length(p_provider_reference) > 200, p_prefix || 'provider_reference', 'A reference has at most 200 characters');
+comment on function private.reference_errors(text, text, text) is 'What is wrong with a provider''s reference; the fields'' names get the prefix.';
+
+create function private.moment_errors(p_at timestamptz, p_field text) returns jsonb
+language sql stable set search_path = ''
+return private.input_error(
+  p_at < timestamptz '1970-01-01 00:00+00' or p_at > private.now() + interval '1 day', p_field, 'Money moves between 1970 and today');
+comment on function private.moment_errors(timestamptz, text) is
+  'What is wrong with when money moved; a day ahead is allowed, since other clocks are not ours.';
+
+-- The setting is locked against changes until the payment is there, see private.keep_currency.
+create function private.check_payment() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_currency text;
+begin
+  perform private.require_read_committed();
+  select coalesce(s.value, s.default_value) #>> '{}' into v_currency from public.settings s where s.key = 'currency' for share;
+  new.currency := coalesce(new.currency, v_currency);
+  new.received_at := coalesce(new.received_at, private.now());
+  new.provider_reference := private.clean_text(new.provider_reference);
+  new.note := private.clean_text(new.note);
+  if private.caller_id() is not null then
+    new.recorded_by := private.caller_id();
+    new.created_at := private.now();
+  end if;
+  perform private.fail_input(
+    private.amount_errors(new.amount, 'amount')
+    || private.input_error(new.currency <> v_currency, 'currency', format('The organisation''s currency is %s', v_currency))
+    || private.input_error(coalesce(new.method, '') not in ('cash', 'card', 'bank_transfer', 'upi', 'wallet', 'cheque', 'other'), 'method',
+      'A method is cash, card, bank_transfer, upi, wallet, cheque or other')
+    || private.input_error(coalesce(new.status, '') not in ('succeeded', 'failed'), 'status', 'A status is succeeded or failed')
+    || private.reference_errors(new.provider, new.provider_reference)
+    || private.moment_errors(new.received_at, 'received_at')
+    || private.input_error(length(new.note) > 1000, 'note', 'A note has at most 1000 characters')
+  );
+  return new;
+end;
+$$;
+comment on function private.check_payment() is
+  'Row trigger: a payment is in the organisation''s currency, signed by whoever records it; what makes no sense is named at once.';
+
+create function private.keep_currency() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if (tg_op = 'DELETE' or new.key <> old.key or coalesce(new.value, new.default_value) <> coalesce(old.value, old.default_value))
+    and exists (select from public.payments) then
+    perform private.fail('illegal_transition', 'The currency cannot change any more: there are payments in it', 'value',
+      jsonb_build_object('setting', 'currency', 'from', coalesce(old.value, old.default_value), 'to', coalesce(new.value, new.default_value)));
+  end if;
+  return coalesce(new, old);
+end;
+$$;
+comment on function private.keep_currency() is 'Row trigger on settings: the currency stays once something was paid in it.';
+
+create trigger t30_keep_currency before update or delete on public.settings
+  for each row when (old.key = 'currency') execute function private.keep_currency();
+
+create function private.check_payment_item() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_totals record;
+begin
+  perform private.require_read_committed();
+  perform private.require_paid_row(new.source_table, new.source_id);
+  perform from public.payments p where p.id = new.payment_id for no key update;
+  select t.* into v_totals from private.payment_totals t where t.payment_id = new.payment_id;
+  perform private.fail_input(private.amount_errors(new.amount, 'amount'));
+  -- What was given back off no line of it cannot pay for anything any more.
+  if new.amount > v_totals.advance_left then
+    perform private.fail('limit_exceeded', format('Only %s of this payment is left to pay for something', v_totals.advance_left), 'amount',
+      jsonb_build_object('payment_id', new.payment_id, 'limit', v_totals.advance_left));
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_payment_item() is
+  'Row trigger: a line pays for a row that is there, and all lines of a payment together are at most the payment.';
+
+create function private.check_refund() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_payment public.payments;
+  v_totals record;
+begin
+  perform private.require_read_committed();
+  new.reason := private.clean_text(new.reason);
+  new.provider_reference := private.clean_text(new.provider_reference);
+  new.refunded_at := coalesce(new.refunded_at, private.now());
+  if private.caller_id() is not null then
+    new.recorded_by := private.caller_id();
+    new.created_at := private.now();
+  end if;
+  perform private.fail_input(
+    private.amount_errors(new.amount, 'amount')
+    || private.input_error(new.reason is null, 'reason', 'Say why')
+    || private.input_error(length(new.reason) > 1000, 'reason', 'A reason has at most 1000 characters')
+    || private.reference_errors(new.provider, new.provider_reference)
+    || private.moment_errors(new.refunded_at, 'refunded_at')
+  );
+  select p.* into v_payment from public.payments p where p.id = new.payment_id for no key update;
+  if v_payment.status = 'failed' then
+    perform private.fail('illegal_transition', 'This payment failed: there is nothing to give back', 'payment_id',
+      jsonb_build_object('payment_id', new.payment_id, 'status', v_payment.status));
+  end if;
+  select t.* into v_totals from private.payment_totals t where t.payment_id = new.payment_id;
+  if new.amount > v_totals.amount_left then
+    perform private.fail('limit_exceeded', format('Only %s of this payment is left to give back', v_totals.amount_left), 'amount',
+      jsonb_build_object('payment_id', new.payment_id, 'limit', v_totals.amount_left));
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_refund() is 'Row trigger: refunds of a payment that succeeded, together at most the payment.';
+
+create function private.check_refund_item() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_refund public.refunds;
+  v_line_left numeric;
+  v_refund_left numeric;
+begin
+  perform private.require_read_committed();
+  select r.* into v_refund from public.refunds r where r.id = new.refund_id;
+  new.payment_id := coalesce(new.payment_id, v_refund.payment_id);
+  perform from public.payments p where p.id = new.payment_id for no key update;
+  perform private.fail_input(private.amount_errors(new.amount, 'amount'));
+  select i.amount - coalesce(sum(r.amount), 0) into v_line_left
+  from public.payment_items i
+  left join public.refund_items r on (r.payment_id, r.source_table, r.source_id) = (i.payment_id, i.source_table, i.source_id)
+  where i.payment_id = new.payment_id and i.source_table = new.source_table and i.source_id = new.source_id
+  group by i.amount;
+  v_refund_left := v_refund.amount - coalesce((select sum(r.amount) from public.refund_items r where r.refund_id = new.refund_id), 0);
+  if new.amount > least(v_line_left, v_refund_left) then
+    perform private.fail('limit_exceeded',
+      format(case when v_line_left <= v_refund_left then 'Only %s of what was paid for this is left to give back'
+        else 'Only %s of this refund is left to give back for something' end, least(v_line_left, v_refund_left)), 'amount',
+      jsonb_build_object('payment_id', new.payment_id, 'source_table', new.source_table, 'source_id', new.source_id,
+        'limit', least(v_line_left, v_refund_left)));
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_refund_item() is
+  'Row trigger: what is given back for something is at most what was paid for it, and the lines of a refund are at most the refund.';
+
+-- At the end of the transaction, because a refund is written before its lines.
+create function private.check_refund_is_placed() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_advance_left numeric := (select t.advance_left from private.payment_totals t where t.payment_id = new.payment_id);
+begin
+  if v_advance_left < 0 then
+    perform private.fail('invalid_input', format('%s of the refund is of money that paid for something: say for what', -v_advance_left), 'items',
+      jsonb_build_object('payment_id', new.payment_id, 'refund_id', new.id),
+      'Add refund_items in the same transaction, or call refund_payment().');
+  end if;
+  return null;
+end;
+$$;
+comment on function private.check_refund_is_placed() is
+  'Constraint trigger: what no line of a refund names was not paid for anything, or else something would stay paid with money given back.';
+
+create trigger t10_only_added_to before update or delete or truncate on public.payments
+  for each statement execute function private.refuse_statement('payments is only ever added to: record a refund');
+create trigger t10_only_added_to before update or delete or truncate on public.payment_items
+  for each statement execute function private.refuse_statement('payment_items is only ever added to: record a refund');
+create trigger t10_only_added_to before update or delete or truncate on public.refunds
+  for each statement execute function private.refuse_statement('refunds is only ever added to');
+create trigger t10_only_added_to before update or delete or truncate on public.refund_items
+  for each statement execute function private.refuse_statement('refund_items is only ever added to');
+
+create trigger t20_check before insert on public.payments
+  for each row execute function private.check_payment();
+create trigger t20_check before insert on public.payment_items
+  for each row execute function private.check_payment_item();
+create trigger t20_check before insert on public.refunds
+  for each row execute function private.check_refund();
+create trigger t20_check before insert on public.refund_items
+  for each row execute function private.check_refund_item();
+create constraint trigger t60_refund_is_placed after insert on public.refunds
+  deferrable initially deferred for each row execute function private.check_refund_is_placed();
+
+-- sql/35_payments/rules/20_dues.sql
+
+-- What people owe is worked out, never stored.
+--
+-- A table whose rows people owe money for has a uuid `id` and a view private.<table>_dues (source_id, profile_id,
+-- amount, title): what each row costs whom. `select private.attach_dues('public.x')` keeps what was paid for from being
+-- deleted. From then on payments can name its rows, and outstanding_amounts() covers them. A row that costs nothing any
+-- more is left out of the view, or is in it with what it still costs.
+
+create function private.dues_sources() returns table (source_table text)
+language sql stable set search_path = ''
+begin atomic
+  select left(v.relname, -length('_dues'))
+  from pg_catalog.pg_class v
+  join pg_catalog.pg_namespace n on n.oid = v.relnamespace and n.nspname = 'private'
+  join pg_catalog.pg_class t on t.relname = left(v.relname, -length('_dues')) and t.relkind in ('r', 'p')
+  join pg_catalog.pg_namespace p on p.oid = t.relnamespace and p.nspname = 'public'
+  where v.relkind = 'v' and v.relname like '%\_dues';
+end;
+comment on function private.dues_sources() is 'The tables whose rows people owe for: those with a view private.<table>_dues.';
+
+-- Locked against being deleted until the line is there; whoever deletes it sees the line afterwards.
+create function private.require_paid_row(p_source_table text, p_source_id uuid) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_is_there boolean;
+begin
+  if not exists (select from private.dues_sources() s where s.source_table = p_source_table) then
+    perform private.fail('invalid_input', format('Nobody owes anything for %s', coalesce(p_source_table, 'nothing')), 'source_table',
+      jsonb_build_object('source_table', p_source_table,
+        'allowed', (select jsonb_agg(s.source_table order by s.source_table) from private.dues_sources() s)));
+  end if;
+  execute format('select true from public.%I s where s.id = $1 for key share', p_source_table) into v_is_there using p_source_id;
+  if v_is_there is null then
+    perform private.fail('not_found', format('There is no such row in %s', p_source_table), 'source_id',
+      jsonb_build_object('source_table', p_source_table, 'source_id', p_source_id));
+  end if;
+end;
+$$;
+comment on function private.require_paid_row(text, uuid) is 'Raises not_found, or invalid_input for a table nobody owes for; keeps the row there until the transaction ends.';
+
+create function private.keep_what_is_paid() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if tg_op = 'UPDATE' and new.id = old.id then
+    return new;
+  end if;
+  if exists (
+    select
+    from public.payment_items i
+    join public.payments p on p.id = i.payment_id and p.status = 'succeeded'
+    where i.source_id = old.id and i.source_table = tg_table_name
+  ) then
+    perform private.fail('illegal_transition', 'Somebody paid for this: it can be cancelled, not deleted', 'id',
+      jsonb_build_object('table', tg_table_name, 'id', old.id));
+  end if;
+  return coalesce(new, old);
+end;
+$$;
+comment on function private.keep_what_is_paid() is 'Row trigger of every table people owe for: what was paid for is not deleted, and keeps its id.';
+
+create function private.attach_dues(p_table regclass) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  execute format('create trigger t30_keep_what_is_paid before delete or update of id on %s
+    for each row execute function private.keep_what_is_paid()', p_table);
+  -- Where something else needs the rows as well, it refuses the truncate already.
+  if not exists (
+    select from pg_catalog.pg_trigger t where t.tgrelid = p_table and not t.tgisinternal and t.tgtype & 32 <> 0
+  ) then
+    execute format('create trigger t00_no_truncate before truncate on %s
+      for each statement execute function private.refuse_statement(%L)', p_table, 'What people owe and paid for cannot be truncated');
+  end if;
+end;
+$$;
+comment on function private.attach_dues(regclass) is
+  'Makes a table one whose rows are paid for; its view private.<table>_dues (source_id, profile_id, amount, title) says what each costs whom.';
+
+-- sql/35_payments/rules/30_purchases.sql
+
+-- Buying a package: its terms are frozen on the purchase, and its credits are granted.
+
+-- The package is locked against changes until the purchase is there, so that the terms are all of one moment.
+create function private.freeze_package() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_package public.packages;
+begin
+  select k.* into v_package from public.packages k where k.id = new.package_id for share;
+  if not found then
+    perform private.fail('not_found', 'There is no such package', 'package_id', jsonb_build_object('package_id', new.package_id));
+  end if;
+  if not v_package.is_active then
+    perform private.fail('illegal_transition', format('%s is no longer sold', v_package.name), 'package_id',
+      jsonb_build_object('package_id', new.package_id));
+  end if;
+  new.credits := coalesce(new.credits, v_package.class_count);
+  new.price := coalesce(new.price, v_package.price);
+  new.validity_days := coalesce(new.validity_days, v_package.validity_days);
+  new.late_cancel_hours := coalesce(new.late_cancel_hours, v_package.late_cancel_hours);
+  new.purchased_on := coalesce(new.purchased_on, private.today());
+  perform private.fail_input(
+    private.input_error(new.purchased_on < date '1970-01-01' or new.purchased_on >= date '2200-01-01', 'purchased_on', 'A date lies between 1970 and 2199')
+    || private.input_error(new.credits not between 1 and 1000, 'credits', 'A package has 1 to 1000 classes')
+    || private.input_error(not new.price between 0 and 9999999999.99, 'price', 'A price is not negative')
+    || private.input_error(new.validity_days not between 1 and 3660, 'validity_days', 'A package is valid for 1 to 3660 days')
+    || private.input_error(new.late_cancel_hours not between 0 and 744, 'late_cancel_hours',
+      'Cancelling is late at most 744 hours before the start')
+  );
+  new.expires_on := new.purchased_on + new.validity_days;
+  new.status := 'active';
+  new.paused_on := null;
+  return new;
+end;
+$$;
+comment on function private.freeze_package() is
+  'Row trigger: a purchase starts with what its package says now, unless it says otherwise itself (an import), and is active.';
+
+create function private.grant_credits() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into public.credit_entries (purchase_id, kind, occurs_on) values (new.id, 'granted', new.purchased_on);
+  return null;
+end;
+$$;
+comment on function private.grant_credits() is 'Row trigger: the first entry of a purchase grants its credits.';
+
+create trigger t05_only_entries_change_it before update on public.package_purchases
+  for each statement execute function private.refuse_direct_write(
+    'A purchase follows its entries: call pause_package(), resume_package() or refund_package().');
+create trigger t10_keep_version before update on public.package_purchases
+  for each row execute function private.keep_version();
+create trigger t20_freeze before insert on public.package_purchases
+  for each row execute function private.freeze_package();
+create trigger t40_never_deleted before delete on public.package_purchases
+  for each row execute function private.refuse_statement('A purchase is refunded, not deleted: its credits stay on record');
+create trigger t50_grant after insert on public.package_purchases
+  for each row execute function private.grant_credits();
+
+select private.attach_dues('public.package_purchases');
+
+-- sql/35_payments/rules/40_credits.sql
+
+-- The ledger of credits. Whoever writes an entry says of which purchase, what kind, and for what; numbers and balances
+-- are filled in here, under the purchase's lock. The table's keys say the same declaratively: an entry refers to the
+-- balance before it, which only one entry can follow.
+
+-- Somebody may have many lots, and a transaction that gives back a credit of one may use one of another next. Were lots
+-- all that is locked, two such transactions would wait for each other; so whoever changes a person's credits locks the
+-- person first, and then the lots. It is no lock on the profile's row, which others take before they ask for credits.
+create function private.lock_credits_of(p_profile_id uuid) returns void
+language sql volatile set search_path = ''
+begin atomic
+  select pg_advisory_xact_lock(hashtextextended('credits of ' || p_profile_id, 0));
+end;
+comment on function private.lock_credits_of(uuid) is 'Keeps others from changing this person''s credits until the transaction ends.';
+
+create function private.credit_in_use(p_source_table text, p_source_id uuid) returns public.credit_entries
+language sql stable security definer set search_path = ''
+return (
+  select u
+  from public.credit_entries u
+  where u.source_id = p_source_id and u.source_table = p_source_table and u.kind = 'used'
+    and not exists (
+      select from public.credit_entries r
+      where r.purchase_id = u.purchase_id and r.used_entry_no = u.entry_no and r.kind = 'returned'
+    )
+  order by u.use_no desc
+  limit 1
+);
+comment on function private.credit_in_use(text, uuid) is 'The use of a credit for this that was not returned, or null.';
+
+create function private.is_credit_forfeited(p_use public.credit_entries) returns boolean
+language sql stable security definer set search_path = ''
+return exists (
+  select from public.credit_entries f
+  where f.purchase_id = p_use.purchase_id and f.used_entry_no = p_use.entry_no and f.kind = 'forfeited'
+);
+comment on function private.is_credit_forfeited(public.credit_entries) is 'Whether this use of a credit was forfeited by cancelling late.';
+
+create function private.is_paused_on(p_purchase_id uuid, p_date date) returns boolean
+language sql stable security definer set search_path = ''
+return exists (
+  select from public.credit_entries r
+  where r.purchase_id = p_purchase_id and r.kind = 'resumed' and p_date >= r.occurs_on - r.extends_days and p_date < r.occurs_on
+);
+comment on function private.is_paused_on(uuid, date) is 'Whether a date lies in a pause of this purchase that is over.';
+
+create function private.refuse_entry(p_purchase public.package_purchases, p_kind text, p_state text) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.fail('illegal_transition',
+    case p_state when 'active' then 'This package is not paused' else format('This package is %s', p_state) end, 'purchase_id',
+    jsonb_build_object('purchase_id', p_purchase.id, 'from', p_state, 'entry', p_kind));
+end;
+$$;
+comment on function private.refuse_entry(public.package_purchases, text, text) is 'Says that a purchase in this state takes no such entry.';
+
+create function private.check_credit_use(p_entry public.credit_entries, p_purchase public.package_purchases) returns integer
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_in_use public.credit_entries := private.credit_in_use(p_entry.source_table, p_entry.source_id);
+begin
+  if v_in_use.purchase_id is not null then
+    perform private.fail('duplicate', 'A credit is used for this already', 'source_id',
+      jsonb_build_object('source_table', p_entry.source_table, 'source_id', p_entry.source_id, 'purchase_id', v_in_use.purchase_id));
+  end if;
+  if p_entry.occurs_on not between p_purchase.purchased_on and p_purchase.expires_on then
+    perform private.fail('limit_exceeded',
+      format('This package is good from %s to %s', p_purchase.purchased_on, p_purchase.expires_on), 'occurs_on',
+      jsonb_build_object('purchase_id', p_purchase.id, 'occurs_on', p_entry.occurs_on, 'limit', p_purchase.expires_on));
+  end if;
+  if private.is_paused_on(p_purchase.id, p_entry.occurs_on) then
+    perform private.fail('limit_exceeded', format('This package was paused on %s', p_entry.occurs_on), 'occurs_on',
+      jsonb_build_object('purchase_id', p_purchase.id, 'occurs_on', p_entry.occurs_on));
+  end if;
+  if p_entry.balance_after < 0 then
+    perform private.fail('limit_exceeded', 'No credits left', 'purchase_id', jsonb_build_object('purchase_id', p_purchase.id, 'limit', 0));
+  end if;
+  return 1 + (
+    select count(*) from public.credit_entries u
+    where u.source_id = p_entry.source_id and u.source_table = p_entry.source_table and u.kind = 'used'
+  );
+end;
+$$;
+comment on function private.check_credit_use(public.credit_entries, public.package_purchases) is
+  'Refuses the use of a credit that is not there, out of its dates, or for what has one already; gives the number of the use.';
+
+-- What state the lot is in is read from its entries and not from the purchase, which follows only at the end of the
+-- statement: several rows of one statement are seen one after the other.
+create function private.check_credit_entry() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_purchase public.package_purchases;
+  v_last public.credit_entries;
+  v_turn public.credit_entries;
+  v_state text;
+begin
+  perform private.require_read_committed();
+  -- What a purchase that nobody else sees yet is granted needs no lock.
+  if new.kind <> 'granted' then
+    perform private.lock_credits_of(p.profile_id) from public.package_purchases p where p.id = new.purchase_id;
+  end if;
+  select p.* into v_purchase from public.package_purchases p where p.id = new.purchase_id for no key update;
+  if not found then
+    perform private.fail('not_found', 'There is no such purchase', 'purchase_id', jsonb_build_object('purchase_id', new.purchase_id));
+  end if;
+  select e.* into v_last from public.credit_entries e where e.purchase_id = new.purchase_id order by e.entry_no desc limit 1;
+  select e.* into v_turn from public.credit_entries e
+  where e.purchase_id = new.purchase_id and e.kind in ('paused', 'resumed', 'refunded')
+  order by e.entry_no desc
+  limit 1;
+  v_state := case v_turn.kind when 'paused' then 'paused' when 'refunded' then 'refunded' else 'active' end;
+
+  new.entry_no := coalesce(v_last.entry_no, 0) + 1;
+  new.occurs_on := coalesce(new.occurs_on, private.today());
+  new.reason := private.clean_text(new.reason);
+  new.use_no := null;
+  new.used_entry_no := null;
+  new.extends_days := null;
+  new.change := case new.kind when 'granted' then v_purchase.credits when 'used' then -1 when 'returned' then 1
+    when 'refunded' then -v_last.balance_after else 0 end;
+  new.balance_after := coalesce(v_last.balance_after, 0) + new.change;
+  if private.caller_id() is not null then
+    new.recorded_by := private.caller_id();
+    new.created_at := private.now();
+  end if;
+
+  if new.kind = 'granted' then
+    if v_last.entry_no is not null then
+      perform private.fail('illegal_transition', 'The credits of this package were granted already', 'purchase_id',
+        jsonb_build_object('purchase_id', v_purchase.id, 'entry', new.kind));
+    end if;
+  elsif new.kind = 'used' then
+    if v_state <> 'active' then
+      perform private.refuse_entry(v_purchase, new.kind, v_state);
+    end if;
+    new.use_no := private.check_credit_use(new, v_purchase);
+  elsif new.kind in ('returned', 'forfeited') then
+    if new.kind = 'returned' and v_state = 'refunded' then
+      perform private.refuse_entry(v_purchase, new.kind, v_state);
+    end if;
+    select u.entry_no, u.occurs_on into new.used_entry_no, new.occurs_on
+    from private.credit_in_use(new.source_table, new.source_id) u
+    where u.purchase_id = new.purchase_id and not private.is_credit_forfeited(u);
+    if not found then
+      perform private.fail('illegal_transition', 'No credit of this package is in use for this', 'source_id',
+        jsonb_build_object('purchase_id', new.purchase_id, 'source_table', new.source_table, 'source_id', new.source_id));
+    end if;
+  elsif new.kind = 'paused' then
+    if v_state <> 'active' then
+      perform private.refuse_entry(v_purchase, new.kind, v_state);
+    end if;
+    if new.occurs_on > v_purchase.expires_on then
+      perform private.fail('illegal_transition', format('This package expired after %s', v_purchase.expires_on), 'purchase_id',
+        jsonb_build_object('purchase_id', v_purchase.id, 'from', 'expired', 'entry', new.kind));
+    end if;
+    perform private.fail_input(private.input_error(
+      new.occurs_on not between greatest(v_purchase.purchased_on, v_turn.occurs_on) and private.today(), 'occurs_on',
+      format('A pause begins on a day from %s up to today', greatest(v_purchase.purchased_on, v_turn.occurs_on))));
+  elsif new.kind = 'resumed' then
+    if v_state <> 'paused' then
+      perform private.refuse_entry(v_purchase, new.kind, v_state);
+    end if;
+    perform private.fail_input(private.input_error(
+      new.occurs_on not between v_turn.occurs_on and private.today(), 'occurs_on',
+      format('The pause ends between %s and %s', v_turn.occurs_on, private.today())));
+    new.extends_days := new.occurs_on - v_turn.occurs_on;
+  elsif new.kind = 'refunded' then
+    if v_state = 'refunded' then
+      perform private.refuse_entry(v_purchase, new.kind, v_state);
+    end if;
+    perform private.fail_input(private.input_error(coalesce(not new.amount between 0 and v_purchase.price, true), 'amount',
+      format('Between 0 and %s can be given back', v_purchase.price)));
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_credit_entry() is
+  'Row trigger: numbers an entry and works out its balance under the purchase''s lock; refuses what this purchase cannot take now.';
+
+create function private.follow_credit_entry() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update public.package_purchases p
+  set status = case new.kind when 'paused' then 'paused' when 'resumed' then 'active' else 'refunded' end,
+    paused_on = case new.kind when 'paused' then new.occurs_on end,
+    expires_on = p.expires_on + coalesce(new.extends_days, 0)
+  where p.id = new.purchase_id;
+  return null;
+end;
+$$;
+comment on function private.follow_credit_entry() is 'Row trigger: pausing, resuming and refunding change the purchase.';
+
+create trigger t10_only_added_to before delete or truncate on public.credit_entries
+  for each statement execute function private.refuse_statement('credit_entries is only ever added to');
+create trigger t10_never_changed before update on public.credit_entries
+  for each statement execute function private.refuse_direct_write('Entries stay as they are: add one that puts it right.');
+create trigger t20_check before insert on public.credit_entries
+  for each row execute function private.check_credit_entry();
+create trigger t50_follow after insert on public.credit_entries
+  for each row when (new.kind in ('paused', 'resumed', 'refunded')) execute function private.follow_credit_entry();
+
+-- sql/35_payments/rules/50_using_credits.sql
+
+-- For the modules whose rows use credits: their triggers call these two, after all rows of the statement are written
+-- (and so locked), in the order of the people whose credits change. Then no two statements wait for each other.
+
+create function private.use_credit(
+  p_profile_id uuid, p_package_id uuid, p_used_on date, p_source_table text, p_source_id uuid
+) returns public.credit_entries
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_entry public.credit_entries;
+  v_purchase public.package_purchases;
+begin
+  perform private.lock_credits_of(p_profile_id);
+  v_entry := private.credit_in_use(p_source_table, p_source_id);
+  if v_entry.purchase_id is not null then
+    select p.* into v_purchase from public.package_purchases p where p.id = v_entry.purchase_id;
+    if v_purchase.profile_id is distinct from p_profile_id or v_purchase.package_id <> coalesce(p_package_id, v_purchase.package_id) then
+      perform private.fail('duplicate', 'A credit of another package is used for this already', 'source_id',
+        jsonb_build_object('source_table', p_source_table, 'source_id', p_source_id, 'purchase_id', v_purchase.id));
+    end if;
+    -- What is forfeited stays as it is: the row has had its credit.
+    if v_entry.occurs_on = p_used_on or private.is_credit_forfeited(v_entry) then
+      return v_entry;
+    end if;
+    -- It is about another day now, for which that lot may not be good.
+    insert into public.credit_entries (purchase_id, kind, source_table, source_id)
+    values (v_entry.purchase_id, 'returned', p_source_table, p_source_id);
+  end if;
+  -- All lots that might do, in one order; which of them does is read in the next statement.
+  perform from public.package_purchases p
+  where p.profile_id = p_profile_id and (p_package_id is null or p.package_id = p_package_id) and p.status = 'active'
+  order by p.id
+  for no key update;
+  select p.* into v_purchase
+  from public.package_purchases p
+  cross join lateral (
+    select e.balance_after from public.credit_entries e where e.purchase_id = p.id order by e.entry_no desc limit 1
+  ) b
+  where p.profile_id = p_profile_id and (p_package_id is null or p.package_id = p_package_id) and p.status = 'active'
+    and p_used_on between p.purchased_on and p.expires_on and not private.is_paused_on(p.id, p_used_on) and b.balance_after > 0
+  order by p.expires_on, p.purchased_on, p.id
+  limit 1;
+  if not found then
+    perform private.fail('limit_exceeded', 'No credits left', 'package_id',
+      jsonb_build_object('profile_id', p_profile_id, 'package_id', p_package_id, 'used_on', p_used_on, 'limit', 0),
+      'Sell a package, resume a paused one, or choose a day on which one is valid.');
+  end if;
+  insert into public.credit_entries (purchase_id, kind, occurs_on, source_table, source_id)
+  values (v_purchase.id, 'used', p_used_on, p_source_table, p_source_id)
+  returning * into v_entry;
+  return v_entry;
+end;
+$$;
+comment on function private.use_credit(uuid, uuid, date, text, uuid) is
+  'Uses a credit of this person for a row of another table, on that day: of the lot that expires first, of this package or (null) of any. A row that has a credit for that day keeps it; one that moved to another day gets its credit back and uses one that is good then; a forfeited credit stays the row''s. Raises limit_exceeded when none is left, duplicate when the row has a credit of somebody else or of another package, illegal_transition when it moves and its package was refunded.';
+
+create function private.return_credit(p_source_table text, p_source_id uuid, p_starts_at timestamptz) returns public.credit_entries
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_entry public.credit_entries := private.credit_in_use(p_source_table, p_source_id);
+  v_purchase public.package_purchases;
+  v_is_late boolean;
+begin
+  if v_entry.purchase_id is null then
+    return null;
+  end if;
+  perform private.lock_credits_of(p.profile_id) from public.package_purchases p where p.id = v_entry.purchase_id;
+  -- Again, now that nobody else can have returned it meanwhile.
+  v_entry := private.credit_in_use(p_source_table, p_source_id);
+  if v_entry.purchase_id is null or private.is_credit_forfeited(v_entry) then
+    return null;
+  end if;
+  select p.* into v_purchase from public.package_purchases p where p.id = v_entry.purchase_id for no key update;
+  v_is_late := coalesce(private.now() > p_starts_at - make_interval(hours => v_purchase.late_cancel_hours), false);
+  insert into public.credit_entries (purchase_id, kind, source_table, source_id)
+  values (v_purchase.id, case when v_is_late or v_purchase.status = 'refunded' then 'forfeited' else 'returned' end, p_source_table, p_source_id)
+  returning * into v_entry;
+  return v_entry;
+end;
+$$;
+comment on function private.return_credit(text, uuid, timestamptz) is
+  'Gives the credit back that a row uses: returned, or forfeited when what starts at p_starts_at (null: no time was set) was cancelled too late by the package''s rule, or the package was refunded meanwhile. Gives the entry, or null when no credit is in use or it is forfeited already.';
+
+-- sql/35_payments/rules/60_rebuilds.sql
+
+-- Repairs go through a table of their own, so that entries and purchases are still changed by triggers only, and each
+-- repair is on record.
+
+create table private.credit_rebuilds (
+  id bigint generated always as identity primary key,
+  purchase_ids uuid[] not null,
+  rebuilt_by text not null default private.calling(),
+  rebuilt_at timestamptz not null default private.now()
+);
+comment on table private.credit_rebuilds is 'Every time balances of packages were worked out again: of which, by whom, when.';
+comment on column private.credit_rebuilds.purchase_ids is 'The purchases whose balances, status and last day were worked out again.';
+
+create function private.rebuild_credits() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.lock_credits_of(p.profile_id)
+  from (select distinct p.profile_id from public.package_purchases p where p.id = any(new.purchase_ids) order by 1) p;
+  perform from public.package_purchases p where p.id = any(new.purchase_ids) order by p.id for no key update;
+  -- What happened is true, what it added up to is worked out; where that cannot be, a person has to look.
+  with sums as (
+    select s.purchase_id, s.entry_no, s.balance_after
+    from private.credit_sums s
+    where s.purchase_id = any(new.purchase_ids) and s.is_sound
+  )
+  update public.credit_entries e
+  set balance_after = s.balance_after
+  from sums s
+  where s.purchase_id = e.purchase_id and s.entry_no = e.entry_no and s.balance_after <> e.balance_after;
+  update public.package_purchases p
+  set status = s.status, paused_on = s.paused_on, expires_on = s.expires_on
+  from private.purchase_states s
+  where s.purchase_id = p.id and p.id = any(new.purchase_ids)
+    and (p.status, p.paused_on, p.expires_on) is distinct from (s.status, s.paused_on, s.expires_on);
+  return null;
+end;
+$$;
+comment on function private.rebuild_credits() is
+  'Row trigger on credit_rebuilds: works out the balances, status and last day of the named purchases again, as far as their entries make sense.';
+
+create trigger t50_rebuild after insert on private.credit_rebuilds
+  for each row execute function private.rebuild_credits();
+
+-- sql/35_payments/views.sql
+
+-- What each payment still has, what purchases cost, and what is left of them.
+
+create view private.payment_totals as
+select p.id as payment_id, p.payer_id, p.status, p.amount, p.amount - t.refunded as amount_left,
+  (p.amount - t.in_items) - (t.refunded - t.refunded_in_items) as advance_left
+from public.payments p
+cross join lateral (
+  select
+    coalesce((select sum(i.amount) from public.payment_items i where i.payment_id = p.id), 0) as in_items,
+    coalesce((select sum(r.amount) from public.refunds r where r.payment_id = p.id), 0) as refunded,
+    coalesce((select sum(r.amount) from public.refund_items r where r.payment_id = p.id), 0) as refunded_in_items
+) t;
+comment on view private.payment_totals is 'What of each payment is left to give back, and what of it neither pays for something nor was given back.';
+comment on column private.payment_totals.amount_left is 'The payment less its refunds.';
+comment on column private.payment_totals.advance_left is 'What no line names, less what was given back of that.';
+
+create view private.package_purchases_dues as
+select p.id as source_id, p.profile_id, p.price - coalesce(r.amount, 0) as amount, k.name as title
+from public.package_purchases p
+join public.packages k on k.id = p.package_id
+left join public.credit_entries r on r.purchase_id = p.id and r.kind = 'refunded';
+comment on view private.package_purchases_dues is 'What package purchases cost: their price, less what of it is given back.';
+
+create view public.package_balances with (security_invoker = true) as
+select p.id as purchase_id, p.profile_id, p.package_id, k.name as package_name, p.status, p.purchased_on, p.expires_on,
+  p.paused_on, p.credits, b.credits_used, b.credits_forfeited, b.credits_left,
+  p.status = 'active' and private.today() between p.purchased_on and p.expires_on and b.credits_left > 0 as is_usable
+from public.package_purchases p
+join public.packages k on k.id = p.package_id
+cross join lateral (
+  select
+    (count(*) filter (where e.kind = 'used') - count(*) filter (where e.kind = 'returned'))::integer as credits_used,
+    (count(*) filter (where e.kind = 'forfeited'))::integer as credits_forfeited,
+    coalesce((array_agg(e.balance_after order by e.entry_no desc))[1], 0) as credits_left
+  from public.credit_entries e
+  where e.purchase_id = p.id
+) b;
+comment on view public.package_balances is 'What is left of each package somebody bought. One''s own; all with read:payments.';
+comment on column public.package_balances.credits_used is 'Credits used and not returned, those forfeited by cancelling late included.';
+comment on column public.package_balances.credits_forfeited is 'How many of them were forfeited.';
+comment on column public.package_balances.credits_left is 'The balance after its last entry; 0 once it is refunded.';
+comment on column public.package_balances.is_usable is 'Whether a credit can be used for a class today.';
+
+-- Money that counts, as lines with a sign: what was paid for something and what of it was given back.
+create view private.paid_lines as
+select p.payer_id, i.payment_id, i.source_table, i.source_id, i.amount
+from public.payment_items i
+join public.payments p on p.id = i.payment_id and p.status = 'succeeded'
+union all
+select p.payer_id, r.payment_id, r.source_table, r.source_id, -r.amount
+from public.refund_items r
+join public.payments p on p.id = r.payment_id and p.status = 'succeeded';
+comment on view private.paid_lines is 'What was paid for each row, and what of it was given back, below zero.';
+
+-- What the ledger adds up to, from what happened alone; read by diagnosis and repair.
+create view private.credit_sums as
+select w.purchase_id, w.entry_no, w.balance_after,
+  -- No entry is missing, none goes below zero, and a refund leaves nothing.
+  bool_and(w.entry_no = w.position and w.balance_after >= 0 and (w.kind <> 'refunded' or w.balance_after = 0))
+    over (partition by w.purchase_id) as is_sound
+from (
+  select e.purchase_id, e.entry_no, e.kind,
+    (sum(e.change) over (partition by e.purchase_id order by e.entry_no))::integer as balance_after,
+    row_number() over (partition by e.purchase_id order by e.entry_no) as position
+  from public.credit_entries e
+) w;
+comment on view private.credit_sums is 'The balance after each entry as the changes add up, and whether the entries of its purchase make sense at all.';
+
+create view private.purchase_states as
+select p.id as purchase_id,
+  case t.kind when 'paused' then 'paused' when 'refunded' then 'refunded' else 'active' end as status,
+  case when t.kind = 'paused' then t.occurs_on end as paused_on,
+  p.purchased_on + p.validity_days + (
+    select coalesce(sum(e.extends_days), 0)::integer from public.credit_entries e where e.purchase_id = p.id
+  ) as expires_on
+from public.package_purchases p
+left join lateral (
+  select e.kind, e.occurs_on
+  from public.credit_entries e
+  where e.purchase_id = p.id and e.kind in ('paused', 'resumed', 'refunded')
+  order by e.entry_no desc
+  limit 1
+) t on true;
+comment on view private.purchase_states is 'Status and last day of each purchase as its entries say.';
+
+-- sql/35_payments/rpc/allocate_payment.sql
+
+create function private.add_payment_items(p_payment_id uuid, p_items jsonb) returns setof public.payment_items
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_payment public.payments;
+  v_paid record;
+begin
+  perform private.require_permission('record:payment');
+  -- The rows first: whoever records a payment or pays for them later locks in this order.
+  perform private.require_paid_row(i.source_table, i.source_id) from private.items_of(p_items) i;
+  select p.* into v_payment from public.payments p where p.id = p_payment_id for no key update;
+  if not found then
+    perform private.fail('not_found', 'There is no such payment', 'p_payment_id', jsonb_build_object('payment_id', p_payment_id));
+  end if;
+  if v_payment.status = 'failed' then
+    perform private.fail('illegal_transition', 'This payment failed: it pays for nothing', 'p_payment_id',
+      jsonb_build_object('payment_id', p_payment_id, 'status', v_payment.status));
+  end if;
+  select l.source_table, l.source_id into v_paid
+  from public.payment_items l
+  join private.items_of(p_items) i on i.source_table = l.source_table and i.source_id = l.source_id
+  where l.payment_id = p_payment_id
+  limit 1;
+  if found then
+    perform private.fail('duplicate', 'This payment pays for that already', 'p_items',
+      jsonb_build_object('payment_id', p_payment_id, 'source_table', v_paid.source_table, 'source_id', v_paid.source_id));
+  end if;
+  return query
+    insert into public.payment_items (payment_id, source_table, source_id, amount)
+    select p_payment_id, i.source_table, i.source_id, i.amount from private.items_of(p_items) i
+    returning *;
+end;
+$$;
+comment on function private.add_payment_items(uuid, jsonb) is 'Adds lines to a payment, for a holder of record:payment.';
+
+create function public.allocate_payment(p_payment_id uuid, p_items jsonb, p_idempotency_key text default null)
+returns setof public.payment_items
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('payment_id', p_payment_id, 'items', p_items);
+  v_answer jsonb;
+begin
+  perform private.require_permission('record:payment');
+  v_answer := private.answered_before('allocate_payment', p_idempotency_key, v_request);
+  if v_answer is null then
+    perform private.fail_input(
+      private.input_error(p_payment_id is null, 'p_payment_id', 'Say which payment')
+      || private.input_error(p_items is null or p_items = '[]', 'p_items', 'Say what it pays for')
+      || private.items_errors(p_items, 'p_items')
+    );
+    v_answer := (select jsonb_agg(to_jsonb(i)) from private.add_payment_items(p_payment_id, p_items) i);
+    perform private.remember_answer('allocate_payment', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_recordset(null::public.payment_items, v_answer);
+end;
+$$;
+comment on function public.allocate_payment(uuid, jsonb, text) is
+  'Says what an advance pays for: adds lines to a payment, up to what its other lines and refunds left of it. p_items as in record_payment. Needs record:payment. Returns the new lines. Raises limit_exceeded beyond what is left, duplicate for a row this payment pays for already, illegal_transition for a payment that failed, not_found for an unknown payment or row, invalid_input.';
+
+-- sql/35_payments/rpc/outstanding_amounts.sql
+
+-- One pass over what is owed, one over what was paid for rows that cost nothing any more, one over advances; which tables
+-- there are is only known when it is asked.
+create function private.outstanding(p_profile_ids uuid[]) returns table (
+  profile_id uuid, source_table text, source_id uuid, title text, amount_due numeric, amount_paid numeric, amount_outstanding numeric
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_sources constant text[] := array(select s.source_table from private.dues_sources() s order by 1);
+begin
+  return query execute
+    (
+      select string_agg(format($sql$
+        select d.profile_id, %1$L::text, d.source_id, d.title, d.amount::numeric, t.paid, d.amount - t.paid
+        from private.%2$I d
+        cross join lateral (
+          select coalesce(sum(l.amount), 0) as paid from private.paid_lines l where l.source_id = d.source_id and l.source_table = %1$L
+        ) t
+        where ($1 is null or d.profile_id = any($1)) and d.amount <> t.paid
+        $sql$, s.name, s.name || '_dues'), ' union all ')
+      from unnest(v_sources) as s(name)
+    )
+    || ' union all '
+    || format($sql$
+      select l.payer_id, l.source_table, l.source_id, null, 0, sum(l.amount), -sum(l.amount)
+      from private.paid_lines l
+      where ($1 is null or l.payer_id = any($1)) and not case l.source_table %s else false end
+      group by l.payer_id, l.source_table, l.source_id
+      having sum(l.amount) <> 0
+      $sql$,
+      (
+        select string_agg(format('when %L then exists (select from private.%I d where d.source_id = l.source_id)', s.name, s.name || '_dues'), ' ')
+        from unnest(v_sources) as s(name)
+      ))
+    || $sql$
+      union all
+      select t.payer_id, 'payments', t.payment_id, null, 0, t.advance_left, -t.advance_left
+      from private.payment_totals t
+      where ($1 is null or t.payer_id = any($1)) and t.status = 'succeeded' and t.advance_left <> 0
+      $sql$
+    using p_profile_ids;
+end;
+$$;
+comment on function private.outstanding(uuid[]) is 'What these people (null: all) owe, row by row; negative where they paid too much, or paid an advance.';
+
+create function private.outstanding_for_caller(p_profile_ids uuid[]) returns table (
+  profile_id uuid, source_table text, source_id uuid, title text, amount_due numeric, amount_paid numeric, amount_outstanding numeric
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_self constant uuid[] := array_remove(array[private.current_profile_id()], null);
+begin
+  if not private.has_permission('read:payments') then
+    if not p_profile_ids <@ v_self then
+      perform private.require_permission('read:payments');
+    end if;
+    p_profile_ids := coalesce(p_profile_ids, v_self);
+  end if;
+  return query select o.* from private.outstanding(p_profile_ids) o;
+end;
+$$;
+comment on function private.outstanding_for_caller(uuid[]) is 'What public.outstanding_amounts does, with the rights to do it.';
+
+create function public.outstanding_amounts(p_profile_ids uuid[] default null) returns table (
+  profile_id uuid, source_table text, source_id uuid, title text, amount_due numeric, amount_paid numeric, amount_outstanding numeric
+)
+language sql stable set search_path = ''
+begin atomic
+  select o.profile_id, o.source_table, o.source_id, o.title, o.amount_due, o.amount_paid, o.amount_outstanding
+  from private.outstanding_for_caller(p_profile_ids) o
+  order by o.profile_id, o.source_table, o.title, o.source_id;
+end;
+comment on function public.outstanding_amounts(uuid[]) is
+  'What is still owed, worked out now: one row for each thing that was not paid exactly, with what it costs, what was paid for it less refunds, and the difference; negative where there is something to give back. What a payment pays for nothing in particular is an advance, a row of the source_table payments; so the differences of a person add up to what they owe in all. One''s own; with read:payments everyone''s, or that of p_profile_ids. Raises forbidden for other people''s without read:payments.';
+
+-- sql/35_payments/rpc/pause_package.sql
+
+create function private.add_purchase_entry(p_purchase_id uuid, p_kind text, p_reason text, p_amount numeric) returns public.package_purchases
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_purchase public.package_purchases;
+  v_left integer;
+begin
+  perform private.require_permission(case p_kind when 'refunded' then 'refund:payment' else 'record:payment' end);
+  perform private.lock_credits_of(p.profile_id) from public.package_purchases p where p.id = p_purchase_id;
+  select p.* into v_purchase from public.package_purchases p where p.id = p_purchase_id for no key update;
+  if not found then
+    perform private.fail('not_found', 'There is no such purchase', 'p_purchase_id', jsonb_build_object('purchase_id', p_purchase_id));
+  end if;
+  if p_kind = 'refunded' and p_amount is null then
+    select e.balance_after into v_left from public.credit_entries e where e.purchase_id = p_purchase_id order by e.entry_no desc limit 1;
+    p_amount := round(v_purchase.price * v_left / v_purchase.credits, 2);
+  end if;
+  insert into public.credit_entries (purchase_id, kind, reason, amount) values (p_purchase_id, p_kind, p_reason, p_amount);
+  select p.* into v_purchase from public.package_purchases p where p.id = p_purchase_id;
+  return v_purchase;
+end;
+$$;
+comment on function private.add_purchase_entry(uuid, text, text, numeric) is
+  'Pauses, resumes or refunds a purchase today, for a holder of record:payment or (refunds) refund:payment; gives it as it is then.';
+
+create function private.purchase_change_errors(p_purchase_id uuid, p_reason text, p_needs_reason boolean) returns jsonb
+language sql immutable set search_path = ''
+return private.input_error(p_purchase_id is null, 'p_purchase_id', 'Say which purchase')
+  || private.input_error(p_needs_reason and private.clean_text(p_reason) is null, 'p_reason', 'Say why')
+  || private.input_error(length(p_reason) > 1000, 'p_reason', 'A reason has at most 1000 characters');
+comment on function private.purchase_change_errors(uuid, text, boolean) is 'What is wrong with saying which purchase changes, and why.';
+
+create function public.pause_package(p_purchase_id uuid, p_reason text, p_idempotency_key text default null)
+returns setof public.package_purchases
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('purchase_id', p_purchase_id, 'reason', p_reason);
+  v_answer jsonb;
+begin
+  perform private.require_permission('record:payment');
+  v_answer := private.answered_before('pause_package', p_idempotency_key, v_request);
+  if v_answer is null then
+    perform private.fail_input(private.purchase_change_errors(p_purchase_id, p_reason, true));
+    v_answer := to_jsonb(private.add_purchase_entry(p_purchase_id, 'paused', p_reason, null));
+    perform private.remember_answer('pause_package', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_record(null::public.package_purchases, v_answer);
+end;
+$$;
+comment on function public.pause_package(uuid, text, text) is
+  'Pauses a package somebody bought, from today until resume_package(): its credits cannot be used, and its last day moves on by as long. Needs record:payment and a reason. Returns the purchase. Raises illegal_transition when it is paused, refunded or expired, invalid_input before its first day, not_found.';
+
+-- sql/35_payments/rpc/purchase_package.sql
+
+create function private.add_purchase(p_profile_id uuid, p_package_id uuid, p_purchased_on date) returns public.package_purchases
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_purchase public.package_purchases;
+begin
+  perform private.require_permission('record:payment');
+  if not exists (select from public.user_profiles p where p.id = p_profile_id) then
+    perform private.fail('not_found', 'There is no such person', 'p_profile_id', jsonb_build_object('profile_id', p_profile_id));
+  end if;
+  insert into public.package_purchases (profile_id, package_id, purchased_on) values (p_profile_id, p_package_id, p_purchased_on)
+  returning * into v_purchase;
+  return v_purchase;
+end;
+$$;
+comment on function private.add_purchase(uuid, uuid, date) is 'Sells a package, for a holder of record:payment.';
+
+create function public.purchase_package(
+  p_profile_id uuid, p_package_id uuid, p_purchased_on date default null, p_idempotency_key text default null
+) returns setof public.package_purchases
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('profile_id', p_profile_id, 'package_id', p_package_id, 'purchased_on', p_purchased_on);
+  v_answer jsonb;
+  v_purchase public.package_purchases;
+begin
+  perform private.require_permission('record:payment');
+  v_answer := private.answered_before('purchase_package', p_idempotency_key, v_request);
+  if v_answer is not null then
+    return query select * from jsonb_populate_record(null::public.package_purchases, v_answer);
+    return;
+  end if;
+  perform private.fail_input(
+    private.input_error(p_profile_id is null, 'p_profile_id', 'Say who buys it')
+    || private.input_error(p_package_id is null, 'p_package_id', 'Say which package')
+    || private.input_error(p_purchased_on < date '1970-01-01' or p_purchased_on >= date '2200-01-01', 'p_purchased_on',
+      'A date lies between 1970 and 2199')
+  );
+  v_purchase := private.add_purchase(p_profile_id, p_package_id, p_purchased_on);
+  perform private.remember_answer('purchase_package', p_idempotency_key, v_request, to_jsonb(v_purchase));
+  return next v_purchase;
+end;
+$$;
+comment on function public.purchase_package(uuid, uuid, date, text) is
+  'Sells a package to a person: its price is due from then on, and its credits can be used from p_purchased_on (today by default) for as many days as it is valid. Price, credits, validity and the rule for late cancelling stay as they are now, whatever becomes of the package. Needs record:payment. Returns the purchase. Raises illegal_transition for a package that is no longer sold, not_found, invalid_input.';
+
+-- sql/35_payments/rpc/record_payment.sql
+
+create function private.items_errors(p_items jsonb, p_field text) returns jsonb
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  if p_items is null then
+    return '[]';
+  end if;
+  if jsonb_typeof(p_items) <> 'array' or jsonb_array_length(p_items) > 100 then
+    return private.input_error(true, p_field, 'Items are a list of at most 100 {"source_table", "source_id", "amount"}');
+  end if;
+  return coalesce((
+    select jsonb_agg(jsonb_build_object('field', format('%s[%s]', p_field, i.position - 1), 'message', i.message) order by i.position)
+    from (
+      select e.position, case
+        when jsonb_typeof(e.item) <> 'object' or e.item ->> 'source_table' is null
+          or coalesce(e.item ->> 'source_id', '') !~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+          then 'An item is {"source_table": a table, "source_id": an id in it, "amount": how much}'
+        when coalesce(e.item ->> 'amount', '') !~ '^[0-9]{1,10}([.][0-9]{1,2})?$' or (e.item ->> 'amount') ~ '^[0.]*$'
+          then 'An amount is above zero and has at most two decimals'
+        when count(*) over (partition by e.item ->> 'source_table', lower(e.item ->> 'source_id')) > 1
+          then 'Each row is named once'
+      end as message
+      from jsonb_array_elements(p_items) with ordinality as e(item, position)
+    ) i
+    where i.message is not null
+  ), '[]');
+end;
+$$;
+comment on function private.items_errors(jsonb, text) is
+  'What is wrong with the lines of a payment or refund, each with its place in the list.';
+
+create function private.items_of(p_items jsonb) returns table (source_table text, source_id uuid, amount numeric)
+language sql immutable set search_path = ''
+begin atomic
+  select i.source_table, i.source_id, i.amount
+  from jsonb_to_recordset(coalesce(p_items, '[]')) as i(source_table text, source_id uuid, amount numeric)
+  order by i.source_table, i.source_id;
+end;
+comment on function private.items_of(jsonb) is 'Lines that private.items_errors found nothing wrong with, in the order in which their rows are locked.';
+
+create function private.refuse_report(p_what text, p_id uuid, p_differs text[]) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.fail('duplicate', format('The provider''s reference was reported before, with another %s', array_to_string(p_differs, ', ')),
+    'p_provider_reference', jsonb_build_object(p_what, p_id, 'differs', to_jsonb(p_differs)),
+    'Each attempt to pay, and each refund, has a reference of its own.');
+end;
+$$;
+comment on function private.refuse_report(text, uuid, text[]) is 'Raises duplicate for a second report that says something else.';
+
+create function private.add_payment(
+  p_payer_id uuid, p_amount numeric, p_method text, p_items jsonb, p_provider text, p_provider_reference text,
+  p_received_at timestamptz, p_status text, p_currency text, p_note text
+) returns public.payments
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_payment public.payments;
+  v_differs text[];
+begin
+  perform private.require_permission('record:payment');
+  if not exists (select from public.user_profiles p where p.id = p_payer_id) then
+    perform private.fail('not_found', 'There is no such person', 'p_payer_id', jsonb_build_object('profile_id', p_payer_id));
+  end if;
+  insert into public.payments (payer_id, amount, currency, method, provider, provider_reference, received_at, status, note)
+  values (p_payer_id, p_amount, p_currency, p_method, p_provider, p_provider_reference, p_received_at, p_status, p_note)
+  on conflict (provider, provider_reference) do nothing
+  returning * into v_payment;
+  if found then
+    insert into public.payment_items (payment_id, source_table, source_id, amount)
+    select v_payment.id, i.source_table, i.source_id, i.amount from private.items_of(p_items) i;
+    return v_payment;
+  end if;
+  -- Reported before, or by somebody else this moment, for whose end the insert has waited.
+  select p.* into v_payment from public.payments p
+  where p.provider = p_provider and p.provider_reference = private.clean_text(p_provider_reference);
+  v_differs := array_remove(array[
+    case when v_payment.payer_id <> p_payer_id then 'payer' end,
+    case when v_payment.amount <> p_amount then 'amount' end,
+    case when v_payment.currency <> p_currency then 'currency' end,
+    case when v_payment.method <> p_method then 'method' end,
+    case when v_payment.status <> p_status then 'status' end,
+    case when v_payment.received_at <> p_received_at then 'time' end,
+    case when exists (
+      select i.source_table, i.source_id, i.amount from private.items_of(p_items) i
+      except
+      select i.source_table, i.source_id, i.amount from public.payment_items i where i.payment_id = v_payment.id
+    ) then 'list of items' end
+  ], null);
+  if v_differs <> '{}' then
+    perform private.refuse_report('payment_id', v_payment.id, v_differs);
+  end if;
+  return v_payment;
+end;
+$$;
+comment on function private.add_payment(uuid, numeric, text, jsonb, text, text, timestamptz, text, text, text) is
+  'Records a payment for a holder of record:payment, or finds the one its provider''s reference names.';
+
+create function public.record_payment(
+  p_payer_id uuid,
+  p_amount numeric,
+  p_method text,
+  p_items jsonb default null,
+  p_provider text default null,
+  p_provider_reference text default null,
+  p_received_at timestamptz default null,
+  p_status text default 'succeeded',
+  p_currency text default null,
+  p_note text default null,
+  p_idempotency_key text default null
+) returns setof public.payments
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object(
+    'payer_id', p_payer_id, 'amount', p_amount, 'method', p_method, 'items', p_items, 'provider', p_provider,
+    'provider_reference', p_provider_reference, 'received_at', p_received_at at time zone 'UTC', 'status', p_status,
+    'currency', p_currency, 'note', p_note);
+  v_answer jsonb;
+  v_errors jsonb;
+  v_payment public.payments;
+begin
+  perform private.require_permission('record:payment');
+  v_answer := private.answered_before('record_payment', p_idempotency_key, v_request);
+  if v_answer is not null then
+    return query select * from jsonb_populate_record(null::public.payments, v_answer);
+    return;
+  end if;
+  v_errors := private.input_error(p_payer_id is null, 'p_payer_id', 'Say who paid')
+    || private.amount_errors(p_amount, 'p_amount')
+    || private.input_error(coalesce(p_method, '') not in ('cash', 'card', 'bank_transfer', 'upi', 'wallet', 'cheque', 'other'), 'p_method',
+      'A method is cash, card, bank_transfer, upi, wallet, cheque or other')
+    || private.input_error(coalesce(p_status, '') not in ('succeeded', 'failed'), 'p_status', 'A status is succeeded or failed')
+    || private.reference_errors(private.clean_text(p_provider), private.clean_text(p_provider_reference), 'p_')
+    || private.moment_errors(p_received_at, 'p_received_at')
+    || private.input_error(p_currency <> private.setting_text('currency'), 'p_currency',
+      format('The organisation''s currency is %s', private.setting_text('currency')))
+    || private.input_error(length(p_note) > 1000, 'p_note', 'A note has at most 1000 characters')
+    || private.items_errors(p_items, 'p_items');
+  if v_errors = '[]' then
+    v_errors := private.input_error((select sum(i.amount) from private.items_of(p_items) i) > p_amount, 'p_items',
+      'The items together are at most the amount');
+  end if;
+  perform private.fail_input(v_errors);
+  v_payment := private.add_payment(p_payer_id, p_amount, p_method, p_items, private.clean_text(p_provider),
+    private.clean_text(p_provider_reference), p_received_at, p_status, p_currency, p_note);
+  perform private.remember_answer('record_payment', p_idempotency_key, v_request, to_jsonb(v_payment));
+  return next v_payment;
+end;
+$$;
+comment on function public.record_payment(uuid, numeric, text, jsonb, text, text, timestamptz, text, text, text, text) is
+  'Records money received from p_payer_id (a profile''s id), or a report that a payment failed. p_items says what for: [{"source_table": "package_purchases", "source_id": "…", "amount": 80.00}, …]; what no item names is an advance. p_provider and p_provider_reference, the provider''s own name for this attempt, are counted once: the same report again gets the payment that is there. Needs record:payment. Returns the payment. Raises duplicate when the reference was reported with something else, not_found for an unknown person or row, invalid_input.';
+
+-- sql/35_payments/rpc/refund_package.sql
+
+create function public.refund_package(
+  p_purchase_id uuid, p_reason text, p_amount numeric default null, p_idempotency_key text default null
+) returns setof public.package_purchases
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('purchase_id', p_purchase_id, 'reason', p_reason, 'amount', p_amount);
+  v_answer jsonb;
+begin
+  perform private.require_permission('refund:payment');
+  v_answer := private.answered_before('refund_package', p_idempotency_key, v_request);
+  if v_answer is null then
+    perform private.fail_input(
+      private.purchase_change_errors(p_purchase_id, p_reason, true)
+      || case when p_amount = 0 or p_amount is null then '[]' else private.amount_errors(p_amount, 'p_amount') end
+    );
+    v_answer := to_jsonb(private.add_purchase_entry(p_purchase_id, 'refunded', p_reason, p_amount));
+    perform private.remember_answer('refund_package', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_record(null::public.package_purchases, v_answer);
+end;
+$$;
+comment on function public.refund_package(uuid, text, numeric, text) is
+  'Ends a package somebody bought: the credits left are gone, and p_amount of its price (by default the share of the credits left) is no longer due. Money that was paid already is then shown by outstanding_amounts() as below zero, and given back with refund_payment(). Needs refund:payment and a reason. Returns the purchase. Raises illegal_transition when it was refunded before, invalid_input when more than the price is given back, not_found.';
+
+-- sql/35_payments/rpc/refund_payment.sql
+
+-- What money is given back of need not be said where there is no choice: everything that is left, or a payment of which
+-- only one line, or only an advance, is left.
+create function private.refund_lines(p_payment_id uuid, p_amount numeric, p_items jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_totals record;
+  v_unknown record;
+  v_lines jsonb;
+  v_of_lines numeric;
+begin
+  select t.* into v_totals from private.payment_totals t where t.payment_id = p_payment_id;
+  if p_amount > v_totals.amount_left then
+    perform private.fail('limit_exceeded', format('Only %s of this payment is left to give back', v_totals.amount_left), 'p_amount',
+      jsonb_build_object('payment_id', p_payment_id, 'limit', v_totals.amount_left));
+  end if;
+  if jsonb_array_length(p_items) > 0 then
+    select i.* into v_unknown from private.items_of(p_items) i
+    where not exists (
+      select from public.payment_items l
+      where l.payment_id = p_payment_id and l.source_table = i.source_table and l.source_id = i.source_id
+    );
+    if found then
+      perform private.fail('not_found', 'This payment did not pay for that', 'p_items',
+        jsonb_build_object('payment_id', p_payment_id, 'source_table', v_unknown.source_table, 'source_id', v_unknown.source_id));
+    end if;
+    v_of_lines := (select sum(i.amount) from private.items_of(p_items) i);
+    perform private.fail_input(
+      private.input_error(v_of_lines > p_amount, 'p_items', 'The items together are at most the amount')
+      || private.input_error(p_amount - v_of_lines > v_totals.advance_left, 'p_items',
+        format('%s of the amount is of nothing the items name', p_amount - v_of_lines))
+    );
+    return p_items;
+  end if;
+  select jsonb_agg(l.line) into v_lines
+  from (
+    select jsonb_build_object('source_table', i.source_table, 'source_id', i.source_id, 'amount', i.amount - coalesce(sum(r.amount), 0)) as line
+    from public.payment_items i
+    left join public.refund_items r on (r.payment_id, r.source_table, r.source_id) = (i.payment_id, i.source_table, i.source_id)
+    where i.payment_id = p_payment_id
+    group by i.source_table, i.source_id, i.amount
+    having i.amount > coalesce(sum(r.amount), 0)
+  ) l;
+  if v_lines is null or p_amount = v_totals.amount_left then
+    return coalesce(v_lines, '[]');
+  end if;
+  if jsonb_array_length(v_lines) > 1 or v_totals.advance_left > 0 then
+    perform private.fail('invalid_input', 'This payment paid for several things: say what is given back of which', 'p_items',
+      jsonb_build_object('payment_id', p_payment_id, 'left', v_lines, 'advance_left', v_totals.advance_left, 'errors',
+        jsonb_build_array(jsonb_build_object('field', 'p_items', 'message', 'Say what is given back of which'))));
+  end if;
+  return jsonb_set(v_lines, '{0,amount}', to_jsonb(p_amount));
+end;
+$$;
+comment on function private.refund_lines(uuid, numeric, jsonb) is
+  'The lines of a refund: those given, once they fit the payment, or the only ones possible. The payment is locked.';
+
+create function private.add_refund(
+  p_payment_id uuid, p_amount numeric, p_reason text, p_items jsonb, p_provider text, p_provider_reference text, p_refunded_at timestamptz
+) returns public.refunds
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_refund public.refunds;
+  v_status text;
+  v_amount numeric := coalesce(p_amount, (select sum(i.amount) from private.items_of(p_items) i));
+  v_lines jsonb;
+  v_differs text[];
+begin
+  perform private.require_permission('refund:payment');
+  select p.status into v_status from public.payments p where p.id = p_payment_id for no key update;
+  if not found then
+    perform private.fail('not_found', 'There is no such payment', 'p_payment_id', jsonb_build_object('payment_id', p_payment_id));
+  end if;
+  if v_status = 'failed' then
+    perform private.fail('illegal_transition', 'This payment failed: there is nothing to give back', 'p_payment_id',
+      jsonb_build_object('payment_id', p_payment_id, 'status', v_status));
+  end if;
+  -- Before anything is summed up, since the refund that was reported before is part of the sums.
+  select r.* into v_refund from public.refunds r where r.provider = p_provider and r.provider_reference = p_provider_reference;
+  if found then
+    v_differs := array_remove(array[
+      case when v_refund.payment_id <> p_payment_id then 'payment' end,
+      case when v_refund.amount <> v_amount then 'amount' end,
+      case when v_refund.refunded_at <> p_refunded_at then 'time' end,
+      case when exists (
+        select i.source_table, i.source_id, i.amount from private.items_of(p_items) i
+        except
+        select i.source_table, i.source_id, i.amount from public.refund_items i where i.refund_id = v_refund.id
+      ) then 'list of items' end
+    ], null);
+    if v_differs <> '{}' then
+      perform private.refuse_report('refund_id', v_refund.id, v_differs);
+    end if;
+    return v_refund;
+  end if;
+  if v_amount is null then
+    v_amount := (select nullif(t.amount_left, 0) from private.payment_totals t where t.payment_id = p_payment_id);
+    if v_amount is null then
+      perform private.fail('limit_exceeded', 'Nothing of this payment is left to give back', 'p_amount',
+        jsonb_build_object('payment_id', p_payment_id, 'limit', 0));
+    end if;
+  end if;
+  v_lines := private.refund_lines(p_payment_id, v_amount, p_items);
+  insert into public.refunds (payment_id, amount, reason, provider, provider_reference, refunded_at)
+  values (p_payment_id, v_amount, p_reason, p_provider, p_provider_reference, p_refunded_at)
+  on conflict (provider, provider_reference) do nothing
+  returning * into v_refund;
+  if not found then
+    -- A refund of another payment, reported this moment: those of one payment queue for its lock.
+    perform private.refuse_report('payment_id', p_payment_id, array['payment']);
+  end if;
+  insert into public.refund_items (refund_id, payment_id, source_table, source_id, amount)
+  select v_refund.id, p_payment_id, l.source_table, l.source_id, l.amount from private.items_of(v_lines) l;
+  return v_refund;
+end;
+$$;
+comment on function private.add_refund(uuid, numeric, text, jsonb, text, text, timestamptz) is
+  'Records a refund for a holder of refund:payment, or finds the one its provider''s reference names.';
+
+create function public.refund_payment(
+  p_payment_id uuid,
+  p_amount numeric default null,
+  p_reason text default null,
+  p_items jsonb default null,
+  p_provider text default null,
+  p_provider_reference text default null,
+  p_refunded_at timestamptz default null,
+  p_idempotency_key text default null
+) returns setof public.refunds
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object(
+    'payment_id', p_payment_id, 'amount', p_amount, 'reason', p_reason, 'items', p_items, 'provider', p_provider,
+    'provider_reference', p_provider_reference, 'refunded_at', p_refunded_at at time zone 'UTC');
+  v_answer jsonb;
+  v_refund public.refunds;
+begin
+  perform private.require_permission('refund:payment');
+  v_answer := private.answered_before('refund_payment', p_idempotency_key, v_request);
+  if v_answer is not null then
+    return query select * from jsonb_populate_record(null::public.refunds, v_answer);
+    return;
+  end if;
+  perform private.fail_input(
+    private.input_error(p_payment_id is null, 'p_payment_id', 'Say which payment')
+    || case when p_amount is null then '[]' else private.amount_errors(p_amount, 'p_amount') end
+    || private.input_error(private.clean_text(p_reason) is null, 'p_reason', 'Say why')
+    || private.input_error(length(p_reason) > 1000, 'p_reason', 'A reason has at most 1000 characters')
+    || private.reference_errors(private.clean_text(p_provider), private.clean_text(p_provider_reference), 'p_')
+    || private.moment_errors(p_refunded_at, 'p_refunded_at')
+    || private.items_errors(p_items, 'p_items')
+  );
+  v_refund := private.add_refund(p_payment_id, p_amount, p_reason, p_items, private.clean_text(p_provider),
+    private.clean_text(p_provider_reference), p_refunded_at);
+  perform private.remember_answer('refund_payment', p_idempotency_key, v_request, to_jsonb(v_refund));
+  return next v_refund;
+end;
+$$;
+comment on function public.refund_payment(uuid, numeric, text, jsonb, text, text, timestamptz, text) is
+  'Records money given back of a payment: p_amount, by default what p_items sum up to, or all that is left. p_items says what it was paid for, as in record_payment; needed only when there is a choice. A provider''s reference for the refund is counted once: the same report again gets the refund that is there. Needs refund:payment and a reason. Returns the refund. Raises limit_exceeded beyond what is left of the payment or of a line, duplicate when the reference was reported with something else, illegal_transition for a payment that failed, not_found, invalid_input.';
+
+-- sql/35_payments/rpc/resume_package.sql
+
+create function public.resume_package(p_purchase_id uuid, p_reason text default null, p_idempotency_key text default null)
+returns setof public.package_purchases
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('purchase_id', p_purchase_id, 'reason', p_reason);
+  v_answer jsonb;
+begin
+  perform private.require_permission('record:payment');
+  v_answer := private.answered_before('resume_package', p_idempotency_key, v_request);
+  if v_answer is null then
+    perform private.fail_input(private.purchase_change_errors(p_purchase_id, p_reason, false));
+    v_answer := to_jsonb(private.add_purchase_entry(p_purchase_id, 'resumed', p_reason, null));
+    perform private.remember_answer('resume_package', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_record(null::public.package_purchases, v_answer);
+end;
+$$;
+comment on function public.resume_package(uuid, text, text) is
+  'Ends the pause of a package today: its credits can be used again, and its last day moves on by the days it was paused. Needs record:payment. Returns the purchase. Raises illegal_transition when it is not paused, not_found, invalid_input.';
+
+-- sql/35_payments/policies.sql
+
+-- Who may see and write what of money and credits.
+--
+-- Nobody is granted to write these tables, not even service_role: payments and refunds are recorded, packages sold,
+-- paused and refunded through functions, which ask for what a bare row would leave out, and answer a repeated report
+-- with the first answer. Credits are used and returned by the triggers of the modules that book.
+
+alter table public.payments enable row level security;
+alter table public.payment_items enable row level security;
+alter table public.refunds enable row level security;
+alter table public.refund_items enable row level security;
+alter table public.package_purchases enable row level security;
+alter table public.credit_entries enable row level security;
+
+-- Definers, because a policy that asked the tables themselves would ask their policies in turn.
+create function private.own_payment_ids() returns setof uuid
+language sql stable security definer set search_path = ''
+begin atomic
+  select p.id from public.payments p where p.payer_id = private.current_profile_id();
+end;
+comment on function private.own_payment_ids() is 'The payments the caller made.';
+
+create function private.own_purchase_ids() returns setof uuid
+language sql stable security definer set search_path = ''
+begin atomic
+  select p.id from public.package_purchases p where p.profile_id = private.current_profile_id();
+end;
+comment on function private.own_purchase_ids() is 'The packages the caller bought.';
+
+grant execute on function private.own_payment_ids(), private.own_purchase_ids() to authenticated;
+
+grant select on public.payments, public.payment_items, public.refunds, public.refund_items, public.package_purchases,
+  public.credit_entries, public.package_balances
+  to authenticated, service_role;
+create policy "people see what they paid, holders of read:payments all" on public.payments for select to authenticated
+  using (payer_id = (select private.current_profile_id()) or (select private.has_permission('read:payments')));
+create policy "people see what they paid for, holders of read:payments all" on public.payment_items for select to authenticated
+  using ((select private.has_permission('read:payments')) or payment_id = any(array(select private.own_payment_ids())));
+create policy "people see refunds of their payments, holders of read:payments all" on public.refunds for select to authenticated
+  using ((select private.has_permission('read:payments')) or payment_id = any(array(select private.own_payment_ids())));
+create policy "people see what was refunded to them, holders of read:payments all" on public.refund_items for select to authenticated
+  using ((select private.has_permission('read:payments')) or payment_id = any(array(select private.own_payment_ids())));
+create policy "people see packages they bought, holders of read:payments all" on public.package_purchases for select to authenticated
+  using (profile_id = (select private.current_profile_id()) or (select private.has_permission('read:payments')));
+create policy "people see their credits, holders of read:payments all" on public.credit_entries for select to authenticated
+  using ((select private.has_permission('read:payments')) or purchase_id = any(array(select private.own_purchase_ids())));
+
+-- anon pays through servers, which record it.
+grant execute on function public.outstanding_amounts(uuid[]),
+  public.record_payment(uuid, numeric, text, jsonb, text, text, timestamptz, text, text, text, text),
+  public.allocate_payment(uuid, jsonb, text),
+  public.refund_payment(uuid, numeric, text, jsonb, text, text, timestamptz, text),
+  public.purchase_package(uuid, uuid, date, text), public.pause_package(uuid, text, text),
+  public.resume_package(uuid, text, text), public.refund_package(uuid, text, numeric, text)
+  to authenticated, service_role;
+-- Each checks the permission first.
+grant execute on function private.outstanding_for_caller(uuid[]),
+  private.add_payment(uuid, numeric, text, jsonb, text, text, timestamptz, text, text, text),
+  private.add_payment_items(uuid, jsonb),
+  private.add_refund(uuid, numeric, text, jsonb, text, text, timestamptz),
+  private.add_purchase(uuid, uuid, date), private.add_purchase_entry(uuid, text, text, numeric)
+  to authenticated, service_role;
+grant execute on function private.amount_errors(numeric, text), private.reference_errors(text, text, text),
+  private.moment_errors(timestamptz, text), private.items_errors(jsonb, text), private.items_of(jsonb),
+  private.purchase_change_errors(uuid, text, boolean)
+  to authenticated, service_role;
+
+-- sql/35_payments/checks/credits_used_wrongly.sql
+
+create function private.check_credits_used_wrongly() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'credit_entries', e.purchase_id || ' ' || e.entry_no,
+    case
+      when e.occurs_on not between p.purchased_on and p.expires_on
+        then format('A credit was used for %s, and the package is good from %s to %s', e.occurs_on, p.purchased_on, p.expires_on)
+      when private.is_paused_on(p.id, e.occurs_on) then format('A credit was used for %s, during a pause', e.occurs_on)
+      else format('A second credit was used for %s %s', e.source_table, e.source_id)
+    end,
+    jsonb_build_object('profile_id', p.profile_id, 'source_table', e.source_table, 'source_id', e.source_id)
+  from public.credit_entries e
+  join public.package_purchases p on p.id = e.purchase_id
+  where e.kind = 'used' and not exists (
+      select from public.credit_entries r where r.purchase_id = e.purchase_id and r.used_entry_no = e.entry_no and r.kind = 'returned'
+    ) and (
+      e.occurs_on not between p.purchased_on and p.expires_on
+      -- A pause takes nothing back that was booked before it.
+      or exists (
+        select from public.credit_entries r
+        where r.purchase_id = e.purchase_id and r.kind = 'resumed' and r.entry_no < e.entry_no
+          and e.occurs_on >= r.occurs_on - r.extends_days and e.occurs_on < r.occurs_on
+      )
+      or exists (
+        select from public.credit_entries o
+        where o.source_id = e.source_id and o.source_table = e.source_table and o.kind = 'used' and o.use_no < e.use_no
+          and not exists (
+            select from public.credit_entries r where r.purchase_id = o.purchase_id and r.used_entry_no = o.entry_no and r.kind = 'returned'
+          )
+      )
+    );
+end;
+comment on function private.check_credits_used_wrongly() is
+  'Finds credits used outside their package''s dates, during a pause, or twice for one thing. A person decides what becomes of them.';
+
+-- sql/35_payments/checks/package_credits_differ.sql
+
+create function private.check_package_credits_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  with balances as (
+    select p.id as purchase_id,
+      count(e.entry_no) = 0 or not bool_and(s.is_sound) as is_broken,
+      count(*) filter (where e.balance_after <> s.balance_after) as wrong_balances,
+      coalesce(max(e.change) filter (where e.kind = 'granted'), 0) as granted
+    from public.package_purchases p
+    left join public.credit_entries e on e.purchase_id = p.id
+    left join private.credit_sums s on s.purchase_id = e.purchase_id and s.entry_no = e.entry_no
+    group by p.id
+  )
+  select 'package_purchases', p.id::text,
+    format('The %s of %s: %s', k.name, u.full_name, array_to_string(array_remove(array[
+      case when b.is_broken then 'its entries make no sense, so that one may be missing' end,
+      case when b.wrong_balances > 0 then format('%s balance(s) are not what the entries add up to', b.wrong_balances) end,
+      case when b.granted <> p.credits then format('%s credits were granted instead of %s', b.granted, p.credits) end,
+      case when (p.status, p.paused_on) is distinct from (s.status, s.paused_on) then format('it is %s, and %s by its entries', p.status, s.status) end,
+      case when p.expires_on <> s.expires_on then format('it expires on %s, and on %s by its entries', p.expires_on, s.expires_on) end
+    ], null), '; ')),
+    jsonb_build_object('profile_id', p.profile_id, 'package_id', p.package_id, 'is_broken', b.is_broken)
+  from public.package_purchases p
+  join public.packages k on k.id = p.package_id
+  join public.user_profiles u on u.id = p.profile_id
+  join balances b on b.purchase_id = p.id
+  join private.purchase_states s on s.purchase_id = p.id
+  where b.is_broken or b.wrong_balances > 0 or b.granted <> p.credits
+    or (p.status, p.paused_on, p.expires_on) is distinct from (s.status, s.paused_on, s.expires_on);
+end;
+comment on function private.check_package_credits_differ() is
+  'Finds packages people bought whose balances, status or last day are not what their entries add up to.';
+
+create function private.fix_package_credits_differ(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into private.credit_rebuilds (purchase_ids) values (p_entity_ids::uuid[]);
+  return cardinality(p_entity_ids);
+end;
+$$;
+comment on function private.fix_package_credits_differ(text[]) is
+  'Works balances, status and last day out again; where an entry is missing, a person has to decide.';
+
+-- sql/35_payments/checks/payment_items_over_amount.sql
+
+create function private.check_payment_items_over_amount() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'payments', t.payment_id::text,
+    format('A payment of %s pays for things by %s too much, what was given back counted in', t.amount, -t.advance_left),
+    jsonb_build_object('amount', t.amount, 'too_much', -t.advance_left)
+  from private.payment_totals t
+  where t.advance_left < 0
+  union all
+  select 'payment_items', concat_ws(' ', i.payment_id, i.source_table, i.source_id),
+    format('%s was paid for %s %s, and %s was given back of it', i.amount, i.source_table, i.source_id, sum(r.amount)),
+    jsonb_build_object('amount', i.amount, 'refunded', sum(r.amount))
+  from public.payment_items i
+  join public.refund_items r on (r.payment_id, r.source_table, r.source_id) = (i.payment_id, i.source_table, i.source_id)
+  group by i.payment_id, i.source_table, i.source_id, i.amount
+  having sum(r.amount) > i.amount
+  union all
+  select 'refunds', f.id::text, format('A refund of %s has lines of %s', f.amount, sum(r.amount)),
+    jsonb_build_object('amount', f.amount, 'in_items', sum(r.amount))
+  from public.refunds f
+  join public.refund_items r on r.refund_id = f.id
+  group by f.id, f.amount
+  having sum(r.amount) > f.amount;
+end;
+comment on function private.check_payment_items_over_amount() is
+  'Finds payments and refunds whose lines are more than the whole. The books are never changed: a person decides what to add.';
+
+-- sql/35_payments/checks/payments_for_nothing.sql
+
+create function private.check_payments_for_nothing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'payment_items', i.source_table || ' ' || i.source_id,
+    format('%s was paid for a row of %s that is gone', sum(i.amount), i.source_table),
+    jsonb_build_object('payment_ids', jsonb_agg(distinct i.payment_id), 'amount', sum(i.amount))
+  from private.paid_lines i
+  group by i.source_table, i.source_id
+  having sum(i.amount) <> 0 and not private.happening_exists(i.source_table, i.source_id);
+end;
+comment on function private.check_payments_for_nothing() is
+  'Finds money that was paid for rows that are gone, as a restore or a dropped trigger may leave it. A person decides whether it is given back.';
+
+-- sql/35_payments/checks/payments_over_refunded.sql
+
+create function private.check_payments_over_refunded() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'payments', t.payment_id::text,
+    format('%s was given back of a payment of %s%s', t.amount - t.amount_left, t.amount, case t.status when 'failed' then ' that failed' else '' end),
+    jsonb_build_object('amount', t.amount, 'refunded', t.amount - t.amount_left, 'status', t.status)
+  from private.payment_totals t
+  where t.amount_left < 0 or t.status = 'failed' and t.amount_left < t.amount;
+end;
+comment on function private.check_payments_over_refunded() is
+  'Finds payments of which more was given back than came in, or that failed. The money has moved: a person decides.';
+
+-- sql/35_payments/reference.sql
+
+-- Rows this module ships.
+
+with matrix (name, manager, instructor, staff, description) as (
+  values
+    ('read:payments',  true, false, true,  'See everyone''s payments, refunds, packages bought and amounts outstanding.'),
+    ('record:payment', true, false, true,  'Record payments; sell, pause and resume packages.'),
+    ('refund:payment', true, false, false, 'Give money back, and end packages that were bought.')
+),
+registered as (
+  insert into public.permissions (name, module, description)
+  select m.name, '35_payments', m.description from matrix m
+  on conflict (name) do update set module = excluded.module, description = excluded.description
+  where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description)
+)
+insert into public.role_permissions (role_name, permission)
+select h.role_name, m.name
+from matrix m
+cross join lateral (values ('manager', m.manager), ('instructor', m.instructor), ('staff', m.staff)) as h (role_name, holds)
+where h.holds
+on conflict (role_name, permission) do nothing;
+
+insert into public.integrity_checks (name, module, category, severity, description, fix_description) values
+  ('package_credits_differ', '35_payments', 'integrity', 'error',
+    'Packages whose balances, status or last day are not what their entries add up to.', 'Works them out again, where no entry is missing.'),
+  ('credits_used_wrongly', '35_payments', 'integrity', 'error',
+    'Credits used outside their package''s dates, during a pause, or twice for one thing.', null),
+  ('payments_over_refunded', '35_payments', 'integrity', 'critical', 'Payments of which more was given back than came in.', null),
+  ('payment_items_over_amount', '35_payments', 'integrity', 'critical', 'Payments and refunds whose lines are more than the whole.', null),
+  ('payments_for_nothing', '35_payments', 'integrity', 'error', 'Payments for rows that are gone.', null)
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity,
+  description = excluded.description, fix_description = excluded.fix_description;
+
+-- Where this module keeps what belongs to a person.
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.payments', 'payer_id', 'profile_id', '35_payments', '{id,amount,currency,method,provider,received_at,status,note}', 'keep', '{}',
+    'The books stay whole, as the law asks; they name an id, and what was noted at the till.'),
+  ('public.payments', 'recorded_by', 'user_id', '35_payments', '{id,created_at}', 'keep', '{}', 'Who recorded a payment stays known; it names an id only.'),
+  ('public.refunds', 'recorded_by', 'user_id', '35_payments', '{id,created_at}', 'keep', '{}', 'Who gave money back stays known; it names an id only.'),
+  ('public.package_purchases', 'profile_id', 'profile_id', '35_payments', '{id,package_id,credits,price,purchased_on,expires_on,status}', 'keep', '{}',
+    'What was sold belongs to the books; it names an id only.'),
+  ('public.package_purchases', 'created_by', 'user_id', '35_payments', '{id,created_at}', 'keep', '{}', 'The sale is the organisation''s.'),
+  ('public.credit_entries', 'recorded_by', 'user_id', '35_payments', '{purchase_id,entry_no,kind,created_at}', 'keep', '{}',
+    'What became of credits stays known; it names an id only.')
 on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;

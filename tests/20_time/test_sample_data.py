@@ -20,13 +20,26 @@ def test_it_loads_on_every_day_of_the_week_and_shows_everything(db: psycopg.Conn
     for _ in range(2):
         execute_file(db, backend_files.seed_file())
     counts = {}
-    for table in ("locations", "weekly_rules", "meetings", "availability_rules", "closures", "overrides"):
+    for table in (
+        "locations", "weekly_rules", "meetings", "availability_rules", "closures", "overrides", "class_types",
+        "packages", "courses", "course_prerequisites", "package_purchases", "payments", "payment_items",
+    ):  # fmt: skip
         row = db.execute(f"select count(*) from public.{table}".encode()).fetchone()
         assert row is not None
         counts[table] = row[0]
     assert counts == {
-        "locations": 2, "weekly_rules": 4, "meetings": 3, "availability_rules": 7, "closures": 1, "overrides": 1
+        "locations": 2, "weekly_rules": 4, "meetings": 3, "availability_rules": 7, "closures": 1, "overrides": 1,
+        "class_types": 4, "packages": 2, "courses": 2, "course_prerequisites": 1, "package_purchases": 2, "payments": 1,
+        "payment_items": 1,
     }  # fmt: skip
     exceptions = db.execute("select distinct kind from public.weekly_rule_exceptions").fetchall()
     assert exceptions == [("cancelled",)]
+    owed = db.execute("select source_table, title, amount_outstanding from public.outstanding_amounts()").fetchall()
+    assert owed == [
+        ("package_purchases", "Crash course", 90), ("package_purchases", "Ten classes", 20), ("payments", None, -50)
+    ]  # fmt: skip
+    balances = db.execute(
+        "select package_name, status, credits_left, is_usable from public.package_balances order by 1"
+    ).fetchall()
+    assert balances == [("Crash course", "paused", 7, False), ("Ten classes", "active", 10, True)]
     assert db.execute("select * from public.run_diagnostics()").fetchall() == []

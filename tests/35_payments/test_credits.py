@@ -247,6 +247,25 @@ def test_an_expired_package_is_neither_used_nor_paused(till: Till) -> None:
     till.use(person, on=till.today - timedelta(days=1))
 
 
+@pytest.mark.parametrize(
+    ("columns", "is_usable"),
+    [({}, True), ({"purchased_on": 1}, False), ({"purchased_on": -30}, True), ({"purchased_on": -31}, False), ({"credits": 1}, False)],
+)  # fmt: skip
+def test_usable_is_what_can_be_used_today(till: Till, columns: dict[str, int], is_usable: bool) -> None:
+    person = till.person()
+    bought_on = till.today + timedelta(days=columns.get("purchased_on", 0))
+    purchase = till.sell(person, **{**columns, "purchased_on": bought_on})
+    if columns.get("credits"):
+        till.use(person, on=till.today)
+    assert till.one("select is_usable from public.package_balances") is is_usable
+    use = {"source_table": "classes", "source_id": uuid4(), "occurs_on": till.today}
+    if is_usable:
+        till.enter(purchase, "used", **use)
+    else:
+        with refused("limit_exceeded"):
+            till.enter(purchase, "used", **use)
+
+
 def test_a_refund_ends_it(till: Till) -> None:
     person, source = till.person(), uuid4()
     purchase = till.sell(person, till.package(price="99.99", class_count=3))

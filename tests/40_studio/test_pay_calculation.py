@@ -18,7 +18,9 @@ CENT = Decimal("0.01")
 TYPES = ("per_class", "monthly", "per_member", "total_duration", "per_class_total", "per_student_per_class")
 Connection = psycopg.Connection[Any]
 
-rates = st.decimals(min_value="0.001", max_value="100000", places=3) | st.decimals(min_value="0.01", max_value="500", places=2)
+rates = st.decimals(min_value="0.001", max_value="100000", places=3) | st.decimals(
+    min_value="0.01", max_value="500", places=2
+)
 counts = st.integers(1, 60)
 
 
@@ -48,9 +50,18 @@ def model(kind: str, rate: Decimal, classes: int, students: int, months: int) ->
     return split(cents(rate * times), classes)
 
 
-def calculate(db: Connection, kind: str, rate: Any, classes: Any = 1, students: Any = None, minutes: Any = None, months: Any = None) -> Any:
+def calculate(
+    db: Connection,
+    kind: str,
+    rate: Any,
+    classes: Any = 1,
+    students: Any = None,
+    minutes: Any = None,
+    months: Any = None,
+) -> Any:
     row = db.execute(
-        "select * from public.calculate_payment(%s, %s::numeric, %s, %s, %s, %s)", [kind, rate, classes, students, minutes, months]
+        "select * from public.calculate_payment(%s, %s::numeric, %s, %s, %s, %s)",
+        [kind, rate, classes, students, minutes, months],
     ).fetchone()
     assert row is not None
     return row
@@ -58,7 +69,9 @@ def calculate(db: Connection, kind: str, rate: Any, classes: Any = 1, students: 
 
 @settings(max_examples=200, deadline=None)
 @given(kind=st.sampled_from(TYPES), rate=rates, classes=counts, students=counts, months=st.integers(1, 24))
-def test_as_plain_decimals_say(pure: Connection, kind: str, rate: Decimal, classes: int, students: int, months: int) -> None:
+def test_as_plain_decimals_say(
+    pure: Connection, kind: str, rate: Decimal, classes: int, students: int, months: int
+) -> None:
     total, amounts = calculate(pure, kind, rate, classes, students, 60 * classes, months)
     assert amounts == model(kind, rate, classes, students, months)
     assert total == sum(amounts)
@@ -67,7 +80,9 @@ def test_as_plain_decimals_say(pure: Connection, kind: str, rate: Decimal, class
     assert all(amount.as_tuple().exponent == -2 for amount in amounts)
 
 
-days = st.lists(st.integers(0, 200).map(lambda number: date(2026, 1, 1) + timedelta(days=number)), min_size=1, max_size=40)
+days = st.lists(
+    st.integers(0, 200).map(lambda number: date(2026, 1, 1) + timedelta(days=number)), min_size=1, max_size=40
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -75,7 +90,9 @@ days = st.lists(st.integers(0, 200).map(lambda number: date(2026, 1, 1) + timede
 def test_a_plan_pays_by_date_in_whatever_order_it_is_given(
     pure: Connection, kind: str, rate: Decimal, dates: list[date], students: int
 ) -> None:
-    row = pure.execute("select private.plan_amounts(%s, %s::numeric, %s, %s, null)", [kind, rate, dates, students]).fetchone()
+    row = pure.execute(
+        "select private.plan_amounts(%s, %s::numeric, %s, %s, null)", [kind, rate, dates, students]
+    ).fetchone()
     assert row is not None
     order = sorted(range(len(dates)), key=lambda number: (dates[number], number))
     expected = [Decimal(0)] * len(dates)

@@ -7,6 +7,7 @@ from classbase.transport.async_caller import AsyncCaller
 from classbase.transport.caller import Caller
 
 from .operations import AsyncOperations, Operations
+from .payments import AsyncPayments, Payments
 from .people import AsyncPeople, People
 from .platform import AsyncPlatform, Platform
 from .time import AsyncTime, Time
@@ -19,6 +20,7 @@ class AsyncModules:
         self.platform = AsyncPlatform(caller)
         self.people = AsyncPeople(caller)
         self.time = AsyncTime(caller)
+        self.payments = AsyncPayments(caller)
         self.operations = AsyncOperations(caller)
 
 
@@ -29,4 +31,5 @@ class Modules:
         self.platform = Platform(caller)
         self.people = People(caller)
         self.time = Time(caller)
+        self.payments = Payments(caller)
         self.operations = Operations(caller)

@@ -75,6 +75,28 @@ class Claims(Row):
     """What the happening is called, so that a refusal can name it."""
 
 
+class ClassTypes(Row):
+    """What is taught in classes: yoga for beginners, salsa, pottery."""
+
+    id: UUID
+    name: str
+    description: str | None
+    difficulty_level: str
+    """beginner, intermediate or advanced."""
+    duration_minutes: int
+    """How long such a class usually lasts; within the settings class_minutes_min and class_minutes_max when it is
+    written.
+    """
+    max_participants: int
+    """How many can take part in one class."""
+    is_active: bool
+    """False for what is no longer offered."""
+    version: int
+    created_by: UUID | None
+    created_at: Instant
+    updated_at: Instant
+
+
 class Closures(Row):
     """Holidays and other days on which one place, or everything, is closed."""
 
@@ -89,6 +111,46 @@ class Closures(Row):
     """Half-open range of instants: whole days where the place is, or where the organisation is when it has no zone
     of its own.
     """
+    version: int
+    created_by: UUID | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class CoursePrerequisites(Row):
+    """What has to be passed before a course: any one course of each group, and all groups."""
+
+    course_id: UUID
+    """The course that requires something."""
+    group: int
+    """Rows of one course with the same number are alternatives: one of them is enough."""
+    required_course_id: UUID
+    """What has been passed by whoever takes the course."""
+
+
+class Courses(Row):
+    """Everything offered with a beginning and an end: tutoring, training and academic courses."""
+
+    id: UUID
+    code: str
+    """The organisation's own short name for it, such as MATH 101; unique whatever the case."""
+    title: str
+    description: str | None
+    subject: str | None
+    kind: str
+    """tutoring, training or academic."""
+    duration_minutes: int | None
+    """How long one session of it takes; null when that differs."""
+    default_capacity: int | None
+    """How many can take part unless its session says otherwise; null when nobody decided."""
+    credits: Number | None
+    """Academic credits; null where there are none."""
+    price: Number
+    """What taking part costs, in the organisation's currency."""
+    certificate_validity_days: int | None
+    """For how many days its certificate is valid; null is for good."""
+    is_active: bool
+    """False for what is no longer offered."""
     version: int
     created_by: UUID | None
     created_at: Instant
@@ -115,6 +177,48 @@ class CoverRequests(Row):
     version: int
     created_at: Instant
     updated_at: Instant
+
+
+class CreditEntries(Row):
+    """The ledger of each purchase: what happened to its credits, with the balance after it. Only ever added to;
+    numbers and balances are filled in.
+    """
+
+    purchase_id: UUID
+    entry_no: int
+    """Counts the entries of a purchase, from 1."""
+    kind: str
+    """granted with the purchase; used for something; returned, or forfeited because that was cancelled too late;
+    paused, resumed; refunded, which ends it.
+    """
+    change: int
+    """Credits more or fewer."""
+    balance_after: int
+    """Credits left after this entry; never below zero."""
+    occurs_on: Day
+    """The day it is about: of the class a credit is (or was) used for, or the day a pause begins or ends."""
+    source_table: str | None
+    """The table in public whose row uses, or used, the credit."""
+    source_id: UUID | None
+    """The id of that row."""
+    use_no: int | None
+    """How many credits that row has used, this one included. All before were returned: a forfeited credit stays
+    used for it.
+    """
+    used_entry_no: int | None
+    """The use that was returned or forfeited."""
+    extends_days: int | None
+    """For how many days it was paused: its last day moves on by as many."""
+    amount: Number | None
+    """How much of the price is given back, for a refund."""
+    reason: str | None
+    recorded_by: UUID | None
+    """The user who caused it; null when a server did."""
+    created_at: Instant
+    previous_no: int | None
+    """The entry before it."""
+    balance_before: int | None
+    """What that entry left."""
 
 
 class IntegrityChecks(Row):
@@ -216,6 +320,130 @@ class Overrides(Row):
     """When it was taken back; happenings that start from then on may no longer overlap."""
 
 
+class PackageBalances(Row):
+    """What is left of each package somebody bought. One's own; all with read:payments."""
+
+    purchase_id: UUID | None
+    profile_id: UUID | None
+    package_id: UUID | None
+    package_name: str | None
+    status: str | None
+    purchased_on: Day | None
+    expires_on: Day | None
+    paused_on: Day | None
+    credits: int | None
+    credits_used: int | None
+    """Credits used and not returned, those forfeited by cancelling late included."""
+    credits_forfeited: int | None
+    """How many of them were forfeited."""
+    credits_left: int | None
+    """The balance after its last entry; 0 once it is refunded."""
+    is_usable: bool | None
+    """Whether a credit can be used for a class today."""
+
+
+class PackagePurchases(Row):
+    """Packages people bought: lots of credits, each with a last day. Written through purchase_package, and by its
+    credit_entries.
+    """
+
+    id: UUID
+    profile_id: UUID
+    """Who bought it, and uses its credits."""
+    package_id: UUID
+    credits: int
+    """How many classes it was good for, as the package said then."""
+    price: Number
+    """What it cost, as the package said then."""
+    validity_days: int
+    """For how many days it was good, as the package said then."""
+    late_cancel_hours: int
+    """Cancelling fewer hours than this before a class starts costs the credit, as the package said then."""
+    purchased_on: Day
+    """The first day a credit can be used for."""
+    expires_on: Day
+    """The last day a credit can be used for: validity_days after the purchase, and as long again as it was paused."""
+    status: str
+    """active, paused or refunded, as its entries say. Whether it has expired or is used up is a question of the
+    day, see package_balances.
+    """
+    paused_on: Day | None
+    """Since when it is paused; null when it is not."""
+    version: int
+    created_by: UUID | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class Packages(Row):
+    """What customers buy: so many classes, to be taken within so many days."""
+
+    id: UUID
+    name: str
+    description: str | None
+    price: Number
+    """What it costs, in the organisation's currency."""
+    class_count: int
+    """How many classes it is good for."""
+    validity_days: int
+    """For how many days after the purchase."""
+    duration: str | None
+    """How long that is in words, such as "3 months"; shown, never computed with."""
+    course_type: str
+    """regular, or crash for classes day after day."""
+    type: str | None
+    """The organisation's own word for the kind of package."""
+    is_active: bool
+    """False for what is no longer sold."""
+    late_cancel_hours: int
+    """Cancelling fewer hours than this before a class starts costs the credit; 0 always gives it back until then."""
+    version: int
+    created_by: UUID | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class PaymentItems(Row):
+    """What a payment pays for, as links to rows of other tables. Only ever added to, through record_payment and
+    allocate_payment.
+    """
+
+    payment_id: UUID
+    source_table: str
+    """The table in public, one that people owe for, such as package_purchases."""
+    source_id: UUID
+    """The id of the row there."""
+    amount: Number
+    """How much of the payment is for it. What no item names is an advance."""
+    created_at: Instant
+
+
+class Payments(Row):
+    """Money that was received, and reports of payments that failed. Only ever added to, through record_payment."""
+
+    id: UUID
+    payer_id: UUID
+    """Who paid; what for, and for whom, is said by the items."""
+    amount: Number
+    """In the currency of the row, above zero."""
+    currency: str
+    """ISO 4217; always the organisation's."""
+    method: str
+    """cash, card, bank_transfer, upi, wallet, cheque or other."""
+    provider: str | None
+    """Through whom it came, such as stripe or razorpay; null for what was handed over."""
+    provider_reference: str | None
+    """What the provider calls this one attempt to pay. It counts once, however often it is reported."""
+    received_at: Instant
+    """When the money was received, or the attempt failed."""
+    status: str
+    """succeeded, or failed: on record, and counting nothing."""
+    note: str | None
+    recorded_by: UUID | None
+    """The user who recorded it; null when a server did."""
+    created_at: Instant
+
+
 class PeopleDirectory(Row):
     """Everyone's name for anyone signed in. Emails and phones are masked (a***@d***.com, +91******210) unless the
     row is the caller's own or the caller holds read:contact.
@@ -238,6 +466,36 @@ class Permissions(Row):
     name: str
     module: str
     description: str
+
+
+class RefundItems(Row):
+    """Which lines of the payment a refund gives back. Only ever added to."""
+
+    refund_id: UUID
+    payment_id: UUID
+    """The refund's payment, which has a line for the same row."""
+    source_table: str
+    source_id: UUID
+    amount: Number
+    """How much of that line is given back. What no item names is taken off the payment's advance."""
+    created_at: Instant
+
+
+class Refunds(Row):
+    """Money that was given back, of one payment each. Only ever added to, through refund_payment."""
+
+    id: UUID
+    payment_id: UUID
+    amount: Number
+    """In the payment's currency; all refunds of a payment never exceed it."""
+    reason: str
+    provider: str | None
+    provider_reference: str | None
+    """What the provider calls this refund. It counts once, however often it is reported."""
+    refunded_at: Instant
+    recorded_by: UUID | None
+    """The user who recorded it; null when a server did."""
+    created_at: Instant
 
 
 class ResourceHorizons(Row):

@@ -116,7 +116,8 @@ grant execute on function
   public.plan_assignments(text, uuid, uuid, uuid, uuid, integer[], time, time, date, date, integer, uuid, text, text, numeric, integer, text),
   public.update_assignment(uuid, integer, jsonb, text), public.respond_to_assignment(uuid, text, text, text),
   public.suggest_instructors(uuid), public.reassign(uuid[], uuid, text),
-  public.bulk_assignment_operations(text, uuid[], jsonb, boolean, text), public.archive_assignments(date, integer, text)
+  public.bulk_assignment_operations(text, uuid[], jsonb, boolean, text), public.archive_assignments(date, integer, text),
+  public.edit_repeating_class(text, jsonb, uuid, uuid, date, text)
   to authenticated, service_role;
 grant execute on function
   private.json_value_error(text, jsonb), private.json_object_errors(jsonb, jsonb, text), private.json_list_errors(jsonb, jsonb, text),
@@ -128,5 +129,6 @@ grant execute on function
   private.make_plan(text, public.class_assignments, integer[], date, date, integer, numeric, integer),
   private.apply_changes(uuid[], jsonb, integer), private.candidates(uuid), private.refuse_bulk(uuid[], text), private.refuse_missing(uuid[], text),
   private.missing_assignments(uuid[]), private.changed_clashes(uuid[], jsonb, integer), private.refuse_changed_clashes(uuid[], jsonb, integer),
-  private.bulk_problems(text, uuid[], jsonb, integer), private.change_many(text, uuid[], jsonb, integer), private.archive_before(date, integer)
+  private.bulk_reasons(text, uuid[], jsonb, integer), private.change_many(text, uuid[], jsonb, integer), private.archive_before(date, integer),
+  private.edit_series(text, jsonb, uuid, uuid, date)
   to authenticated, service_role;
