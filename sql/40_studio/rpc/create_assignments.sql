@@ -73,7 +73,7 @@ begin
       || coalesce((
         select jsonb_agg(jsonb_build_object('field', format('p_assignments[%s].assignment_temp_id', t.n - 1), 'message', 'Another class has this assignment_temp_id'))
         from unnest(v_temp_ids) with ordinality as t(id, n)
-        where array_position(v_temp_ids, t.id) < t.n
+        where t.id is not null and array_position(v_temp_ids, t.id) < t.n
       ), '[]')
       || private.association_errors(v_associations, array_remove(v_temp_ids, null))
     );

@@ -46,10 +46,13 @@ begin
     where a.id = any(p_ids)
   ) c;
   for i in 1..coalesce(cardinality(v_rows), 0) loop
-    v_rows[i].starts_at := private.local_to_instant(v_rows[i].date, v_rows[i].start_time, v_rows[i].time_zone);
-    v_rows[i].ends_at := private.local_end_to_instant(v_rows[i].date, v_rows[i].end_time, v_rows[i].time_zone);
-    if not v_rows[i].starts_at < v_rows[i].ends_at then
-      v_rows[i].starts_at := null;
+    -- Where that is no time, something else will say so.
+    v_rows[i].starts_at := null;
+    if private.is_time_zone(v_rows[i].time_zone) and v_rows[i].start_time < v_rows[i].end_time then
+      v_rows[i].ends_at := private.local_end_to_instant(v_rows[i].date, v_rows[i].end_time, v_rows[i].time_zone);
+      if private.local_to_instant(v_rows[i].date, v_rows[i].start_time, v_rows[i].time_zone) < v_rows[i].ends_at then
+        v_rows[i].starts_at := private.local_to_instant(v_rows[i].date, v_rows[i].start_time, v_rows[i].time_zone);
+      end if;
     end if;
   end loop;
   return query select c.* from private.assignment_clashes(v_rows) c;
@@ -63,7 +66,7 @@ language plpgsql stable set search_path = ''
 as $$
 begin
   perform private.refuse_clashes(array(select c from private.changed_clashes(p_ids, p_changes, p_days) c),
-    array(select u.id::text from unnest(p_ids) as u(id) order by u.id));
+    array(select distinct u.id::text from unnest(p_ids) as u(id) order by 1));
 end;
 $$;
 comment on function private.refuse_changed_clashes(uuid[], jsonb, integer) is 'Raises time_conflict naming every clash these changes would bring; rows are named by their ids.';
