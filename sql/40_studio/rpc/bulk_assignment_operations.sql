@@ -37,7 +37,7 @@ begin
     cross join lateral (
       select case
           when (r.before).id is null then 'not_found'
-          when not v_bulk and not (v_creates and (r.before).assigned_by = v_caller) then 'forbidden'
+          when not v_bulk and not (v_creates and (r.before).assigned_by is not distinct from v_caller) then 'forbidden'
           when m.message is not null then 'illegal_transition'
           when p_operation = 'update_status' and (r.after).class_status = 'completed' and (r.before).class_status <> 'completed'
             and coalesce((r.before).starts_at > v_now, (r.before).date > v_today) then 'illegal_transition'
@@ -47,7 +47,7 @@ begin
         end as code,
         case
           when (r.before).id is null then 'There is no such class'
-          when not v_bulk and not (v_creates and (r.before).assigned_by = v_caller) then 'Somebody else assigned this class'
+          when not v_bulk and not (v_creates and (r.before).assigned_by is not distinct from v_caller) then 'Somebody else assigned this class'
           when m.message is not null then m.message
           when p_operation = 'update_status' and (r.after).class_status = 'completed' and (r.before).class_status <> 'completed'
             and coalesce((r.before).starts_at > v_now, (r.before).date > v_today) then 'This class has not begun yet'

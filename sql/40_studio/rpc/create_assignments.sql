@@ -7,7 +7,7 @@ return coalesce((
     values
       ((i.item ->> 'assignment_temp_id' is null) = (i.item ->> 'assignment_id' is null), 'assignment_temp_id',
         'Name a class of this list by assignment_temp_id, or one that is there by assignment_id'),
-      (i.item ->> 'assignment_temp_id' <> all(p_temp_ids), 'assignment_temp_id', 'No class of this list has this assignment_temp_id'),
+      (i.item ->> 'assignment_temp_id' is not null and i.item ->> 'assignment_temp_id' <> all(p_temp_ids), 'assignment_temp_id', 'No class of this list has this assignment_temp_id'),
       (i.item ->> 'assignment_id' is not null
         and not exists (select from public.class_assignments a where a.id = (i.item ->> 'assignment_id')::uuid), 'assignment_id', 'There is no such class'),
       (i.item ->> 'booking_id' is null, 'booking_id', 'Say which booking, by its code'),
