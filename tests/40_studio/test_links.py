@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -9,10 +10,11 @@ import pytest
 
 from tests.support.calls import refused
 from tests.support.crowd import crowd
-from tests.support.ledger import Change, Ledger
+from tests.support.ledger import Change, Connection, Ledger
 from tests.support.rest import Rest
 from tests.support.server import Database
 from tests.support.studio import Studio
+from tests.support.waiting import until_blocked
 
 
 def link(assignment: UUID, code: str) -> Change:
@@ -197,3 +199,36 @@ def test_embedding_and_the_views_of_each(studio: Studio, rest: Rest) -> None:
     assert len(rest.get("/class_participants", user=studio.teacher).json()) == 1
     assert rest.get("/class_participants", user=studio.other).json() == []
     assert rest.get("/class_assignments", user=bea).json() == []
+
+
+def test_deleting_a_class_beside_planning_another_for_the_same_customer(studio: Studio, ledger: Ledger) -> None:
+    """Whoever deletes reaches for the instructor's time before the booking, as whoever plans does: neither waits in a circle."""
+    code = studio.booking().booking_id
+    schedule = studio.schedule()
+    going = studio.assignment(0, schedule_id=schedule.id)
+    studio.link(going.id, code)
+    planner, deleter = (studio.world.db, ledger.database.connect(autocommit=False))
+    with ThreadPoolExecutor(1) as pool, planner.transaction():
+        coming = studio.assignment(7, schedule_id=schedule.id)
+        deleting = pool.submit(remove, deleter, going.id)
+        until_blocked(ledger.db, deleter)
+        studio.link(coming.id, code)
+    assert deleting.result() is None
+    assert studio.status(code) == "confirmed"
+    assert ledger.faults() == []
+
+
+def remove(by: Connection, assignment: UUID) -> None:
+    by.execute("delete from public.class_assignments where id = %s", [assignment])
+    by.commit()
+
+
+@pytest.mark.parametrize("deleted_first", [True, False])
+def test_linked_while_the_class_is_deleted(studio: Studio, ledger: Ledger, deleted_first: bool) -> None:
+    lesson = studio.assignment()
+    code = studio.booking().booking_id
+    changes = [say("delete from public.class_assignments where id = %s", lesson.id), link(lesson.id, code)]
+    outcome = ledger.collide(*changes if deleted_first else reversed(changes))
+    assert outcome.waited
+    assert outcome.code == ("23503" if deleted_first else None)
+    assert (linked(studio, lesson.id), studio.status(code)) == (0, "pending")
