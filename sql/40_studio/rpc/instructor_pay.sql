@@ -1,13 +1,14 @@
+-- Planned for the days asked for, since a plan for any days is one for few rows.
 create function private.instructor_pay_for_caller(p_from date, p_to date, p_instructor_ids uuid[]) returns table (
   instructor_id uuid, instructor_name text, class_count integer, minutes integer,
   amount_due numeric, amount_paid numeric, amount_open numeric, amount_planned numeric
 )
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan
 as $$
 declare
   v_ids constant uuid[] := private.numbers_of(p_instructor_ids);
 begin
-  perform private.fail_input(private.window_errors(p_from, p_to, 'p_from', 'p_to'));
+  perform private.fail_input(private.days_errors(p_from, p_to, 'p_from', 'p_to'));
   return query
     with classes as (
       select c.*, c.class_status = 'completed' and c.payment_status <> 'cancelled' as is_due,
@@ -17,7 +18,7 @@ begin
     ),
     sums as (
       select c.instructor_id, count(*) filter (where c.is_due) as classes,
-        coalesce(sum(extract(epoch from c.ends_at - c.starts_at) / 60) filter (where c.is_due), 0) as minutes,
+        sum(c.ends_at - c.starts_at) filter (where c.is_due) as taught,
         coalesce(sum(c.payment_amount) filter (where c.is_due), 0.00) as due,
         coalesce(sum(c.payment_amount) filter (where c.is_due and c.payment_status = 'paid'), 0.00) as paid,
         coalesce(sum(c.payment_amount) filter (where c.is_planned), 0.00) as planned
@@ -25,7 +26,7 @@ begin
       where c.is_due or c.is_planned
       group by c.instructor_id
     )
-    select s.instructor_id, p.full_name, s.classes::integer, round(s.minutes)::integer, s.due, s.paid, s.due - s.paid, s.planned
+    select s.instructor_id, p.full_name, s.classes::integer, coalesce(round(extract(epoch from s.taught) / 60), 0)::integer, s.due, s.paid, s.due - s.paid, s.planned
     from sums s
     join public.user_profiles p on p.id = s.instructor_id
     order by p.full_name, s.instructor_id;

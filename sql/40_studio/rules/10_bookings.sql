@@ -12,6 +12,21 @@ return p_prefix || '-' || to_char(p_day, 'YYYYMMDD') || '-' || (
 );
 comment on function private.booking_code(text, date, bigint) is 'The code of the n-th booking drawn, for a day: PREFIX-YYYYMMDD-XXXX.';
 
+-- Else every booking would be refused from then on.
+create function private.check_booking_prefix() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  perform private.fail_input(private.input_error(
+    coalesce(new.value, new.default_value) #>> '{}' !~ '^[A-Z0-9]{1,10}$', 'value', 'A prefix is 1 to 10 capital letters and digits'));
+  return new;
+end;
+$$;
+comment on function private.check_booking_prefix() is 'Row trigger on settings: codes of bookings can begin with the prefix.';
+
+create trigger t30_check_booking_prefix before insert or update on public.settings
+  for each row when (new.key = 'booking_prefix') execute function private.check_booking_prefix();
+
 create function private.check_booking() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$

@@ -60,7 +60,6 @@ create index class_assignments_location on public.class_assignments (location_id
 create index class_assignments_assigned_by on public.class_assignments (assigned_by);
 create index class_assignments_rate on public.class_assignments (rate_id);
 create index class_assignments_plan on public.class_assignments (plan_id) where plan_id is not null;
-create unique index class_assignments_one_a_date on public.class_assignments (schedule_id, occurs_on) where class_status <> 'cancelled';
 create index class_assignments_schedule on public.class_assignments (schedule_id, occurs_on);
 comment on table public.class_assignments is 'Classes that instructors are to teach, each with its pay. Its instructor and room are taken in the ledger.';
 comment on column public.class_assignments.class_type_id is 'What is taught; null where only a package says.';

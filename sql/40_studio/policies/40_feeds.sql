@@ -1,0 +1,20 @@
+-- Feeds are made and revoked through their functions, which alone know the secret; only the name may be patched. What is
+-- kept of the secret is shown to nobody.
+
+alter table public.calendar_feeds enable row level security;
+
+grant select (id, name, resource_id, created_by, created_at, revoked_at) on public.calendar_feeds to authenticated, service_role;
+grant update (name) on public.calendar_feeds to authenticated, service_role;
+grant delete on public.calendar_feeds to service_role;
+create policy "people see the feeds they made, holders of read:calendar all" on public.calendar_feeds for select to authenticated
+  using (created_by = (select private.caller_id()) or (select private.has_permission('read:calendar')));
+create policy "people rename the feeds they made" on public.calendar_feeds for update to authenticated
+  using (created_by = (select private.caller_id()));
+
+grant execute on function public.create_calendar_feed(text, uuid, text), public.revoke_calendar_feed(uuid, text) to authenticated, service_role;
+-- Each checks who asks first.
+grant execute on function private.new_feed_token(), private.add_calendar_feed(text, uuid, text), private.renew_calendar_feed(uuid, text),
+  private.end_calendar_feed(uuid)
+  to authenticated, service_role;
+-- The secret is the permission, so the Edge Function asks as nobody.
+grant execute on function public.calendar_feed(text), private.feed_document(text) to anon, authenticated, service_role;
