@@ -63,8 +63,8 @@ class Feeds:
         return answer.text
 
 
-def events(text: str) -> dict[str, icalendar.Event]:
-    """The events of a calendar by UID; of one that recurs, the one that says how."""
+def events(text: str) -> dict[str, Any]:
+    """The events of a calendar (icalendar.Event) by UID; of one that recurs, the one that says how."""
     found = icalendar.Calendar.from_ical(text).walk("VEVENT")
     return {str(event["UID"]): event for event in found if "RECURRENCE-ID" not in event}
 

@@ -1,15 +1,11 @@
--- Feeds are made and revoked through their functions, which alone know the secret; only the name may be patched. What is
--- kept of the secret is shown to nobody.
+-- Feeds are made and revoked through their functions, since only they know the secret. What is kept of it is shown to
+-- nobody.
 
 alter table public.calendar_feeds enable row level security;
 
 grant select (id, name, resource_id, created_by, created_at, revoked_at) on public.calendar_feeds to authenticated, service_role;
-grant update (name) on public.calendar_feeds to authenticated, service_role;
-grant delete on public.calendar_feeds to service_role;
 create policy "people see the feeds they made, holders of read:calendar all" on public.calendar_feeds for select to authenticated
   using (created_by = (select private.caller_id()) or (select private.has_permission('read:calendar')));
-create policy "people rename the feeds they made" on public.calendar_feeds for update to authenticated
-  using (created_by = (select private.caller_id()));
 
 grant execute on function public.create_calendar_feed(text, uuid, text), public.revoke_calendar_feed(uuid, text) to authenticated, service_role;
 -- Each checks who asks first.
