@@ -11,7 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.support.calls import refused
 from tests.support.guards import Scenario, guards
+from tests.support.identity import as_user
 from tests.support.stage import Stage
 
 OTTO = "(select id from public.user_profiles where full_name = 'Otto Other')"
@@ -57,11 +59,11 @@ REFUSED = {
     "public.class_schedules.effective_is_between_1970_and_2200": PLAN.format("effective_from = '1950-01-01'"),
     "public.class_schedules.notes_are_short": PLAN.format("notes = repeat('x', 1001)"),
     "public.class_schedules.t20_check": PLAN.format("start_time = '20:45', duration_minutes = 15"),
-    "public.class_schedules.t60_keep_room": (
+    "public.class_schedules.t30_keep_room": (
         f"insert into public.assignment_bookings values ({lesson('Taken over')}, {code('Waiting')}), ({lesson('Taken over')}, {code('Served')}); "
         + PLAN.format("max_participants = 1")
     ),
-    "public.class_types.t60_keep_room": (
+    "public.class_types.t30_keep_room": (
         f"insert into public.assignment_bookings values ({lesson('Served')}, {code('Waiting')}); "
         "update public.class_types set max_participants = 1 where name = 'Evening yoga'"
     ),
@@ -308,3 +310,27 @@ def a_booking_that_is_cancelled_gives_its_credits_back(stage: Stage) -> None:
 def a_class_that_is_called_off_costs_nobody_a_credit(stage: Stage) -> None:
     stage.db.execute(CLASS.format("class_status = 'cancelled'").encode())
     assert credits_left(stage) == 10
+
+
+@guards("public.class_assignments.t20_guard")
+def an_instructor_does_not_set_their_own_pay(stage: Stage) -> None:
+    teacher = stage.people["instructor"]
+    with refused("forbidden"), as_user(stage.db, teacher):
+        stage.db.execute("update public.class_assignments set payment_amount = 99 where notes = 'Served'")
+
+
+@guards("public.class_assignments.t40_leave_delete")
+def a_date_is_locked_before_the_time_of_its_class_goes(stage: Stage) -> None:
+    """The order in which everybody locks: a trigger in between sees the exception locked by this transaction."""
+    stage.db.execute("create table public.seen (is_locked boolean)")
+    stage.db.execute(
+        "create function public.look() returns trigger language plpgsql as $$ begin insert into public.seen "
+        "select xmax::text::bigint >= pg_current_xact_id()::text::bigint % 4294967296 from public.weekly_rule_exceptions "
+        "where taken_by_id in (select id from old_rows); return null; end $$"
+    )
+    stage.db.execute(
+        "create trigger t45_look after delete on public.class_assignments referencing old table as old_rows "
+        "for each statement execute function public.look()"
+    )
+    stage.db.execute(f"delete from public.class_assignments where id = {lesson('Taken over')}".encode())
+    assert ask(stage, "select is_locked from public.seen") is True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,3 +35,23 @@ def compete(
 
     with ThreadPoolExecutor(how_many) as pool:
         return sum(pool.map(run, range(how_many)), Counter[str]())
+
+
+def crowd(database: Database, size: int, work: Callable[[Connection, int], Any]) -> Counter[str]:
+    """`size` connections call `work(connection, number)` at once; how many were "done", or refused with which code.
+
+    A refusal that is not one of ours counts by its SQLSTATE.
+    """
+    start = threading.Barrier(size)
+
+    def run(number: int) -> str:
+        with database.connect() as connection:
+            start.wait()
+            try:
+                work(connection, number)
+            except psycopg.Error as error:
+                return read_refusal(error).code if error.sqlstate == "PGRST" else error.sqlstate or "broken"
+            return "done"
+
+    with ThreadPoolExecutor(size) as pool:
+        return Counter(pool.map(run, range(size)))
