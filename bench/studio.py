@@ -23,14 +23,18 @@ _FILL = """
 insert into public.class_assignments (class_type_id, instructor_id, date, start_time, end_time, time_zone, starts_at,
   ends_at, payment_amount, instructor_status)
 select %(type)s, p.id, d.day, t.start_time, t.start_time + interval '1 hour', 'UTC',
-  (d.day + t.start_time) at time zone 'UTC', (d.day + t.start_time + interval '1 hour') at time zone 'UTC', 30, 'accepted'
+  (d.day + t.start_time) at time zone 'UTC', (d.day + t.start_time + interval '1 hour') at time zone 'UTC', 30,
+  'accepted'
 from generate_series(0, %(classes)s - 1) as g(n)
-join (select id, row_number() over (order by id) - 1 as number from public.user_profiles) p on p.number = n %% %(people)s
+join (select id, row_number() over (order by id) - 1 as number from public.user_profiles) p
+  on p.number = n %% %(people)s
 cross join lateral (
-  select %(since)s + case when n < %(month)s then n / %(people)s %% 30 else 31 + (n - %(month)s) / %(people)s / 10 end as day
+  select %(since)s + case when n < %(month)s then n / %(people)s %% 30
+    else 31 + (n - %(month)s) / %(people)s / 10 end as day
 ) d
 cross join lateral (
-  select time '06:00' + make_interval(hours => case when n < %(month)s then n / %(people)s / 30 else (n / %(people)s) %% 10 end) as start_time
+  select time '06:00' + make_interval(
+    hours => case when n < %(month)s then n / %(people)s / 30 else n / %(people)s %% 10 end) as start_time
 ) t
 """
 _BOOKINGS = """
@@ -54,13 +58,14 @@ alter table public.plain_assignments
   add foreign key (location_id) references public.locations (id),
   add exclude using gist (instructor_id with =, tstzrange(starts_at, ends_at) with &&)
     where (class_status <> 'cancelled' and instructor_status <> 'rejected'),
-  add exclude using gist (location_id with =, tstzrange(starts_at, ends_at) with &&) where (class_status <> 'cancelled');
+  add exclude using gist (location_id with =, tstzrange(starts_at, ends_at) with &&)
+    where (class_status <> 'cancelled');
 insert into public.plain_assignments select * from public.class_assignments;
 """
 
 
 class Studio:
-    """A database with so many classes, an owner's and a manager's connection to it, and the first of its thirty days."""
+    """A database with so many classes, an owner's and a manager's connection, and the first of its thirty days."""
 
     def __init__(self, server: TestServer, classes: int) -> None:
         say(f"Making {classes:,} classes …")
@@ -144,7 +149,8 @@ def bulk(server: TestServer) -> Iterator[Ratio]:
             "select success, error_message from public.bulk_assignment_operations('reschedule', %s, %s)",
             [ids, Jsonb({"start_time": start, "end_time": f"{int(start[:2]) + 1}:00"})],
         ).fetchone()
-        assert done is not None and done[0], done
+        assert done is not None
+        assert done[0], done
 
     def move_plain() -> None:
         start = next(plain_hours)

@@ -73,7 +73,6 @@ create function private.change_many(p_operation text, p_ids uuid[], p_changes js
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_columns text := (select string_agg(format('%I = c.%I', k.key, k.key), ', ' order by k.key) from jsonb_object_keys(p_changes) as k(key));
   v_count integer;
 begin
   -- Whoever holds bulk:assignment may; others change what they assigned, which is asked under the lock.
@@ -87,9 +86,7 @@ begin
   if p_operation = 'delete' then
     delete from public.class_assignments a where a.id = any(p_ids);
   else
-    execute format(
-      'update public.class_assignments a set %s from jsonb_populate_record(null::public.class_assignments, $2) c where a.id = any($1)',
-      concat_ws(', ', v_columns, case when p_days <> 0 then 'date = a.date + $3' end)) using p_ids, p_changes, p_days;
+    perform private.apply_changes(p_ids, p_changes, null, p_days);
   end if;
   get diagnostics v_count = row_count;
   if v_count < (select count(distinct u.id) from unnest(p_ids) as u(id)) then

@@ -12,42 +12,71 @@ return p_prefix || '-' || to_char(p_day, 'YYYYMMDD') || '-' || (
 );
 comment on function private.booking_code(text, date, bigint) is 'The code of the n-th booking drawn, for a day: PREFIX-YYYYMMDD-XXXX.';
 
+-- Else every booking would be refused from then on.
+create function private.check_booking_prefix() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  perform private.fail_input(private.input_error(
+    coalesce(new.value, new.default_value) #>> '{}' !~ '^[A-Z0-9]{1,10}$', 'value', 'A prefix is 1 to 10 capital letters and digits'));
+  return new;
+end;
+$$;
+comment on function private.check_booking_prefix() is 'Row trigger on settings: codes of bookings can begin with the prefix.';
+
+create trigger t30_check_booking_prefix before insert or update on public.settings
+  for each row when (new.key = 'booking_prefix') execute function private.check_booking_prefix();
+
+create function private.clean_booking(p_row public.bookings) returns public.bookings
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  p_row.class_name := private.clean_text(p_row.class_name);
+  p_row.instructor := private.clean_text(p_row.instructor);
+  p_row.first_name := private.clean_text(p_row.first_name);
+  p_row.last_name := private.clean_text(p_row.last_name);
+  p_row.email := lower(private.clean_text(p_row.email));
+  p_row.phone := private.clean_text(p_row.phone);
+  p_row.notes := private.clean_text(p_row.notes);
+  p_row.preferred_days := array(select t.t from (select private.clean_text(u.t) as t, u.n from unnest(p_row.preferred_days) with ordinality as u(t, n)) t where t.t is not null order by t.n);
+  p_row.preferred_times := array(select t.t from (select private.clean_text(u.t) as t, u.n from unnest(p_row.preferred_times) with ordinality as u(t, n)) t where t.t is not null order by t.n);
+  return p_row;
+end;
+$$;
+comment on function private.clean_booking(public.bookings) is 'A booking with its texts cleaned.';
+
+create function private.booking_errors(p_row public.bookings) returns jsonb
+language sql stable set search_path = ''
+return private.input_error(length(p_row.class_name) > 200, 'class_name', 'A class name has at most 200 characters')
+  || private.input_error(length(p_row.instructor) > 200, 'instructor', 'An instructor''s name has at most 200 characters')
+  || private.input_error(length(p_row.first_name) > 200, 'first_name', 'A name has at most 200 characters')
+  || private.input_error(length(p_row.last_name) > 200, 'last_name', 'A name has at most 200 characters')
+  || private.input_error(not private.is_email(p_row.email), 'email', 'That is no email address')
+  || private.input_error(length(p_row.phone) > 50, 'phone', 'A phone number has at most 50 characters')
+  || private.input_error(length(p_row.notes) > 1000, 'notes', 'Notes have at most 1000 characters')
+  || private.input_error(not private.is_time_zone(p_row.timezone), 'timezone', 'A time zone is an IANA name, such as Asia/Kolkata')
+  || private.input_error(p_row.class_date not between date '1970-01-01' and date '2199-12-31', 'class_date', 'A date lies between 1970 and 2199')
+  || private.input_error(cardinality(p_row.preferred_days) > 20 or length(array_to_string(p_row.preferred_days, '')) > 1000,
+    'preferred_days', 'At most 20 days, of 1000 characters together')
+  || private.input_error(cardinality(p_row.preferred_times) > 20 or length(array_to_string(p_row.preferred_times, '')) > 1000,
+    'preferred_times', 'At most 20 times, of 1000 characters together')
+  || private.input_error(coalesce(p_row.status, '') not in ('pending', 'confirmed', 'completed', 'cancelled'), 'status',
+    'A booking is pending, confirmed, completed or cancelled')
+  || private.input_error(coalesce(p_row.booking_type, '') not in ('individual', 'corporate', 'private_group', 'public_group'), 'booking_type',
+    'A booking is individual, corporate, private_group or public_group')
+  || private.input_error(p_row.uses_credits and p_row.profile_id is null, 'uses_credits', 'Credits belong to a person: say whose');
+comment on function private.booking_errors(public.bookings) is 'What is wrong with a booking by itself, every field at once; its texts have been cleaned.';
+
 create function private.check_booking() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_errors jsonb;
+  v_errors jsonb := '[]';
 begin
   if tg_op = 'UPDATE' and new.booking_id is distinct from old.booking_id then
     perform private.fail('invalid_input', 'A booking keeps its code', 'booking_id', jsonb_build_object('booking_id', old.booking_id));
   end if;
-  new.class_name := private.clean_text(new.class_name);
-  new.instructor := private.clean_text(new.instructor);
-  new.first_name := private.clean_text(new.first_name);
-  new.last_name := private.clean_text(new.last_name);
-  new.email := lower(private.clean_text(new.email));
-  new.phone := private.clean_text(new.phone);
-  new.notes := private.clean_text(new.notes);
-  new.preferred_days := array(select t.t from (select private.clean_text(u.t) as t, u.n from unnest(new.preferred_days) with ordinality as u(t, n)) t where t.t is not null order by t.n);
-  new.preferred_times := array(select t.t from (select private.clean_text(u.t) as t, u.n from unnest(new.preferred_times) with ordinality as u(t, n)) t where t.t is not null order by t.n);
-  v_errors :=
-    private.input_error(length(new.class_name) > 200, 'class_name', 'A class name has at most 200 characters')
-    || private.input_error(length(new.instructor) > 200, 'instructor', 'An instructor''s name has at most 200 characters')
-    || private.input_error(length(new.first_name) > 200, 'first_name', 'A name has at most 200 characters')
-    || private.input_error(length(new.last_name) > 200, 'last_name', 'A name has at most 200 characters')
-    || private.input_error(not private.is_email(new.email), 'email', 'That is no email address')
-    || private.input_error(length(new.phone) > 50, 'phone', 'A phone number has at most 50 characters')
-    || private.input_error(length(new.notes) > 1000, 'notes', 'Notes have at most 1000 characters')
-    || private.input_error(not private.is_time_zone(new.timezone), 'timezone', 'A time zone is an IANA name, such as Asia/Kolkata')
-    || private.input_error(new.class_date not between date '1970-01-01' and date '2199-12-31', 'class_date', 'A date lies between 1970 and 2199')
-    || private.input_error(cardinality(new.preferred_days) > 20 or length(array_to_string(new.preferred_days, '')) > 1000,
-      'preferred_days', 'At most 20 days, of 1000 characters together')
-    || private.input_error(cardinality(new.preferred_times) > 20 or length(array_to_string(new.preferred_times, '')) > 1000,
-      'preferred_times', 'At most 20 times, of 1000 characters together')
-    || private.input_error(coalesce(new.status, '') not in ('pending', 'confirmed', 'completed', 'cancelled'), 'status',
-      'A booking is pending, confirmed, completed or cancelled')
-    || private.input_error(coalesce(new.booking_type, '') not in ('individual', 'corporate', 'private_group', 'public_group'), 'booking_type',
-      'A booking is individual, corporate, private_group or public_group');
+  new := private.clean_booking(new);
   -- The person and their login go together. Only the one that is new decides.
   if tg_op = 'INSERT' or (new.user_id, new.profile_id) is distinct from (old.user_id, old.profile_id) then
     if new.profile_id is not null and (tg_op = 'INSERT' or new.profile_id is distinct from old.profile_id) then
@@ -62,8 +91,7 @@ begin
       new.profile_id := coalesce((select p.id from public.user_profiles p where p.user_id = new.user_id), new.profile_id);
     end if;
   end if;
-  v_errors := v_errors || private.input_error(new.uses_credits and new.profile_id is null, 'uses_credits', 'Credits belong to a person: say whose');
-  perform private.fail_input(v_errors);
+  perform private.fail_input(private.booking_errors(new) || v_errors);
   if tg_op = 'INSERT' then
     -- Whoever books gets a code; a server that brings bookings along brings their codes.
     if new.booking_id is null or not private.is_trusted() then

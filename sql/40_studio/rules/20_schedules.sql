@@ -1,56 +1,77 @@
 -- Class schedules: what they take is a weekly rule of 20_time with their id, which follows them.
 
-create function private.check_schedule() returns trigger
-language plpgsql volatile security definer set search_path = ''
+create function private.complete_schedule(p_new public.class_schedules, p_old public.class_schedules) returns public.class_schedules
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_minutes integer;
+begin
+  p_new.notes := private.clean_text(p_new.notes);
+  p_new.time_zone := coalesce(p_new.time_zone, private.resource_time_zone(p_new.location_id));
+  -- Start and duration are as good as start and end. Where both are there, a changed duration moves the end.
+  if p_new.end_time is null or p_old.id is not null and p_new.duration_minutes is distinct from p_old.duration_minutes
+    and (p_new.start_time, p_new.end_time) is not distinct from (p_old.start_time, p_old.end_time) then
+    if p_new.duration_minutes is null and p_new.end_time is null then
+      p_new.duration_minutes := (select t.duration_minutes from public.class_types t where t.id = p_new.class_type_id);
+    end if;
+    if p_new.duration_minutes between 1 and 1440 and p_new.start_time is not null
+      and extract(epoch from p_new.start_time) / 60 + p_new.duration_minutes <= 1440 then
+      p_new.end_time := case when extract(epoch from p_new.start_time) / 60 + p_new.duration_minutes = 1440 then time '24:00'
+        else p_new.start_time + make_interval(mins => p_new.duration_minutes) end;
+    end if;
+  end if;
+  v_minutes := extract(epoch from p_new.end_time - p_new.start_time) / 60;
+  if p_old.id is not null and p_new.duration_minutes is not distinct from p_old.duration_minutes then
+    p_new.duration_minutes := v_minutes;
+  end if;
+  p_new.duration_minutes := coalesce(p_new.duration_minutes, v_minutes);
+  return p_new;
+end;
+$$;
+comment on function private.complete_schedule(public.class_schedules, public.class_schedules) is
+  'A schedule with what was left out worked out (end or duration, time zone); against what it was before.';
+
+create function private.schedule_errors(p_new public.class_schedules, p_old public.class_schedules) returns jsonb
+language plpgsql stable security definer set search_path = ''
 as $$
 declare
   v_min constant integer := private.setting_integer('class_minutes_min');
   v_max constant integer := private.setting_integer('class_minutes_max');
-  v_minutes integer;
+  v_minutes constant integer := extract(epoch from p_new.end_time - p_new.start_time) / 60;
 begin
-  new.notes := private.clean_text(new.notes);
-  new.time_zone := coalesce(new.time_zone, private.resource_time_zone(new.location_id));
-  -- Start and duration are as good as start and end. Where both are there, a changed duration moves the end.
-  if new.end_time is null or tg_op = 'UPDATE' and new.duration_minutes is distinct from old.duration_minutes
-    and (new.start_time, new.end_time) is not distinct from (old.start_time, old.end_time) then
-    if new.duration_minutes is null and new.end_time is null then
-      new.duration_minutes := (select t.duration_minutes from public.class_types t where t.id = new.class_type_id);
-    end if;
-    if new.duration_minutes between 1 and 1440 and new.start_time is not null
-      and extract(epoch from new.start_time) / 60 + new.duration_minutes <= 1440 then
-      new.end_time := case when extract(epoch from new.start_time) / 60 + new.duration_minutes = 1440 then time '24:00'
-        else new.start_time + make_interval(mins => new.duration_minutes) end;
-    end if;
-  end if;
-  v_minutes := extract(epoch from new.end_time - new.start_time) / 60;
-  if tg_op = 'UPDATE' and new.duration_minutes is not distinct from old.duration_minutes then
-    new.duration_minutes := v_minutes;
-  end if;
-  new.duration_minutes := coalesce(new.duration_minutes, v_minutes);
-  perform private.fail_input(
-    private.input_error(coalesce(new.day_of_week, -1) not between 0 and 6, 'day_of_week', 'A day is 0 (Sunday) to 6 (Saturday)')
-    || private.input_error(new.start_time is null, 'start_time', 'Say when it starts')
-    || private.input_error(new.start_time is not null and new.end_time is null, 'end_time', 'Say when it ends, on the same day, or how long it takes')
-    || private.input_error(new.end_time <= new.start_time, 'end_time', 'The end must be after the start')
-    || private.input_error(new.end_time > new.start_time and new.duration_minutes <> v_minutes, 'duration_minutes',
+  return private.input_error(coalesce(p_new.day_of_week, -1) not between 0 and 6, 'day_of_week', 'A day is 0 (Sunday) to 6 (Saturday)')
+    || private.input_error(p_new.start_time is null, 'start_time', 'Say when it starts')
+    || private.input_error(p_new.start_time is not null and p_new.end_time is null, 'end_time', 'Say when it ends, on the same day, or how long it takes')
+    || private.input_error(p_new.end_time <= p_new.start_time, 'end_time', 'The end must be after the start')
+    || private.input_error(p_new.end_time > p_new.start_time and p_new.duration_minutes <> v_minutes, 'duration_minutes',
       format('From start to end it is %s minutes', v_minutes))
-    || private.input_error(new.end_time > new.start_time and v_minutes not between v_min and v_max
-        and (tg_op = 'INSERT' or (new.start_time, new.end_time) is distinct from (old.start_time, old.end_time)),
+    || private.input_error(p_new.end_time > p_new.start_time and v_minutes not between v_min and v_max
+        and (p_old.id is null or (p_new.start_time, p_new.end_time) is distinct from (p_old.start_time, p_old.end_time)),
       'duration_minutes', format('A class takes %s to %s minutes', v_min, v_max))
-    || private.input_error(new.end_time > new.start_time and mod(extract(epoch from new.end_time - new.start_time), 60) <> 0, 'end_time', 'A class takes whole minutes')
-    || private.input_error(not private.is_time_zone(new.time_zone), 'time_zone', 'A time zone is an IANA name, such as Europe/Paris')
-    || private.input_error(new.max_participants not between 1 and 10000, 'max_participants', 'Between 1 and 10000 can take part')
-    || private.input_error(new.effective_from is null, 'effective_from', 'Say from when')
-    || private.input_error(new.effective_from not between date '1970-01-01' and date '2199-12-31', 'effective_from', 'A date lies between 1970 and 2199')
-    || private.input_error(new.effective_until not between date '1970-01-01' and date '2199-12-31', 'effective_until', 'A date lies between 1970 and 2199')
-    || private.input_error(new.effective_until < new.effective_from, 'effective_until', 'The last day must not be before the first')
-    || private.input_error(length(new.notes) > 1000, 'notes', 'Notes have at most 1000 characters')
+    || private.input_error(p_new.end_time > p_new.start_time and mod(extract(epoch from p_new.end_time - p_new.start_time), 60) <> 0, 'end_time', 'A class takes whole minutes')
+    || private.input_error(not private.is_time_zone(p_new.time_zone), 'time_zone', 'A time zone is an IANA name, such as Europe/Paris')
+    || private.input_error(p_new.max_participants not between 1 and 10000, 'max_participants', 'Between 1 and 10000 can take part')
+    || private.input_error(p_new.effective_from is null, 'effective_from', 'Say from when')
+    || private.input_error(p_new.effective_from not between date '1970-01-01' and date '2199-12-31', 'effective_from', 'A date lies between 1970 and 2199')
+    || private.input_error(p_new.effective_until not between date '1970-01-01' and date '2199-12-31', 'effective_until', 'A date lies between 1970 and 2199')
+    || private.input_error(p_new.effective_until < p_new.effective_from, 'effective_until', 'The last day must not be before the first')
+    || private.input_error(length(p_new.notes) > 1000, 'notes', 'Notes have at most 1000 characters')
     || private.input_error(
-      new.is_active and new.instructor_id is not null
-        and (tg_op = 'INSERT' or (new.instructor_id, new.is_active) is distinct from (old.instructor_id, old.is_active))
-        and exists (select from public.user_profiles p where p.id = new.instructor_id and not p.is_active),
-      'instructor_id', 'This instructor has left')
-  );
+      p_new.is_active and p_new.instructor_id is not null
+        and (p_old.id is null or (p_new.instructor_id, p_new.is_active) is distinct from (p_old.instructor_id, p_old.is_active))
+        and exists (select from public.user_profiles p where p.id = p_new.instructor_id and not p.is_active),
+      'instructor_id', 'This instructor has left');
+end;
+$$;
+comment on function private.schedule_errors(public.class_schedules, public.class_schedules) is
+  'What is wrong with a schedule by itself, every field at once; against what it was before, so that old rows may stay as they are.';
+
+create function private.check_schedule() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  new := private.complete_schedule(new, case tg_op when 'UPDATE' then old end);
+  perform private.fail_input(private.schedule_errors(new, case tg_op when 'UPDATE' then old end));
   return new;
 end;
 $$;

@@ -71,6 +71,15 @@ end;
 $$;
 comment on function private.confirm_bookings(text[]) is 'Makes these bookings confirmed or pending, as the classes say; ended ones stay.';
 
+-- An import brings classes and bookings that ended elsewhere, with the links they had there. It says so here, before it
+-- writes them, and takes it back; nobody else can.
+create table private.brought_links (
+  assignment_id uuid not null,
+  booking_id text not null,
+  primary key (assignment_id, booking_id)
+);
+comment on table private.brought_links is 'Links to ended bookings that the import under way brings along; empty but for then.';
+
 create function private.follow_links() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -100,7 +109,10 @@ begin
   if tg_op <> 'DELETE' then
     select b.booking_id into v_ended
     from public.bookings b
-    where b.booking_id in (select n.booking_id from unnest(v_new) n) and b.status in ('completed', 'cancelled')
+    where b.status in ('completed', 'cancelled') and b.booking_id in (
+      select n.booking_id from unnest(v_new) n
+      where not exists (select from private.brought_links l where l.assignment_id = n.assignment_id and l.booking_id = n.booking_id)
+    )
     order by b.booking_id
     limit 1;
     if found then

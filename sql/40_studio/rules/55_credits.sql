@@ -30,7 +30,7 @@ begin
   from (
     select b.profile_id, b.class_package_id, a.date, n.id as link_id
     from new_rows n
-    join public.bookings b on b.booking_id = n.booking_id and b.uses_credits
+    join public.bookings b on b.booking_id = n.booking_id and b.uses_credits and b.status <> 'cancelled'
     join public.class_assignments a on a.id = n.assignment_id and a.class_status <> 'cancelled'
     order by b.profile_id, n.id
     offset 0
