@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from psycopg.types.json import Jsonb
 
-from tests.support.calls import refused
-from tests.support.identity import as_user
 from tests.support.studio import Studio
-from tests.support.world import World
 
 
 def bring(studio: Studio, kind: str, *rows: dict[str, Any], **options: Any) -> dict[str, Any]:
     """Calls import_<kind> as the owner and returns the report."""
     named = "".join(f", p_{name} => %s" for name in options)
-    found = studio.db.execute(f"select public.import_{kind}(%s{named})", [Jsonb(list(rows)), *options.values()]).fetchone()
+    found = studio.db.execute(
+        f"select public.import_{kind}(%s{named})", [Jsonb(list(rows)), *options.values()]
+    ).fetchone()
     assert found is not None
     report: dict[str, Any] = found[0]
     return report

@@ -35,6 +35,33 @@ create trigger t30_prepare_insert after insert on public.class_assignments
 create trigger t30_prepare_update after update on public.class_assignments
   referencing new table as new_rows for each statement execute function private.prepare_assignments();
 
+-- Classes that leave dates they took over: the dates, then their rules, then everybody the rules and the classes take are
+-- locked, before any claim goes.
+create function private.lock_taken_dates(p_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_rule_ids uuid[];
+begin
+  select array_agg(distinct t.rule_id) into v_rule_ids
+  from (
+    select e.rule_id
+    from public.weekly_rule_exceptions e
+    where e.taken_by_id = any(p_ids) and e.taken_by_table = 'class_assignments'
+    order by e.rule_id, e.occurs_on
+    for update
+  ) t;
+  if v_rule_ids is not null then
+    perform private.lock_rules(v_rule_ids, array(
+      select c.resource_id from public.claims c where c.source_id = any(p_ids) and c.source_table = 'class_assignments'
+      union select a.instructor_id from public.class_assignments a where a.id = any(p_ids)
+      union select a.location_id from public.class_assignments a where a.id = any(p_ids) and a.location_id is not null
+    ));
+  end if;
+end;
+$$;
+comment on function private.lock_taken_dates(uuid[]) is 'Locks what these classes are about to leave, in the order everybody locks it in.';
+
 -- The rows are read again by id, since a later trigger may have changed them. All resources the classes will claim are
 -- locked together with those of the schedules.
 create function private.take_over_for_assignments() returns trigger
@@ -43,17 +70,25 @@ as $$
 declare
   v_taken_ids uuid[];
   v_cancelled_ids uuid[];
+  v_left_ids uuid[];
 begin
-  if tg_op = 'INSERT' then
+  if tg_op = 'DELETE' then
+    select array_agg(o.id) into v_left_ids from old_rows o where o.schedule_id is not null and o.class_status <> 'cancelled';
+  elsif tg_op = 'INSERT' then
     select array_agg(n.id) into v_taken_ids from new_rows n where n.schedule_id is not null and n.class_status <> 'cancelled';
   else
     select
       array_agg(n.id) filter (where n.class_status <> 'cancelled' and n.schedule_id is not null
         and (n.schedule_id, n.occurs_on) is distinct from (o.schedule_id, o.occurs_on)),
-      array_agg(n.id) filter (where n.class_status = 'cancelled' and o.class_status <> 'cancelled')
-    into v_taken_ids, v_cancelled_ids
+      array_agg(n.id) filter (where n.class_status = 'cancelled' and o.class_status <> 'cancelled' and o.schedule_id is not null),
+      array_agg(n.id) filter (where o.schedule_id is not null and o.class_status <> 'cancelled'
+        and (n.class_status = 'cancelled' or (n.schedule_id, n.occurs_on) is distinct from (o.schedule_id, o.occurs_on)))
+    into v_taken_ids, v_cancelled_ids, v_left_ids
     from new_rows n
     join old_rows o on o.id = n.id;
+  end if;
+  if v_left_ids is not null then
+    perform private.lock_taken_dates(v_left_ids);
   end if;
   if v_cancelled_ids is not null then
     perform private.cancel_taken_dates(v_cancelled_ids);
@@ -72,7 +107,7 @@ begin
 end;
 $$;
 comment on function private.take_over_for_assignments() is
-  'Statement trigger: classes made from a schedule take those dates of it over; a cancelled class leaves its date cancelled.';
+  'Statement trigger: classes made from a schedule take those dates of it over; a cancelled class leaves its date cancelled; what a class leaves is locked.';
 
 -- The date of a class that was called off does not come back by itself; another class may take it.
 create function private.cancel_taken_dates(p_ids uuid[]) returns void
@@ -95,6 +130,9 @@ create trigger t40_take_over_insert after insert on public.class_assignments
   referencing new table as new_rows for each statement execute function private.take_over_for_assignments();
 create trigger t40_take_over_update after update on public.class_assignments
   referencing old table as old_rows new table as new_rows for each statement execute function private.take_over_for_assignments();
+
+create trigger t40_leave_delete after delete on public.class_assignments
+  referencing old table as old_rows for each statement execute function private.take_over_for_assignments();
 
 select private.attach_claims('public.class_assignments');
 

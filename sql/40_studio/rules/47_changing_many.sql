@@ -12,6 +12,16 @@ end;
 $$;
 comment on function private.refuse_bulk(uuid[], text) is 'Raises limit_exceeded for more rows than one call may change.';
 
+create function private.lock_assignments(p_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('update:assignment');
+  perform private.lock_sources('class_assignments', p_ids);
+end;
+$$;
+comment on function private.lock_assignments(uuid[]) is 'Locks classes in the order everybody locks them in, for a holder of update:assignment.';
+
 create function private.missing_assignments(p_ids uuid[]) returns uuid[]
 language sql stable security definer set search_path = ''
 return array(select u.id from unnest(p_ids) as u(id) where not exists (select from public.class_assignments a where a.id = u.id));
