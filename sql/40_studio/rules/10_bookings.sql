@@ -92,6 +92,17 @@ begin
     end if;
   end if;
   perform private.fail_input(private.booking_errors(new) || v_errors);
+  -- Whoever links classes has locked the booking, and read this after that.
+  if tg_op = 'UPDATE' and (old.uses_credits or new.uses_credits)
+    and (new.uses_credits, new.profile_id, new.class_package_id) is distinct from (old.uses_credits, old.profile_id, old.class_package_id)
+    and exists (
+      select from public.assignment_bookings l
+      join public.class_assignments a on a.id = l.assignment_id and a.class_status <> 'cancelled'
+      where l.booking_id = new.booking_id
+    ) then
+    perform private.fail('illegal_transition', 'Classes serve this booking already: whose credits it uses, and of which package, stays', 'uses_credits',
+      jsonb_build_object('booking_id', new.booking_id), 'Take it off its classes first, or book anew.');
+  end if;
   if tg_op = 'INSERT' then
     -- Whoever books gets a code; a server that brings bookings along brings their codes.
     if new.booking_id is null or not private.is_trusted() then

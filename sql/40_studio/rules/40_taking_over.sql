@@ -159,13 +159,16 @@ declare
   v_past_ids uuid[];
 begin
   if tg_op = 'DELETE' then
-    select array_agg(o.id) filter (where o.occurs_on >= private.today()),
-      array_agg(o.schedule_id) filter (where o.occurs_on >= private.today()),
-      array_agg(o.occurs_on) filter (where o.occurs_on >= private.today()),
-      array_agg(o.id) filter (where o.occurs_on < private.today())
+    -- A class that moves to the archive was held, perhaps before the date it stood for.
+    select array_agg(o.id) filter (where not o.is_over), array_agg(o.schedule_id) filter (where not o.is_over),
+      array_agg(o.occurs_on) filter (where not o.is_over), array_agg(o.id) filter (where o.is_over)
     into v_ids, v_schedule_ids, v_dates, v_past_ids
-    from old_rows o
-    where o.schedule_id is not null and o.class_status <> 'cancelled';
+    from (
+      select d.id, d.schedule_id, d.occurs_on,
+        d.occurs_on < private.today() or exists (select from public.class_assignments_archive r where r.id = d.id) as is_over
+      from old_rows d
+      where d.schedule_id is not null and d.class_status <> 'cancelled'
+    ) o;
   else
     select array_agg(o.id), array_agg(o.schedule_id), array_agg(o.occurs_on) into v_ids, v_schedule_ids, v_dates
     from old_rows o

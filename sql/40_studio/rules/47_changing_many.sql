@@ -52,7 +52,9 @@ begin atomic
       'date', coalesce((p_changes ->> 'date')::date, a.date + p_days),
       'instructor_status', case when (p_changes ->> 'instructor_id')::uuid <> a.instructor_id then 'pending' else a.instructor_status end)) m
     cross join lateral (
-      select private.local_to_instant(m.date, m.start_time, m.time_zone) as starts_at, private.local_end_to_instant(m.date, m.end_time, m.time_zone) as ends_at
+      -- Where that is no zone, something else will say so.
+      select private.local_to_instant(m.date, m.start_time, z.name) as starts_at, private.local_end_to_instant(m.date, m.end_time, z.name) as ends_at
+      from (select case when private.is_time_zone(m.time_zone) then m.time_zone end as name) z
     ) w
     cross join lateral jsonb_populate_record(m, jsonb_build_object(
       'starts_at', case when w.starts_at < w.ends_at then w.starts_at end, 'ends_at', w.ends_at)) t
@@ -67,7 +69,7 @@ language plpgsql stable set search_path = ''
 as $$
 begin
   perform private.refuse_clashes(array(select c from private.changed_clashes(p_ids, p_changes, p_days) c),
-    array(select u.id::text from unnest(p_ids) as u(id) order by u.id));
+    array(select distinct u.id::text from unnest(p_ids) as u(id) order by 1));
 end;
 $$;
 comment on function private.refuse_changed_clashes(uuid[], jsonb, integer) is 'Raises time_conflict naming every clash these changes would bring; rows are named by their ids.';
