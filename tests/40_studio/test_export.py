@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import icalendar
 import psycopg
 import pytest
 
 from classbase.cli.app import run
-from classbase.importing.studio import LAYOUTS, Kind
-from tests.support.identity import User, as_user
-from tests.support.rest import Rest
+from classbase.importing.studio import Kind
+from tests.support.identity import as_user
 from tests.support.server import Database
 from tests.support.studio import Studio
 from tests.support.world import World
