@@ -12,21 +12,25 @@ from tests.support.server import TEMPLATE, Database, TestServer
 from tests.support.world import World
 
 CLASSES, INSTRUCTORS = 100_000, 50
-_BAREST = "select instructor_id, schedule_type, count(*), sum(payment_amount) from public.class_assignments where date between %s and %s group by 1, 2"
+_BAREST = (
+    "select instructor_id, schedule_type, count(*), sum(payment_amount) from public.class_assignments"
+    " where date between %s and %s group by 1, 2"
+)
 _ANALYTICS = "select public.assignment_analytics(%s, %s)"
 _PAY = "select * from public.instructor_pay(%s, %s)"
 
 # Written with triggers off. Three years of it, so that the one asked for has to be found.
 _FILL = """
-insert into public.class_assignments (class_type_id, instructor_id, date, start_time, end_time, time_zone, starts_at, ends_at,
-  payment_amount, schedule_type, class_status, payment_status, instructor_status)
+insert into public.class_assignments (class_type_id, instructor_id, date, start_time, end_time, time_zone, starts_at,
+  ends_at, payment_amount, schedule_type, class_status, payment_status, instructor_status)
 select %(type)s, p.id, d.day, t.start_time, t.start_time + interval '1 hour', 'UTC',
   (d.day + t.start_time) at time zone 'UTC', (d.day + t.start_time + interval '1 hour') at time zone 'UTC',
   20 + n %% 4000 / 100.0, (array['adhoc', 'weekly', 'monthly', 'crash', 'package'])[1 + n %% 5],
   case when n %% 20 = 0 then 'cancelled' when d.day <= %(today)s then 'completed' else 'scheduled' end,
   case when n %% 20 = 0 then 'cancelled' when n %% 3 = 0 then 'paid' else 'pending' end, 'accepted'
 from generate_series(0, %(classes)s - 1) as g(n)
-join (select id, row_number() over (order by id) - 1 as number from public.user_profiles) p on p.number = n %% %(people)s
+join (select id, row_number() over (order by id) - 1 as number from public.user_profiles) p
+  on p.number = n %% %(people)s
 cross join lateral (select %(since)s + n / %(people)s * 365 / (%(classes)s / %(people)s) as day) d
 cross join lateral (select time '06:00' + make_interval(hours => n / %(people)s %% 12) as start_time) t
 """
@@ -42,7 +46,8 @@ def _make(server: TestServer) -> tuple[Database, psycopg.Connection[tuple[object
         today: date = row[0]
     with database.connect(admin=True) as db:
         db.execute(
-            "insert into public.user_profiles (full_name) select 'Person ' || g from generate_series(2, %s) as g", [INSTRUCTORS]
+            "insert into public.user_profiles (full_name) select 'Person ' || g from generate_series(2, %s) as g",
+            [INSTRUCTORS],
         )
         made = db.execute("insert into public.class_types (name) values ('Yoga') returning id").fetchone()
         assert made is not None

@@ -229,27 +229,35 @@ def test_a_total_is_split_over_classes_in_the_order_of_their_dates(studio: Studi
     assert signed == manager.id
 
 
-def test_a_plan_keeps_its_id_and_pay_its_agreed_rate(studio: Studio) -> None:
+def test_a_plan_keeps_its_id_and_its_agreed_rate(studio: Studio) -> None:
     rate(studio, "40")
     rate(studio, "60", studio.other)
     ids = [row.id for row in three(studio)]
-    first = call(studio.db, None, "set_assignment_pay", p_assignment_ids=ids, p_payment_type="per_class", p_rate=50)
-    again = call(studio.db, None, "set_assignment_pay", p_assignment_ids=ids[:2], p_payment_type="per_class", p_rate=55)
-    assert again[0]["plan_id"] == first[0]["plan_id"]
+    by_class = {"p_payment_type": "per_class_total"}
+    first = call(studio.db, None, "set_assignment_pay", p_assignment_ids=ids, p_rate=50, **by_class)
+    again = call(studio.db, None, "set_assignment_pay", p_assignment_ids=ids[:2], p_rate=55, **by_class)
+    assert again[0]["plan_id"] == first[0]["plan_id"] is not None
     single = studio.assignment(30, payment_amount=None)
-    joined = call(
-        studio.db, None, "set_assignment_pay", p_assignment_ids=[*ids, single.id], p_payment_type="per_class", p_rate=58
-    )
+    joined = call(studio.db, None, "set_assignment_pay", p_assignment_ids=[*ids, single.id], p_rate=58, **by_class)
     assert {row["plan_id"] for row in joined} != {first[0]["plan_id"]}
     assert len({row["plan_id"] for row in joined}) == 1
-    studio.db.execute(
-        "update public.class_assignments set instructor_id = %s where id = %s", [studio.other.profile_id, ids[0]]
-    )
+    change(studio, single, instructor_id=studio.other.profile_id)
     assert [row[2] for row in calculations(studio, single)] == [40, 58]
     assert pay(studio, single) == (58, 58, None)
-    assert studio.db.execute(
-        "select payment_amount from public.class_assignments where id = %s", [ids[0]]
-    ).fetchone() == (58,)
+
+
+def test_classes_paid_one_by_one_need_no_plan_and_are_written_down_once(studio: Studio) -> None:
+    rows = three(studio)
+    rate(studio, "40")
+    frozen = studio.assignment(30, payment_amount=None)
+    for amount in (50, 50, 51):
+        answer = call(studio.db, None, "set_assignment_pay", p_assignment_ids=[row.id for row in (*rows, frozen)],
+            p_payment_type="per_class", p_rate=amount)  # fmt: skip
+        assert {(row["plan_id"], row["rate"], row["payment_amount"], row["rate_id"]) for row in answer} == {
+            (None, amount, amount, None)
+        }
+    assert [row[1:3] for row in calculations(studio, rows[0])] == [(200, 50), (50, 51)]
+    assert [row[1:3] for row in calculations(studio, frozen)] == [(0, 40), (40, 50), (50, 51)]
 
 
 def test_months_are_those_of_the_dates_unless_said(studio: Studio) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -67,8 +66,8 @@ class Cast:
 
 
 @pytest.fixture
-def cast(world: World, rest: Rest) -> Iterator[Cast]:
-    yield Cast(
+def cast(world: World, rest: Rest) -> Cast:
+    return Cast(
         rest,
         world,
         world.user("admin"),

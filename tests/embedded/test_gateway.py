@@ -146,7 +146,8 @@ def test_health_answers_anyone(origin: Origin) -> None:
             assert check["healthy"]
             assert check["latency_ms"] >= 0
         refused = client.delete("/functions/v1/health")
-        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_input")
+        assert (refused.status_code, refused.json()["code"]) == (405, "invalid_input")
+        assert refused.headers["Allow"] == "GET, POST, OPTIONS"
         assert client.options("/functions/v1/health").headers["Access-Control-Allow-Origin"] == "*"
 
 

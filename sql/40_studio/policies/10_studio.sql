@@ -129,6 +129,6 @@ grant execute on function
   private.make_plan(text, public.class_assignments, integer[], date, date, integer, numeric, integer),
   private.apply_changes(uuid[], jsonb, integer), private.candidates(uuid), private.refuse_bulk(uuid[], text), private.refuse_missing(uuid[], text),
   private.missing_assignments(uuid[]), private.changed_clashes(uuid[], jsonb, integer), private.refuse_changed_clashes(uuid[], jsonb, integer),
-  private.bulk_problems(text, uuid[], jsonb, integer), private.change_many(text, uuid[], jsonb, integer), private.archive_before(date, integer),
+  private.bulk_reasons(text, uuid[], jsonb, integer), private.change_many(text, uuid[], jsonb, integer), private.archive_before(date, integer),
   private.edit_series(text, jsonb, uuid, uuid, date)
   to authenticated, service_role;

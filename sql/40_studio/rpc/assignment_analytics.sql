@@ -12,7 +12,7 @@ declare
   v_months date[];
 begin
   perform private.fail_input(
-    private.window_errors(p_from, p_to, 'date_start', 'date_end')
+    private.days_errors(p_from, p_to, 'date_start', 'date_end')
     || private.input_error(not v_types <@ array['adhoc', 'weekly', 'monthly', 'crash', 'package'], 'assignment_types',
       'A type is adhoc, weekly, monthly, crash or package'));
   -- Looking a date up among these is cheaper than truncating each.

@@ -61,6 +61,14 @@ $$;
 comment on function private.bulk_problems(text, uuid[], jsonb, integer) is
   'Why these classes cannot be changed so, each with the first reason; those that can are not in it.';
 
+create function private.bulk_reasons(p_operation text, p_ids uuid[], p_changes jsonb, p_days integer) returns jsonb
+language sql stable security definer set search_path = ''
+return coalesce((
+  select jsonb_agg(jsonb_build_object('id', p.id, 'code', p.code, 'message', p.message) order by p.id)
+  from private.bulk_problems(p_operation, p_ids, p_changes, p_days) p
+), '[]');
+comment on function private.bulk_reasons(text, uuid[], jsonb, integer) is 'The same as a list for the caller.';
+
 create function private.change_many(p_operation text, p_ids uuid[], p_changes jsonb, p_days integer) returns integer
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -68,7 +76,7 @@ declare
   v_columns text := (select string_agg(format('%I = c.%I', k.key, k.key), ', ' order by k.key) from jsonb_object_keys(p_changes) as k(key));
   v_count integer;
 begin
-  -- Whoever holds bulk:assignment may; others change what they assigned, which is asked again under the lock.
+  -- Whoever holds bulk:assignment may; others change what they assigned, which is asked under the lock.
   perform from public.class_assignments a where a.id = any(p_ids) order by a.id for no key update;
   if not private.has_permission('bulk:assignment') then
     perform private.require_permission('create:assignment');
@@ -84,6 +92,9 @@ begin
       concat_ws(', ', v_columns, case when p_days <> 0 then 'date = a.date + $3' end)) using p_ids, p_changes, p_days;
   end if;
   get diagnostics v_count = row_count;
+  if v_count < (select count(distinct u.id) from unnest(p_ids) as u(id)) then
+    perform private.refuse_missing(p_ids, 'assignment_ids');
+  end if;
   return v_count;
 end;
 $$;
@@ -109,7 +120,7 @@ declare
     end;
   v_changes jsonb := coalesce(update_data, '{}');
   v_days integer := 0;
-  v_not_done jsonb;
+  v_not_done jsonb := '[]';
   v_affected integer := 0;
 begin
   if v_answer is null then
@@ -131,19 +142,20 @@ begin
       || private.input_error(jsonb_path_exists(v_changes, '$.* ? (@ == null)') and v_operation in ('update_status', 'reassign'), 'update_data', 'Nothing here can be empty')
       || case when v_fields is null then '[]' else private.json_object_errors(v_changes, v_fields, 'update_data.') end
     );
-    v_not_done := coalesce((
-      select jsonb_agg(jsonb_build_object('id', p.id, 'code', p.code, 'message', p.message))
-      from private.bulk_problems(v_operation, v_ids, v_changes, v_days) p
-    ), '[]');
-    if v_not_done = '[]' or p_partial then
+    -- Mostly nothing is in the way, and asking first would take longer than trying.
+    begin
+      v_affected := private.change_many(v_operation, v_ids, v_changes, v_days);
+    exception when sqlstate 'PGRST' then
+      v_not_done := private.bulk_reasons(v_operation, v_ids, v_changes, v_days);
+      if v_not_done = '[]' then
+        raise;
+      end if;
       v_ids := array(
         select distinct u.id from unnest(v_ids) as u(id)
         where u.id not in (select (n.item ->> 'id')::uuid from jsonb_array_elements(v_not_done) as n(item))
       );
-      if v_ids <> '{}' then
-        v_affected := private.change_many(v_operation, v_ids, v_changes, v_days);
-      end if;
-    end if;
+      v_affected := case when p_partial and v_ids <> '{}' then private.change_many(v_operation, v_ids, v_changes, v_days) else 0 end;
+    end;
     v_answer := jsonb_build_object('success', v_not_done = '[]', 'affected_count', v_affected,
       'error_message', (v_not_done -> 0 ->> 'message') || case when jsonb_array_length(v_not_done) > 1
         then format(' (and %s more)', jsonb_array_length(v_not_done) - 1) else '' end,

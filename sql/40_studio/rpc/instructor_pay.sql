@@ -8,7 +8,7 @@ as $$
 declare
   v_ids constant uuid[] := private.numbers_of(p_instructor_ids);
 begin
-  perform private.fail_input(private.window_errors(p_from, p_to, 'p_from', 'p_to'));
+  perform private.fail_input(private.days_errors(p_from, p_to, 'p_from', 'p_to'));
   return query
     with classes as (
       select c.*, c.class_status = 'completed' and c.payment_status <> 'cancelled' as is_due,

@@ -39,9 +39,16 @@ begin
     plan_id = case when p_payment_type in ('per_class', 'per_student_per_class') then a.plan_id else v_plan_id end
   from unnest(v_ids, v_amounts) as u(id, amount)
   where a.id = u.id;
-  perform private.keep_plan_calculations(v_ids, v_originals, v_amounts, p_payment_type, jsonb_build_object(
-    'rate', p_rate, 'class_count', cardinality(v_ids), 'student_count', p_student_count, 'minutes', v_minutes, 'months', p_months,
-    'total', (select sum(u.amount) from unnest(v_amounts) as u(amount))));
+  insert into public.payment_calculations (assignment_id, method, original_amount, calculated_amount, inputs, calculated_by)
+  select u.id, p_payment_type, u.original, u.amount,
+    jsonb_build_object('rate', p_rate, 'class_count', cardinality(v_ids), 'student_count', p_student_count, 'minutes', v_minutes,
+      'months', p_months, 'total', sum(u.amount) over (), 'position', u.position),
+    private.caller_id()
+  from unnest(v_ids, v_originals, v_amounts) with ordinality as u(id, original, amount, position)
+  join public.class_assignments a on a.id = u.id
+  -- A trigger has written these down, as it does whoever sets the rate of one class.
+  where p_payment_type <> 'per_class' or a.plan_id is not null
+  order by u.position;
   return query select a.* from public.class_assignments a where a.id = any(v_ids) order by a.date, a.start_time, a.id;
 end;
 $$;

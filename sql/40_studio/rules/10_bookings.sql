@@ -52,6 +52,21 @@ return private.input_error(length(p_row.class_name) > 200, 'class_name', 'A clas
   || private.input_error(p_row.uses_credits and p_row.profile_id is null, 'uses_credits', 'Credits belong to a person: say whose');
 comment on function private.booking_errors(public.bookings) is 'What is wrong with a booking by itself, every field at once; its texts have been cleaned.';
 
+-- Else every booking would be refused from then on.
+create function private.check_booking_prefix() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  perform private.fail_input(private.input_error(
+    coalesce(new.value, new.default_value) #>> '{}' !~ '^[A-Z0-9]{1,10}$', 'value', 'A prefix is 1 to 10 capital letters and digits'));
+  return new;
+end;
+$$;
+comment on function private.check_booking_prefix() is 'Row trigger on settings: codes of bookings can begin with the prefix.';
+
+create trigger t30_check_booking_prefix before insert or update on public.settings
+  for each row when (new.key = 'booking_prefix') execute function private.check_booking_prefix();
+
 create function private.check_booking() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$

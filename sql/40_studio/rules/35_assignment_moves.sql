@@ -43,8 +43,6 @@ create function private.move_assignment() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_plans constant boolean := private.has_permission(case tg_op when 'INSERT' then 'create:assignment' else 'update:assignment' end);
-  v_pays constant boolean := private.has_permission('manage:pay');
   v_problem record;
 begin
   if tg_op = 'INSERT' then
@@ -57,10 +55,14 @@ begin
       perform private.require_permission('manage:pay');
     end if;
   else
-    select m.* into v_problem from private.illegal_move(old, new, v_pays) m;
-    if found then
-      perform private.fail('illegal_transition', v_problem.message, v_problem.field,
-        jsonb_build_object('id', new.id, 'from', v_problem.from_status, 'to', v_problem.to_status));
+    if old.class_status <> 'scheduled' or (new.class_status, new.instructor_status, new.payment_status)
+      is distinct from (old.class_status, old.instructor_status, old.payment_status) then
+      select m.* into v_problem
+      from private.illegal_move(old, new, old.class_status <> 'scheduled' and private.has_permission('manage:pay')) m;
+      if found then
+        perform private.fail('illegal_transition', v_problem.message, v_problem.field,
+          jsonb_build_object('id', new.id, 'from', v_problem.from_status, 'to', v_problem.to_status));
+      end if;
     end if;
     if new.instructor_id <> old.instructor_id then
       new.instructor_status := 'pending';
@@ -72,18 +74,6 @@ begin
     end if;
     if old.class_status = 'scheduled' and new.class_status = 'cancelled' and old.payment_status = 'pending' then
       new.payment_status := 'cancelled';
-    elsif new.payment_status <> old.payment_status and not v_pays then
-      perform private.require_permission('manage:pay');
-    end if;
-    -- Who teaches a class answers for it, says that it is over, and keeps notes; nothing else.
-    if not v_plans and (
-      new.instructor_id <> old.instructor_id or new.class_status = 'cancelled' and old.class_status <> 'cancelled'
-      or row(new.class_type_id, new.package_id, new.location_id, new.date, new.start_time, new.end_time, new.time_zone, new.payment_amount,
-          new.payment_type, new.schedule_type, new.booking_type, new.schedule_id, new.occurs_on, new.plan_id, new.rate, new.rate_id)
-        is distinct from row(old.class_type_id, old.package_id, old.location_id, old.date, old.start_time, old.end_time, old.time_zone, old.payment_amount,
-          old.payment_type, old.schedule_type, old.booking_type, old.schedule_id, old.occurs_on, old.plan_id, old.rate, old.rate_id)
-    ) then
-      perform private.require_permission('update:assignment');
     end if;
   end if;
   if new.class_status = 'completed' and (tg_op = 'INSERT' or old.class_status <> 'completed')
@@ -95,7 +85,38 @@ begin
 end;
 $$;
 comment on function private.move_assignment() is
-  'Row trigger: statuses move forward only, each by whom it is for; asking somebody else begins their answer anew.';
+  'Row trigger: statuses move forward only; asking somebody else begins their answer anew.';
 
+-- Who teaches a class answers for it, says that it is over, and keeps notes; nothing else. Asked once a statement, since
+-- asking takes longer than writing a row.
+create function private.guard_assignments() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if not private.has_permission('manage:pay') and exists (
+    select from new_rows n
+    join old_rows o on o.id = n.id and o.payment_status <> n.payment_status
+    where not (n.payment_status = 'cancelled' and n.class_status = 'cancelled' and o.class_status = 'scheduled')
+  ) then
+    perform private.require_permission('manage:pay');
+  end if;
+  if not private.has_permission('update:assignment') and exists (
+    select from new_rows n
+    join old_rows o on o.id = n.id
+    where n.class_status = 'cancelled' and o.class_status <> 'cancelled'
+      or row(n.instructor_id, n.class_type_id, n.package_id, n.location_id, n.date, n.start_time, n.end_time, n.time_zone, n.payment_amount,
+          n.payment_type, n.schedule_type, n.booking_type, n.schedule_id, n.occurs_on, n.plan_id, n.rate, n.rate_id)
+        is distinct from row(o.instructor_id, o.class_type_id, o.package_id, o.location_id, o.date, o.start_time, o.end_time, o.time_zone, o.payment_amount,
+          o.payment_type, o.schedule_type, o.booking_type, o.schedule_id, o.occurs_on, o.plan_id, o.rate, o.rate_id)
+  ) then
+    perform private.require_permission('update:assignment');
+  end if;
+  return null;
+end;
+$$;
+comment on function private.guard_assignments() is 'Statement trigger: pay is settled by holders of manage:pay; instructors change nothing but their answer, that a class is over, and notes.';
+
+create trigger t20_guard after update on public.class_assignments
+  referencing old table as old_rows new table as new_rows for each statement execute function private.guard_assignments();
 create trigger t25_move before insert or update on public.class_assignments
   for each row execute function private.move_assignment();

@@ -20,7 +20,11 @@ create function private.prepare_assignments() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  perform private.ensure_people(array(select n.instructor_id from new_rows n order by n.instructor_id));
+  perform private.ensure_people(array(
+    select distinct n.instructor_id from new_rows n
+    where not exists (select from public.resources r where r.id = n.instructor_id)
+    order by n.instructor_id
+  ));
   return null;
 end;
 $$;

@@ -6,6 +6,10 @@ as $$
 declare
   v_other public.instructor_rates;
 begin
+  -- Before anything is said of other rates: policies are asked after this.
+  if tg_op = 'INSERT' then
+    perform private.require_permission('manage:pay');
+  end if;
   perform private.fail_input(
     private.input_error(new.instructor_id is null, 'instructor_id', 'Say whose rate it is')
     || private.input_error(coalesce(new.payment_type, '') not in (
@@ -104,8 +108,8 @@ comment on function private.freeze_rate() is
 create trigger t27_freeze_rate before insert or update on public.class_assignments
   for each row execute function private.freeze_rate();
 
--- After the row is there, since not every row that was tried gets there. Classes of a plan whose rate was given are
--- written down by whoever split the plan's total.
+-- After the row is there, since not every row that was tried gets there. What classes of a plan are paid at a rate that
+-- was given is written down by set_assignment_pay(), which knows the whole plan.
 create function private.keep_rate_calculation() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -130,23 +134,10 @@ create trigger t60_keep_calculation_anew after update on public.class_assignment
   for each row when (
     new.payment_type in ('per_class', 'per_class_total') and new.rate = new.payment_amount
     and (new.rate_id is not null or new.plan_id is null)
-    and (new.rate, new.rate_id, new.payment_amount) is distinct from (old.rate, old.rate_id, old.payment_amount)
+    and (new.payment_type, new.rate, new.rate_id, new.plan_id, new.payment_amount)
+      is distinct from (old.payment_type, old.rate, old.rate_id, old.plan_id, old.payment_amount)
   )
   execute function private.keep_rate_calculation();
-
--- Those who write down what they split: one row a class, in the order of the ids.
-create function private.keep_plan_calculations(
-  p_assignment_ids uuid[], p_originals numeric[], p_amounts numeric[], p_method text, p_inputs jsonb
-) returns void
-language sql volatile security definer set search_path = ''
-begin atomic
-  insert into public.payment_calculations (assignment_id, method, original_amount, calculated_amount, inputs, calculated_by)
-  select u.id, p_method, u.original, u.amount, p_inputs || jsonb_build_object('position', u.position), private.caller_id()
-  from unnest(p_assignment_ids, p_originals, p_amounts) with ordinality as u(id, original, amount, position)
-  order by u.position;
-end;
-comment on function private.keep_plan_calculations(uuid[], numeric[], numeric[], text, jsonb) is
-  'Writes down how the amounts of a plan''s classes came about; p_inputs is rate, class_count, student_count, minutes, months and total.';
 
 create trigger t10_only_added_to before update or delete or truncate on public.payment_calculations
   for each statement execute function private.refuse_statement('payment_calculations is only ever added to');

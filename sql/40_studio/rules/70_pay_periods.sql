@@ -10,6 +10,10 @@ declare
   v_other public.pay_periods;
   v_kind text := (select e.kind from public.pay_period_events e where e.pay_period_id = new.id order by e.event_no desc limit 1);
 begin
+  -- Before anything is said of other periods: policies are asked after this.
+  if tg_op = 'INSERT' then
+    perform private.require_permission('manage:pay');
+  end if;
   new.name := private.clean_text(new.name);
   perform private.fail_input(
     private.input_error(new.name is null, 'name', 'Say what it is called')
@@ -73,6 +77,7 @@ declare
   v_scheduled integer;
 begin
   perform private.require_permission('manage:pay');
+  perform private.require_read_committed();
   new.reason := private.clean_text(new.reason);
   if private.caller_id() is not null then
     new.recorded_by := private.caller_id();
@@ -122,8 +127,6 @@ end;
 $$;
 comment on function private.follow_pay_period_event() is 'Row trigger: a period is what its last event says.';
 
-create trigger t00_read_committed before insert on public.pay_period_events
-  for each statement execute function private.refuse_other_isolation();
 create trigger t10_only_added_to before update or delete or truncate on public.pay_period_events
   for each statement execute function private.refuse_statement('pay_period_events is only ever added to');
 create trigger t20_check before insert on public.pay_period_events
@@ -151,6 +154,7 @@ declare
   v_facts jsonb;
   v_twin jsonb;
 begin
+  perform private.require_read_committed();
   select p.* into v_period from public.pay_periods p
   where p.status = 'closed'
     and (tg_op <> 'INSERT' and old.date between p.starts_on and p.ends_on or tg_op <> 'DELETE' and new.date between p.starts_on and p.ends_on)
@@ -181,8 +185,6 @@ comment on function private.keep_closed_periods() is
   'Row trigger: in a closed pay period no class comes, goes, or changes who, when, its status or its pay; notes may.';
 
 -- Everything else is refused in the archive whatever the period.
-create trigger t00_read_committed before insert on public.class_assignments_archive
-  for each statement execute function private.refuse_other_isolation();
 create trigger t30_keep_closed_periods after insert or delete on public.class_assignments
   for each row execute function private.keep_closed_periods();
 create trigger t30_keep_closed_periods after insert on public.class_assignments_archive
