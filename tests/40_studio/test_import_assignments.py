@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from psycopg.types.json import Jsonb
 
 from tests.support.calls import refused
 from tests.support.identity import as_user
 from tests.support.rest import Rest
 from tests.support.studio import Studio
+from tests.support.world import World
 
 
 def bring(studio: Studio, kind: str, *rows: dict[str, Any], **options: Any) -> dict[str, Any]:
