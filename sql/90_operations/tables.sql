@@ -38,8 +38,7 @@ create table private.fix_changes (
   table_name text not null,
   row_key jsonb not null,
   before jsonb,
-  after jsonb,
-  constraint something_changed check (before is distinct from after)
+  after jsonb
 );
 create index fix_changes_fix on private.fix_changes (fix_id, table_name);
 comment on table private.fix_changes is 'Every row a repair changed, as it was before and after. Deleted when somebody who is in it is erased.';

@@ -1,4 +1,4 @@
--- Imports and exports. What writes checks the permission first.
+-- Imports, exports, and what the desk settles. What writes checks the permission first.
 
 grant execute on function public.import_bookings(jsonb, boolean, text), public.import_schedules(jsonb, boolean, text, text),
   public.import_assignments(jsonb, boolean, text, text)
@@ -14,4 +14,6 @@ grant execute on function public.export_bookings(uuid, integer), public.export_s
   public.export_assignments(date, date, uuid, integer)
   to authenticated, service_role;
 grant execute on function private.list_to_text(text[]), private.instant_to_text(timestamptz), private.check_page(integer)
+  to authenticated, service_role;
+grant execute on function public.studio_conflicts(date, date), private.conflicts_of_studio(date, date)
   to authenticated, service_role;

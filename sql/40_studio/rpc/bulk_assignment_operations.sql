@@ -82,7 +82,13 @@ declare
   v_count integer;
 begin
   -- Whoever holds bulk:assignment may; others change what they assigned, which is asked under the lock.
-  perform from public.class_assignments a where a.id = any(p_ids) order by a.id for no key update;
+  -- Deleting takes the stronger lock, which would otherwise be asked for while somebody who links a booking waits for the
+  -- weaker one.
+  if p_operation = 'delete' then
+    perform from public.class_assignments a where a.id = any(p_ids) order by a.id for update;
+  else
+    perform from public.class_assignments a where a.id = any(p_ids) order by a.id for no key update;
+  end if;
   if not private.has_permission('bulk:assignment') then
     perform private.require_permission('create:assignment');
     if exists (select from public.class_assignments a where a.id = any(p_ids) and a.assigned_by is distinct from private.caller_id()) then

@@ -5,13 +5,13 @@
 
 -- Whoever waits for a table while holding another may meet somebody who does it the other way round. So nobody waits
 -- longer than it takes to be called a deadlock, and gives back what they hold before asking again.
-create function private.lock_tables(p_tables text[]) returns void
+create function private.lock_tables(p_tables regclass[]) returns void
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '500ms'
 as $$
 begin
   for attempt in 1..8 loop
     begin
-      execute 'lock table ' || (select string_agg(format('public.%I', t), ', ' order by t) from unnest(p_tables) t) || ' in share row exclusive mode';
+      execute 'lock table ' || (select string_agg(t::text, ', ' order by t::text) from unnest(p_tables) t) || ' in share row exclusive mode';
       return;
     exception when lock_not_available then
       null;
@@ -21,98 +21,97 @@ begin
     p_hint => 'Try again in a moment.');
 end;
 $$;
-comment on function private.lock_tables(text[]) is 'Keeps everybody else from writing these tables until the transaction ends.';
+comment on function private.lock_tables(regclass[]) is 'Keeps everybody else from writing these tables until the transaction ends.';
 
-create function private.key_matches(p_table text, p_row text, p_other text) returns text
+create function private.key_matches(p_table regclass, p_row text, p_other text) returns text
 language sql stable set search_path = ''
-return (
-  select string_agg(format('%s.%I = %s.%I', p_row, c, p_other, c), ' and ')
-  from unnest(private.key_columns(format('public.%I', p_table)::regclass)) c
-);
-comment on function private.key_matches(text, text, text) is 'The SQL condition that two rows of a table have the same key.';
+return (select string_agg(format('%s.%I = %s.%I', p_row, c, p_other, c), ' and ') from unnest(private.key_columns(p_table)) c);
+comment on function private.key_matches(regclass, text, text) is 'The SQL condition that two rows of a table have the same key.';
 
-create function private.moved_on(p_fix_id bigint, p_table text) returns setof jsonb
+create function private.column_list(p_table regclass, p_pattern text, p_changeable boolean) returns text
+language sql stable set search_path = ''
+begin atomic
+  select string_agg(format(p_pattern, a.attname), ', ' order by a.attnum)
+  from pg_catalog.pg_attribute a
+  where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    and (not p_changeable or a.attidentity <> 'a' and a.attname <> all(private.key_columns(p_table)));
+end;
+comment on function private.column_list(regclass, text, boolean) is
+  'The columns of a table that are not generated, each written as the pattern says; without the key where only those that change are wanted.';
+
+create function private.moved_on(p_fix_id bigint, p_table regclass) returns setof jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
 begin
   return query execute format($sql$
     select jsonb_build_object('table', c.table_name, 'key', c.row_key)
     from private.fix_changes c
-    cross join lateral jsonb_populate_record(null::public.%1$I, c.row_key) k
-    left join public.%1$I t on %2$s
-    where c.fix_id = $1 and c.table_name = $2 and to_jsonb(t) is distinct from c.after
+    cross join lateral jsonb_populate_record(null::%1$s, c.row_key) k
+    left join %1$s t on %2$s
+    where c.fix_id = $1 and c.table_name = (select r.relname from pg_catalog.pg_class r where r.oid = $2) and to_jsonb(t) is distinct from c.after
     order by c.id
   $sql$, p_table, private.key_matches(p_table, 't', 'k')) using p_fix_id, p_table;
 end;
 $$;
-comment on function private.moved_on(bigint, text) is 'The rows of a table that are not as this repair left them.';
+comment on function private.moved_on(bigint, regclass) is 'The rows of a table that are not as this repair left them.';
 
-create function private.put_back(p_fix_id bigint, p_table text, p_what text) returns void
+create function private.remove_added(p_fix_id bigint, p_table regclass) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
-declare
-  v_columns text[] := array(
-    select a.attname::text from pg_catalog.pg_attribute a
-    where a.attrelid = format('public.%I', p_table)::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-    order by a.attnum
-  );
-  v_changeable text[] := array(
-    select a.attname::text from pg_catalog.pg_attribute a
-    where a.attrelid = format('public.%I', p_table)::regclass and a.attname = any(v_columns) and a.attidentity <> 'a'
-      and a.attname <> all(private.key_columns(a.attrelid))
-  );
 begin
-  if p_what = 'removed' then
-    execute format($sql$
-      delete from public.%1$I t using private.fix_changes c
-      cross join lateral jsonb_populate_record(null::public.%1$I, c.row_key) k
-      where c.fix_id = $1 and c.table_name = $2 and c.before is null and %2$s
-    $sql$, p_table, private.key_matches(p_table, 't', 'k')) using p_fix_id, p_table;
-    return;
-  end if;
-  if cardinality(v_changeable) > 0 then
-    execute format($sql$
-      update public.%1$I t set %3$s
-      from private.fix_changes c
-      cross join lateral jsonb_populate_record(null::public.%1$I, c.before) k
-      where c.fix_id = $1 and c.table_name = $2 and c.before is not null and c.after is not null and %2$s
-    $sql$, p_table, private.key_matches(p_table, 't', 'k'),
-      (select string_agg(format('%1$I = k.%1$I', c), ', ') from unnest(v_changeable) c)) using p_fix_id, p_table;
-  end if;
   execute format($sql$
-    insert into public.%1$I (%2$s) overriding system value
-    select %3$s
-    from private.fix_changes c
-    cross join lateral jsonb_populate_record(null::public.%1$I, c.before) k
-    where c.fix_id = $1 and c.table_name = $2 and c.after is null
-    order by c.id
-  $sql$, p_table, (select string_agg(format('%I', c), ', ') from unnest(v_columns) c),
-    (select string_agg(format('k.%I', c), ', ') from unnest(v_columns) c)) using p_fix_id, p_table;
+    delete from %1$s t using private.fix_changes c
+    cross join lateral jsonb_populate_record(null::%1$s, c.row_key) k
+    where c.fix_id = $1 and c.table_name = (select r.relname from pg_catalog.pg_class r where r.oid = $2) and c.before is null and %2$s
+  $sql$, p_table, private.key_matches(p_table, 't', 'k')) using p_fix_id, p_table;
 end;
 $$;
-comment on function private.put_back(bigint, text, text) is
-  'Writes the rows of a table as they were before this repair: removes those it added (removed), or puts back those it changed or removed.';
+comment on function private.remove_added(bigint, regclass) is 'Removes the rows of a table that this repair added.';
+
+create function private.put_back(p_fix_id bigint, p_table regclass) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  -- A table that is nothing but a key has nothing to change.
+  if private.column_list(p_table, '%I', true) is not null then
+    execute format($sql$
+      update %1$s t set (%3$s) = row(%4$s)
+      from private.fix_changes c
+      cross join lateral jsonb_populate_record(null::%1$s, c.before) k
+      where c.fix_id = $1 and c.table_name = (select r.relname from pg_catalog.pg_class r where r.oid = $2)
+        and c.before is not null and c.after is not null and %2$s
+    $sql$, p_table, private.key_matches(p_table, 't', 'k'), private.column_list(p_table, '%I', true), private.column_list(p_table, 'k.%I', true))
+    using p_fix_id, p_table;
+  end if;
+  execute format($sql$
+    insert into %1$s (%2$s) overriding system value
+    select %3$s
+    from private.fix_changes c
+    cross join lateral jsonb_populate_record(null::%1$s, c.before) k
+    where c.fix_id = $1 and c.table_name = (select r.relname from pg_catalog.pg_class r where r.oid = $2) and c.after is null
+    order by c.id
+  $sql$, p_table, private.column_list(p_table, '%I', false), private.column_list(p_table, 'k.%I', false)) using p_fix_id, p_table;
+end;
+$$;
+comment on function private.put_back(bigint, regclass) is 'Writes the rows of a table that this repair changed or removed as they were before it.';
 
 -- What refers comes after what it refers to.
-create function private.in_order_of_reference(p_tables text[]) returns text[]
+create function private.in_order_of_reference(p_tables regclass[]) returns regclass[]
 language sql stable set search_path = ''
 begin atomic
   with recursive referring as (
-    select distinct c.relname::text collate "default" as child, p.relname::text collate "default" as parent
+    select distinct k.conrelid::regclass as child, k.confrelid::regclass as parent
     from pg_catalog.pg_constraint k
-    join pg_catalog.pg_class c on c.oid = k.conrelid
-    join pg_catalog.pg_class p on p.oid = k.confrelid
-    where k.contype = 'f' and k.conrelid <> k.confrelid and c.relnamespace = 'public'::regnamespace and p.relnamespace = 'public'::regnamespace
-      and c.relname = any(p_tables) and p.relname = any(p_tables)
+    where k.contype = 'f' and k.conrelid <> k.confrelid and k.conrelid = any(p_tables) and k.confrelid = any(p_tables)
   ),
   ranked as (
-    select t.name, 0 as rank from unnest(p_tables) as t(name)
+    select t.t, 0 as rank from unnest(p_tables) as t(t)
     union
-    select f.child, r.rank + 1 from ranked r join referring f on f.parent = r.name where r.rank < cardinality(p_tables)
+    select f.child, r.rank + 1 from ranked r join referring f on f.parent = r.t where r.rank < cardinality(p_tables)
   )
-  select array_agg(o.name order by o.rank, o.name) from (select r.name, max(r.rank) as rank from ranked r group by r.name) o;
+  select array_agg(o.t order by o.rank, o.t::text) from (select r.t, max(r.rank) as rank from ranked r group by r.t) o;
 end;
-comment on function private.in_order_of_reference(text[]) is 'These tables of public, those that are referred to first.';
+comment on function private.in_order_of_reference(regclass[]) is 'These tables, those that are referred to first.';
 
 create function private.take_back(p_fix_id bigint, p_dry_run boolean)
 returns table (undo_id bigint, table_name text, put_back integer, changed_back integer, removed integer)
@@ -122,7 +121,7 @@ as $$
 declare
   v_fix public.fix_runs;
   v_undone_by public.fix_runs;
-  v_tables text[];
+  v_tables regclass[];
   v_moved jsonb;
   v_triggers record;
   v_constraint text;
@@ -143,7 +142,7 @@ begin
       'p_fix_id', jsonb_build_object('fix_id', v_fix.id, 'check_name', v_fix.check_name, 'undone_at', v_undone_by.applied_at),
       case when v_fix.forgotten_at is null then format('apply_fixes() mends %s again.', v_fix.check_name) end);
   end if;
-  v_tables := private.in_order_of_reference(array(select distinct c.table_name from private.fix_changes c where c.fix_id = v_fix.id));
+  v_tables := private.in_order_of_reference(array(select distinct format('public.%I', c.table_name)::regclass from private.fix_changes c where c.fix_id = v_fix.id));
   if v_tables is null then
     perform private.fail('illegal_transition', format('Fix %s changed nothing that could be put back', v_fix.id), 'p_fix_id',
       jsonb_build_object('fix_id', v_fix.id, 'check_name', v_fix.check_name));
@@ -158,17 +157,16 @@ begin
   if not p_dry_run then
     undo_id := private.open_fix(v_fix.check_name, v_fix.faults, v_fix.id);
     for v_triggers in
-      select string_agg(format('alter table public.%I disable trigger %I', c.relname, t.tgname), '; ') as off,
-        string_agg(format('alter table public.%I enable %s trigger %I', c.relname, case t.tgenabled when 'A' then 'always' when 'R' then 'replica' else '' end, t.tgname), '; ') as on
+      select string_agg(format('alter table %s disable trigger %I', t.tgrelid::regclass, t.tgname), '; ') as off,
+        string_agg(format('alter table %s enable %s trigger %I', t.tgrelid::regclass, case t.tgenabled when 'A' then 'always' when 'R' then 'replica' else '' end, t.tgname), '; ') as on
       from pg_catalog.pg_trigger t
-      join pg_catalog.pg_class c on c.oid = t.tgrelid
-      where c.relnamespace = 'public'::regnamespace and c.relname = any(v_tables) and not t.tgisinternal and t.tgenabled <> 'D'
+      where t.tgrelid = any(v_tables) and not t.tgisinternal and t.tgenabled <> 'D'
         and t.tgfoid <> 'private.keep_image()'::regprocedure
     loop
       execute coalesce(v_triggers.off, '');
       begin
-        perform private.put_back(v_fix.id, t.name, 'removed') from unnest(v_tables) with ordinality as t(name, position) order by t.position desc;
-        perform private.put_back(v_fix.id, t.name, 'put back') from unnest(v_tables) with ordinality as t(name, position) order by t.position;
+        perform private.remove_added(v_fix.id, t.t) from (select * from unnest(v_tables) with ordinality as u(t, position) order by u.position desc offset 0) t;
+        perform private.put_back(v_fix.id, t.t) from (select * from unnest(v_tables) with ordinality as u(t, position) order by u.position offset 0) t;
       exception when integrity_constraint_violation then
         get stacked diagnostics v_constraint = constraint_name, v_refused_by = table_name;
       end;

@@ -27,8 +27,7 @@ begin
     union all
     select private.key_of(v_new, tg_argv), null, v_new where v_new is not null
   ) c
-  group by c.row_key
-  having max(c.before::text) is distinct from max(c.after::text);
+  group by c.row_key;
   return null;
 end;
 $$;
