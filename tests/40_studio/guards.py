@@ -50,6 +50,9 @@ REFUSED = {
     "public.bookings.t20_check": BOOKING.format("booking_id = 'YOG-20260101-0001'"),
     "public.bookings.t25_check_status": BOOKING.format("status = 'confirmed'"),
     "public.settings.t30_check_booking_prefix": "update public.settings set value = '\"yog\"' where key = 'booking_prefix'",
+    "private.brought_links.brought_links_pkey": (
+        "insert into private.brought_links select u, 'YOG-20260101-0001' from unnest(array_fill(gen_random_uuid(), array[2])) u"
+    ),
     # schedules
     "public.class_schedules.day_of_week_is_sunday_0_to_saturday_6": PLAN.format("day_of_week = 7"),
     "public.class_schedules.start_is_before_end": PLAN.format("start_time = '21:00', duration_minutes = 0"),
