@@ -4,24 +4,25 @@ import ICAL from "npm:ical.js@2";
 
 import { type Component, type Property, timeZone, type Zone } from "./zones.ts";
 
+/** Wall-clock times are of the event's zone; instants are of UTC, without the Z. What does not apply is left out. */
 interface Happening {
   uid: string;
   sequence: number;
   status: "CONFIRMED" | "TENTATIVE" | "CANCELLED";
   summary: string;
   category: string;
-  location: string | null;
-  description: string | null;
+  location?: string;
+  description?: string;
   created_at: string;
   changed_at: string;
 }
 
 /** On a day, without times. */
 interface DayEvent extends Happening {
-  on: string;
+  on_date: string;
 }
 
-/** From start to end, by the clock of its zone; `replaces` is the start of the date of a recurring event it is instead of. */
+/** From start to end; `replaces` is the start of the date of a recurring event that it is instead of. */
 interface TimedEvent extends Happening {
   time_zone: string;
   starts: string;
@@ -29,13 +30,13 @@ interface TimedEvent extends Happening {
   replaces?: string;
 }
 
-/** Every week from its start on, for so many seconds, until an instant (null: without end), except at these starts. */
+/** Every week from its start on, for so many seconds, until an instant, except at these starts. */
 interface WeeklyEvent extends Happening {
   time_zone: string;
   starts: string;
   lasts: number;
-  until: string | null;
-  except: string[];
+  until?: string;
+  leaves_out?: string[];
 }
 
 export interface Feed {
@@ -53,15 +54,15 @@ for (const name of ["x-wr-calname", "name"]) {
 }
 ICAL.design.icalendar.property["x-published-ttl"] = { defaultType: "duration" };
 
-function text(name: string, value: string | null): Property[] {
+function text(name: string, value?: string): Property[] {
   // deno-lint-ignore no-control-regex
   const clean = value?.replace(/\r\n?/g, "\n").replace(/[\u0000-\u0009\u000b-\u001f\u007f]/g, " ");
   return clean ? [[name, {}, "text", clean]] : [];
 }
 
 function when(event: Feed["events"][number]): Property[] {
-  if ("on" in event) {
-    return [["dtstart", {}, "date", event.on]];
+  if ("on_date" in event) {
+    return [["dtstart", {}, "date", event.on_date]];
   }
   const at = (name: string, ...walls: string[]): Property => [name, { tzid: event.time_zone }, "date-time", ...walls];
   if (!("lasts" in event)) {
@@ -72,19 +73,19 @@ function when(event: Feed["events"][number]): Property[] {
   return [
     at("dtstart", event.starts),
     ["duration", {}, "duration", minutes ? `PT${event.lasts / 60}M` : `PT${event.lasts}S`],
-    ["rrule", {}, "recur", { freq: "WEEKLY", ...(event.until ? { until: event.until } : {}) }],
-    ...(event.except.length > 0 ? [at("exdate", ...event.except)] : []),
+    ["rrule", {}, "recur", { freq: "WEEKLY", ...(event.until ? { until: `${event.until}Z` } : {}) }],
+    ...(event.leaves_out ? [at("exdate", ...event.leaves_out)] : []),
   ];
 }
 
 function component(event: Feed["events"][number]): Component {
-  const takesTime = event.status !== "CANCELLED" && !("on" in event);
+  const takesTime = event.status !== "CANCELLED" && !("on_date" in event);
   return ["vevent", [
     ["uid", {}, "text", event.uid],
     // Without a METHOD this is when the event was last changed, so the same calendar is the same text every time.
-    ["dtstamp", {}, "date-time", event.changed_at],
-    ["created", {}, "date-time", event.created_at],
-    ["last-modified", {}, "date-time", event.changed_at],
+    ["dtstamp", {}, "date-time", `${event.changed_at}Z`],
+    ["created", {}, "date-time", `${event.created_at}Z`],
+    ["last-modified", {}, "date-time", `${event.changed_at}Z`],
     ["sequence", {}, "integer", event.sequence],
     ...when(event),
     ...text("summary", event.summary),

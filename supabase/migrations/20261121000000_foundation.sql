@@ -10569,42 +10569,56 @@ comment on function private.check_booking_prefix() is 'Row trigger on settings: 
 create trigger t30_check_booking_prefix before insert or update on public.settings
   for each row when (new.key = 'booking_prefix') execute function private.check_booking_prefix();
 
+create function private.clean_booking(p_row public.bookings) returns public.bookings
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  p_row.class_name := private.clean_text(p_row.class_name);
+  p_row.instructor := private.clean_text(p_row.instructor);
+  p_row.first_name := private.clean_text(p_row.first_name);
+  p_row.last_name := private.clean_text(p_row.last_name);
+  p_row.email := lower(private.clean_text(p_row.email));
+  p_row.phone := private.clean_text(p_row.phone);
+  p_row.notes := private.clean_text(p_row.notes);
+  p_row.preferred_days := array(select t.t from (select private.clean_text(u.t) as t, u.n from unnest(p_row.preferred_days) with ordinality as u(t, n)) t where t.t is not null order by t.n);
+  p_row.preferred_times := array(select t.t from (select private.clean_text(u.t) as t, u.n from unnest(p_row.preferred_times) with ordinality as u(t, n)) t where t.t is not null order by t.n);
+  return p_row;
+end;
+$$;
+comment on function private.clean_booking(public.bookings) is 'A booking with its texts cleaned.';
+
+create function private.booking_errors(p_row public.bookings) returns jsonb
+language sql stable set search_path = ''
+return private.input_error(length(p_row.class_name) > 200, 'class_name', 'A class name has at most 200 characters')
+  || private.input_error(length(p_row.instructor) > 200, 'instructor', 'An instructor''s name has at most 200 characters')
+  || private.input_error(length(p_row.first_name) > 200, 'first_name', 'A name has at most 200 characters')
+  || private.input_error(length(p_row.last_name) > 200, 'last_name', 'A name has at most 200 characters')
+  || private.input_error(not private.is_email(p_row.email), 'email', 'That is no email address')
+  || private.input_error(length(p_row.phone) > 50, 'phone', 'A phone number has at most 50 characters')
+  || private.input_error(length(p_row.notes) > 1000, 'notes', 'Notes have at most 1000 characters')
+  || private.input_error(not private.is_time_zone(p_row.timezone), 'timezone', 'A time zone is an IANA name, such as Asia/Kolkata')
+  || private.input_error(p_row.class_date not between date '1970-01-01' and date '2199-12-31', 'class_date', 'A date lies between 1970 and 2199')
+  || private.input_error(cardinality(p_row.preferred_days) > 20 or length(array_to_string(p_row.preferred_days, '')) > 1000,
+    'preferred_days', 'At most 20 days, of 1000 characters together')
+  || private.input_error(cardinality(p_row.preferred_times) > 20 or length(array_to_string(p_row.preferred_times, '')) > 1000,
+    'preferred_times', 'At most 20 times, of 1000 characters together')
+  || private.input_error(coalesce(p_row.status, '') not in ('pending', 'confirmed', 'completed', 'cancelled'), 'status',
+    'A booking is pending, confirmed, completed or cancelled')
+  || private.input_error(coalesce(p_row.booking_type, '') not in ('individual', 'corporate', 'private_group', 'public_group'), 'booking_type',
+    'A booking is individual, corporate, private_group or public_group')
+  || private.input_error(p_row.uses_credits and p_row.profile_id is null, 'uses_credits', 'Credits belong to a person: say whose');
+comment on function private.booking_errors(public.bookings) is 'What is wrong with a booking by itself, every field at once; its texts have been cleaned.';
+
 create function private.check_booking() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_errors jsonb;
+  v_errors jsonb := '[]';
 begin
   if tg_op = 'UPDATE' and new.booking_id is distinct from old.booking_id then
     perform private.fail('invalid_input', 'A booking keeps its code', 'booking_id', jsonb_build_object('booking_id', old.booking_id));
   end if;
-  new.class_name := private.clean_text(new.class_name);
-  new.instructor := private.clean_text(new.instructor);
-  new.first_name := private.clean_text(new.first_name);
-  new.last_name := private.clean_text(new.last_name);
-  new.email := lower(private.clean_text(new.email));
-  new.phone := private.clean_text(new.phone);
-  new.notes := private.clean_text(new.notes);
-  new.preferred_days := array(select t.t from (select private.clean_text(u.t) as t, u.n from unnest(new.preferred_days) with ordinality as u(t, n)) t where t.t is not null order by t.n);
-  new.preferred_times := array(select t.t from (select private.clean_text(u.t) as t, u.n from unnest(new.preferred_times) with ordinality as u(t, n)) t where t.t is not null order by t.n);
-  v_errors :=
-    private.input_error(length(new.class_name) > 200, 'class_name', 'A class name has at most 200 characters')
-    || private.input_error(length(new.instructor) > 200, 'instructor', 'An instructor''s name has at most 200 characters')
-    || private.input_error(length(new.first_name) > 200, 'first_name', 'A name has at most 200 characters')
-    || private.input_error(length(new.last_name) > 200, 'last_name', 'A name has at most 200 characters')
-    || private.input_error(not private.is_email(new.email), 'email', 'That is no email address')
-    || private.input_error(length(new.phone) > 50, 'phone', 'A phone number has at most 50 characters')
-    || private.input_error(length(new.notes) > 1000, 'notes', 'Notes have at most 1000 characters')
-    || private.input_error(not private.is_time_zone(new.timezone), 'timezone', 'A time zone is an IANA name, such as Asia/Kolkata')
-    || private.input_error(new.class_date not between date '1970-01-01' and date '2199-12-31', 'class_date', 'A date lies between 1970 and 2199')
-    || private.input_error(cardinality(new.preferred_days) > 20 or length(array_to_string(new.preferred_days, '')) > 1000,
-      'preferred_days', 'At most 20 days, of 1000 characters together')
-    || private.input_error(cardinality(new.preferred_times) > 20 or length(array_to_string(new.preferred_times, '')) > 1000,
-      'preferred_times', 'At most 20 times, of 1000 characters together')
-    || private.input_error(coalesce(new.status, '') not in ('pending', 'confirmed', 'completed', 'cancelled'), 'status',
-      'A booking is pending, confirmed, completed or cancelled')
-    || private.input_error(coalesce(new.booking_type, '') not in ('individual', 'corporate', 'private_group', 'public_group'), 'booking_type',
-      'A booking is individual, corporate, private_group or public_group');
+  new := private.clean_booking(new);
   -- The person and their login go together. Only the one that is new decides.
   if tg_op = 'INSERT' or (new.user_id, new.profile_id) is distinct from (old.user_id, old.profile_id) then
     if new.profile_id is not null and (tg_op = 'INSERT' or new.profile_id is distinct from old.profile_id) then
@@ -10619,8 +10633,18 @@ begin
       new.profile_id := coalesce((select p.id from public.user_profiles p where p.user_id = new.user_id), new.profile_id);
     end if;
   end if;
-  v_errors := v_errors || private.input_error(new.uses_credits and new.profile_id is null, 'uses_credits', 'Credits belong to a person: say whose');
-  perform private.fail_input(v_errors);
+  perform private.fail_input(private.booking_errors(new) || v_errors);
+  -- Whoever links classes has locked the booking, and read this after that.
+  if tg_op = 'UPDATE' and (old.uses_credits or new.uses_credits)
+    and (new.uses_credits, new.profile_id, new.class_package_id) is distinct from (old.uses_credits, old.profile_id, old.class_package_id)
+    and exists (
+      select from public.assignment_bookings l
+      join public.class_assignments a on a.id = l.assignment_id and a.class_status <> 'cancelled'
+      where l.booking_id = new.booking_id
+    ) then
+    perform private.fail('illegal_transition', 'Classes serve this booking already: whose credits it uses, and of which package, stays', 'uses_credits',
+      jsonb_build_object('booking_id', new.booking_id), 'Take it off its classes first, or book anew.');
+  end if;
   if tg_op = 'INSERT' then
     -- Whoever books gets a code; a server that brings bookings along brings their codes.
     if new.booking_id is null or not private.is_trusted() then
@@ -10697,57 +10721,78 @@ create trigger t25_check_status before insert or update of status on public.book
 
 -- Class schedules: what they take is a weekly rule of 20_time with their id, which follows them.
 
-create function private.check_schedule() returns trigger
-language plpgsql volatile security definer set search_path = ''
+create function private.complete_schedule(p_new public.class_schedules, p_old public.class_schedules) returns public.class_schedules
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_minutes integer;
+begin
+  p_new.notes := private.clean_text(p_new.notes);
+  p_new.time_zone := coalesce(p_new.time_zone, private.resource_time_zone(p_new.location_id));
+  -- Start and duration are as good as start and end. Where both are there, a changed duration moves the end.
+  if p_new.end_time is null or p_old.id is not null and p_new.duration_minutes is distinct from p_old.duration_minutes
+    and (p_new.start_time, p_new.end_time) is not distinct from (p_old.start_time, p_old.end_time) then
+    if p_new.duration_minutes is null and p_new.end_time is null then
+      p_new.duration_minutes := (select t.duration_minutes from public.class_types t where t.id = p_new.class_type_id);
+    end if;
+    if p_new.duration_minutes between 1 and 1440 and p_new.start_time is not null
+      and extract(epoch from p_new.start_time) / 60 + p_new.duration_minutes <= 1440 then
+      p_new.end_time := case when extract(epoch from p_new.start_time) / 60 + p_new.duration_minutes = 1440 then time '24:00'
+        else p_new.start_time + make_interval(mins => p_new.duration_minutes) end;
+    end if;
+  end if;
+  v_minutes := extract(epoch from p_new.end_time - p_new.start_time) / 60;
+  if p_old.id is not null and p_new.duration_minutes is not distinct from p_old.duration_minutes then
+    p_new.duration_minutes := v_minutes;
+  end if;
+  p_new.duration_minutes := coalesce(p_new.duration_minutes, v_minutes);
+  return p_new;
+end;
+$$;
+comment on function private.complete_schedule(public.class_schedules, public.class_schedules) is
+  'A schedule with what was left out worked out (end or duration, time zone); against what it was before.';
+
+create function private.schedule_errors(p_new public.class_schedules, p_old public.class_schedules) returns jsonb
+language plpgsql stable security definer set search_path = ''
 as $$
 declare
   v_min constant integer := private.setting_integer('class_minutes_min');
   v_max constant integer := private.setting_integer('class_minutes_max');
-  v_minutes integer;
+  v_minutes constant integer := extract(epoch from p_new.end_time - p_new.start_time) / 60;
 begin
-  new.notes := private.clean_text(new.notes);
-  new.time_zone := coalesce(new.time_zone, private.resource_time_zone(new.location_id));
-  -- Start and duration are as good as start and end. Where both are there, a changed duration moves the end.
-  if new.end_time is null or tg_op = 'UPDATE' and new.duration_minutes is distinct from old.duration_minutes
-    and (new.start_time, new.end_time) is not distinct from (old.start_time, old.end_time) then
-    if new.duration_minutes is null and new.end_time is null then
-      new.duration_minutes := (select t.duration_minutes from public.class_types t where t.id = new.class_type_id);
-    end if;
-    if new.duration_minutes between 1 and 1440 and new.start_time is not null
-      and extract(epoch from new.start_time) / 60 + new.duration_minutes <= 1440 then
-      new.end_time := case when extract(epoch from new.start_time) / 60 + new.duration_minutes = 1440 then time '24:00'
-        else new.start_time + make_interval(mins => new.duration_minutes) end;
-    end if;
-  end if;
-  v_minutes := extract(epoch from new.end_time - new.start_time) / 60;
-  if tg_op = 'UPDATE' and new.duration_minutes is not distinct from old.duration_minutes then
-    new.duration_minutes := v_minutes;
-  end if;
-  new.duration_minutes := coalesce(new.duration_minutes, v_minutes);
-  perform private.fail_input(
-    private.input_error(coalesce(new.day_of_week, -1) not between 0 and 6, 'day_of_week', 'A day is 0 (Sunday) to 6 (Saturday)')
-    || private.input_error(new.start_time is null, 'start_time', 'Say when it starts')
-    || private.input_error(new.start_time is not null and new.end_time is null, 'end_time', 'Say when it ends, on the same day, or how long it takes')
-    || private.input_error(new.end_time <= new.start_time, 'end_time', 'The end must be after the start')
-    || private.input_error(new.end_time > new.start_time and new.duration_minutes <> v_minutes, 'duration_minutes',
+  return private.input_error(coalesce(p_new.day_of_week, -1) not between 0 and 6, 'day_of_week', 'A day is 0 (Sunday) to 6 (Saturday)')
+    || private.input_error(p_new.start_time is null, 'start_time', 'Say when it starts')
+    || private.input_error(p_new.start_time is not null and p_new.end_time is null, 'end_time', 'Say when it ends, on the same day, or how long it takes')
+    || private.input_error(p_new.end_time <= p_new.start_time, 'end_time', 'The end must be after the start')
+    || private.input_error(p_new.end_time > p_new.start_time and p_new.duration_minutes <> v_minutes, 'duration_minutes',
       format('From start to end it is %s minutes', v_minutes))
-    || private.input_error(new.end_time > new.start_time and v_minutes not between v_min and v_max
-        and (tg_op = 'INSERT' or (new.start_time, new.end_time) is distinct from (old.start_time, old.end_time)),
+    || private.input_error(p_new.end_time > p_new.start_time and v_minutes not between v_min and v_max
+        and (p_old.id is null or (p_new.start_time, p_new.end_time) is distinct from (p_old.start_time, p_old.end_time)),
       'duration_minutes', format('A class takes %s to %s minutes', v_min, v_max))
-    || private.input_error(new.end_time > new.start_time and mod(extract(epoch from new.end_time - new.start_time), 60) <> 0, 'end_time', 'A class takes whole minutes')
-    || private.input_error(not private.is_time_zone(new.time_zone), 'time_zone', 'A time zone is an IANA name, such as Europe/Paris')
-    || private.input_error(new.max_participants not between 1 and 10000, 'max_participants', 'Between 1 and 10000 can take part')
-    || private.input_error(new.effective_from is null, 'effective_from', 'Say from when')
-    || private.input_error(new.effective_from not between date '1970-01-01' and date '2199-12-31', 'effective_from', 'A date lies between 1970 and 2199')
-    || private.input_error(new.effective_until not between date '1970-01-01' and date '2199-12-31', 'effective_until', 'A date lies between 1970 and 2199')
-    || private.input_error(new.effective_until < new.effective_from, 'effective_until', 'The last day must not be before the first')
-    || private.input_error(length(new.notes) > 1000, 'notes', 'Notes have at most 1000 characters')
+    || private.input_error(p_new.end_time > p_new.start_time and mod(extract(epoch from p_new.end_time - p_new.start_time), 60) <> 0, 'end_time', 'A class takes whole minutes')
+    || private.input_error(not private.is_time_zone(p_new.time_zone), 'time_zone', 'A time zone is an IANA name, such as Europe/Paris')
+    || private.input_error(p_new.max_participants not between 1 and 10000, 'max_participants', 'Between 1 and 10000 can take part')
+    || private.input_error(p_new.effective_from is null, 'effective_from', 'Say from when')
+    || private.input_error(p_new.effective_from not between date '1970-01-01' and date '2199-12-31', 'effective_from', 'A date lies between 1970 and 2199')
+    || private.input_error(p_new.effective_until not between date '1970-01-01' and date '2199-12-31', 'effective_until', 'A date lies between 1970 and 2199')
+    || private.input_error(p_new.effective_until < p_new.effective_from, 'effective_until', 'The last day must not be before the first')
+    || private.input_error(length(p_new.notes) > 1000, 'notes', 'Notes have at most 1000 characters')
     || private.input_error(
-      new.is_active and new.instructor_id is not null
-        and (tg_op = 'INSERT' or (new.instructor_id, new.is_active) is distinct from (old.instructor_id, old.is_active))
-        and exists (select from public.user_profiles p where p.id = new.instructor_id and not p.is_active),
-      'instructor_id', 'This instructor has left')
-  );
+      p_new.is_active and p_new.instructor_id is not null
+        and (p_old.id is null or (p_new.instructor_id, p_new.is_active) is distinct from (p_old.instructor_id, p_old.is_active))
+        and exists (select from public.user_profiles p where p.id = p_new.instructor_id and not p.is_active),
+      'instructor_id', 'This instructor has left');
+end;
+$$;
+comment on function private.schedule_errors(public.class_schedules, public.class_schedules) is
+  'What is wrong with a schedule by itself, every field at once; against what it was before, so that old rows may stay as they are.';
+
+create function private.check_schedule() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  new := private.complete_schedule(new, case tg_op when 'UPDATE' then old end);
+  perform private.fail_input(private.schedule_errors(new, case tg_op when 'UPDATE' then old end));
   return new;
 end;
 $$;
@@ -10783,6 +10828,9 @@ begin
   perform private.require_read_committed();
   perform private.ensure_people(array(select s.instructor_id from public.class_schedules s where s.id = any(p_ids) and s.is_active));
   perform private.lock_rules(p_ids, array(select w.resource_id from private.class_schedule_resources w where w.rule_id = any(p_ids)));
+  if exists (select from public.weekly_rules r where r.id = any(p_ids) and r.source_table is distinct from 'class_schedules') then
+    perform private.fail('duplicate', 'There is a weekly rule with this id', 'id', jsonb_build_object('ids', to_jsonb(p_ids)));
+  end if;
   delete from public.weekly_rules r
   where r.id = any(p_ids) and r.source_table = 'class_schedules'
     and not exists (select from public.class_schedules s where s.id = r.id);
@@ -10960,6 +11008,9 @@ begin
     || private.input_error(v_is_dated and p_new.class_status = 'scheduled'
         and p_new.date > private.today() + private.setting_integer('days_ahead') and p_new.date is distinct from p_old.date,
       'date', format('Classes are planned at most %s days ahead', private.setting_integer('days_ahead')))
+    || private.input_error(p_new.instructor_id <> all(array_remove(array[p_old.instructor_id], null))
+        and not exists (select from public.user_profiles p where p.id = p_new.instructor_id),
+      'instructor_id', 'There is no such instructor')
     || private.input_error(p_new.class_status = 'scheduled' and p_new.instructor_id is distinct from p_old.instructor_id
         and exists (select from public.user_profiles p where p.id = p_new.instructor_id and not p.is_active),
       'instructor_id', 'This instructor has left');
@@ -11027,6 +11078,16 @@ begin
       old.schedule_id, old.occurs_on, old.starts_at, old.ends_at) then
     if not private.is_plain_assignment(new, case tg_op when 'UPDATE' then old end) then
       perform private.fail_input(private.assignment_errors(new, case tg_op when 'UPDATE' then old end));
+  -- Of two at once the index refuses the second.
+  if new.schedule_id is not null and new.class_status <> 'cancelled'
+    and (tg_op = 'INSERT' or (new.schedule_id, new.occurs_on) is distinct from (old.schedule_id, old.occurs_on))
+    and exists (
+      select from public.class_assignments a
+      where a.schedule_id = new.schedule_id and a.occurs_on = new.occurs_on and a.class_status <> 'cancelled' and a.id <> new.id
+    ) then
+    perform private.fail('time_conflict', format('%s of this schedule is already assigned', new.occurs_on), 'occurs_on',
+      jsonb_build_object('schedule_id', new.schedule_id, 'occurs_on', new.occurs_on));
+  end if;
     end if;
     new.starts_at := private.local_to_instant(new.date, new.start_time, new.time_zone);
     new.ends_at := private.local_end_to_instant(new.date, new.end_time, new.time_zone);
@@ -11209,25 +11270,72 @@ create trigger t30_prepare_insert after insert on public.class_assignments
 create trigger t30_prepare_update after update on public.class_assignments
   referencing new table as new_rows for each statement execute function private.prepare_assignments();
 
--- The rows are read again by id, since a later trigger may have changed them. All resources the classes will claim are
--- locked together with those of the schedules.
+-- Classes that leave dates they took over: the dates, then their rules, then everybody the rules and the classes take are
+-- locked, before any claim goes.
+create function private.lock_taken_dates(p_ids uuid[], p_all_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_rule_ids uuid[];
+begin
+  select array_agg(distinct t.rule_id) into v_rule_ids
+  from (
+    select e.rule_id
+    from public.weekly_rule_exceptions e
+    where e.taken_by_id = any(p_ids) and e.taken_by_table = 'class_assignments'
+    order by e.rule_id, e.occurs_on
+    for update
+  ) t;
+  if v_rule_ids is not null then
+    perform private.lock_rules(v_rule_ids, private.resources_of_assignments(p_all_ids));
+  end if;
+end;
+$$;
+comment on function private.lock_taken_dates(uuid[], uuid[]) is
+  'Locks what these classes are about to leave, and whatever else the classes of the same statement take, in the order everybody locks it in.';
+
+create function private.resources_of_assignments(p_ids uuid[]) returns uuid[]
+language sql stable security definer set search_path = ''
+return array(
+  select c.resource_id from public.claims c where c.source_id = any(p_ids) and c.source_table = 'class_assignments'
+  union select a.instructor_id from public.class_assignments a where a.id = any(p_ids)
+  union select a.location_id from public.class_assignments a where a.id = any(p_ids) and a.location_id is not null
+);
+comment on function private.resources_of_assignments(uuid[]) is 'Whom and what these classes take, or are about to.';
+
+-- The rows are read again by id, since a later trigger may have changed them. All resources the statement's classes will
+-- claim are locked together with those of the schedules.
 create function private.take_over_for_assignments() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_taken_ids uuid[];
   v_cancelled_ids uuid[];
+  v_left_ids uuid[];
+  v_all_ids uuid[];
 begin
-  if tg_op = 'INSERT' then
-    select array_agg(n.id) into v_taken_ids from new_rows n where n.schedule_id is not null and n.class_status <> 'cancelled';
+  if tg_op = 'DELETE' then
+    select array_agg(o.id) filter (where o.schedule_id is not null and o.class_status <> 'cancelled'), array_agg(o.id)
+    into v_left_ids, v_all_ids
+    from old_rows o;
+  elsif tg_op = 'INSERT' then
+    select array_agg(n.id) filter (where n.schedule_id is not null and n.class_status <> 'cancelled'), array_agg(n.id)
+    into v_taken_ids, v_all_ids
+    from new_rows n;
   else
     select
       array_agg(n.id) filter (where n.class_status <> 'cancelled' and n.schedule_id is not null
         and (n.schedule_id, n.occurs_on) is distinct from (o.schedule_id, o.occurs_on)),
-      array_agg(n.id) filter (where n.class_status = 'cancelled' and o.class_status <> 'cancelled')
-    into v_taken_ids, v_cancelled_ids
+      array_agg(n.id) filter (where n.class_status = 'cancelled' and o.class_status <> 'cancelled' and o.schedule_id is not null),
+      array_agg(n.id) filter (where o.schedule_id is not null and o.class_status <> 'cancelled'
+        and (n.class_status = 'cancelled' or (n.schedule_id, n.occurs_on) is distinct from (o.schedule_id, o.occurs_on))),
+      array_agg(n.id)
+    into v_taken_ids, v_cancelled_ids, v_left_ids, v_all_ids
     from new_rows n
     join old_rows o on o.id = n.id;
+  end if;
+  if v_left_ids is not null then
+    perform private.lock_taken_dates(v_left_ids, v_all_ids);
   end if;
   if v_cancelled_ids is not null then
     perform private.cancel_taken_dates(v_cancelled_ids);
@@ -11236,8 +11344,7 @@ begin
     perform private.take_over('class_assignments', t.ids, t.schedule_ids, t.dates, t.resource_ids, true)
     from (
       select array_agg(a.id order by a.id) as ids, array_agg(a.schedule_id order by a.id) as schedule_ids,
-        array_agg(a.occurs_on order by a.id) as dates,
-        array_agg(a.instructor_id) || array_remove(array_agg(a.location_id), null) as resource_ids
+        array_agg(a.occurs_on order by a.id) as dates, private.resources_of_assignments(v_all_ids) as resource_ids
       from public.class_assignments a
       where a.id = any(v_taken_ids)
     ) t;
@@ -11246,7 +11353,7 @@ begin
 end;
 $$;
 comment on function private.take_over_for_assignments() is
-  'Statement trigger: classes made from a schedule take those dates of it over; a cancelled class leaves its date cancelled.';
+  'Statement trigger: classes made from a schedule take those dates of it over; a cancelled class leaves its date cancelled; what a class leaves is locked.';
 
 -- The date of a class that was called off does not come back by itself; another class may take it.
 create function private.cancel_taken_dates(p_ids uuid[]) returns void
@@ -11270,6 +11377,9 @@ create trigger t40_take_over_insert after insert on public.class_assignments
 create trigger t40_take_over_update after update on public.class_assignments
   referencing old table as old_rows new table as new_rows for each statement execute function private.take_over_for_assignments();
 
+create trigger t40_leave_delete after delete on public.class_assignments
+  referencing old table as old_rows for each statement execute function private.take_over_for_assignments();
+
 select private.attach_claims('public.class_assignments');
 
 -- No promised class is ever missing: a date to come that its class leaves, or that loses its class, is the schedule's
@@ -11284,13 +11394,16 @@ declare
   v_past_ids uuid[];
 begin
   if tg_op = 'DELETE' then
-    select array_agg(o.id) filter (where o.occurs_on >= private.today()),
-      array_agg(o.schedule_id) filter (where o.occurs_on >= private.today()),
-      array_agg(o.occurs_on) filter (where o.occurs_on >= private.today()),
-      array_agg(o.id) filter (where o.occurs_on < private.today())
+    -- A class that moves to the archive was held, perhaps before the date it stood for.
+    select array_agg(o.id) filter (where not o.is_over), array_agg(o.schedule_id) filter (where not o.is_over),
+      array_agg(o.occurs_on) filter (where not o.is_over), array_agg(o.id) filter (where o.is_over)
     into v_ids, v_schedule_ids, v_dates, v_past_ids
-    from old_rows o
-    where o.schedule_id is not null and o.class_status <> 'cancelled';
+    from (
+      select d.id, d.schedule_id, d.occurs_on,
+        d.occurs_on < private.today() or exists (select from public.class_assignments_archive r where r.id = d.id) as is_over
+      from old_rows d
+      where d.schedule_id is not null and d.class_status <> 'cancelled'
+    ) o;
   else
     select array_agg(o.id), array_agg(o.schedule_id), array_agg(o.occurs_on) into v_ids, v_schedule_ids, v_dates
     from old_rows o
@@ -11399,12 +11512,21 @@ begin
       select a.n, a.resource_id, 'class_assignments', null, b.n, 'class_assignment', b.title, b.during
       from wanted a
       join wanted b on b.resource_id = a.resource_id and b.during && a.during and b.n <> a.n
+    ), dated as (
+      select g.n, r.id, r.schedule_id, r.occurs_on
+      from generate_subscripts(p_rows, 1) as g(n)
+      cross join lateral unnest(array[p_rows[g.n]]) as r
+      where r.schedule_id is not null and r.occurs_on is not null and r.class_status is distinct from 'cancelled'
     ), dates as (
-      -- A date of a schedule is taken once.
-      select w.n, w.schedule_id, w.occurs_on, e.taken_by_table, e.taken_by_id, e.kind
-      from (select distinct w.n, w.id, w.schedule_id, w.occurs_on from wanted w) w
-      join public.weekly_rule_exceptions e on e.rule_id = w.schedule_id and e.occurs_on = w.occurs_on
-      where e.kind <> 'cancelled' and e.taken_by_id is distinct from w.id
+      -- A date of a schedule is taken once, whatever the time.
+      select d.n, d.occurs_on, e.taken_by_table, e.taken_by_id, e.kind, null::integer as with_n
+      from dated d
+      join public.weekly_rule_exceptions e on e.rule_id = d.schedule_id and e.occurs_on = d.occurs_on
+      where e.kind <> 'cancelled' and e.taken_by_id is distinct from d.id
+      union all
+      select a.n, a.occurs_on, 'class_assignments', null, 'taken_over', b.n
+      from dated a
+      join dated b on b.schedule_id = a.schedule_id and b.occurs_on = a.occurs_on and b.n <> a.n
     )
     select f.n, f.resource_id, s.name,
       case when t.is_told then private.conflict_type(s.kind, f.source_table, f.kind) else 'busy' end,
@@ -11416,8 +11538,9 @@ begin
     join public.resources s on s.id = f.resource_id
     cross join lateral (select v_sees_all or f.resource_id = v_self as is_told) t
     union all
-    select d.n, null, null, 'schedule_date', d.taken_by_table, d.taken_by_id, null, null, null,
-      format('%s of this schedule is already %s', d.occurs_on, case d.kind when 'taken_over' then 'assigned' else d.kind end)
+    select d.n, null, null, 'schedule_date', d.taken_by_table, d.taken_by_id, d.with_n, null, null,
+      case when d.with_n is not null then format('%s of this schedule would be assigned twice in this list', d.occurs_on)
+        else format('%s of this schedule is already %s', d.occurs_on, case d.kind when 'taken_over' then 'assigned' else d.kind end) end
     from dates d
     order by 1, 8, 3;
 end;
@@ -11499,7 +11622,6 @@ comment on function private.read_draft(jsonb) is 'The class an object asks for, 
 create function private.draft_errors(p_row public.class_assignments) returns jsonb
 language sql stable security definer set search_path = ''
 return private.assignment_errors(p_row, null)
-  || private.input_error(p_row.instructor_id is not null and not exists (select from public.user_profiles p where p.id = p_row.instructor_id), 'instructor_id', 'There is no such instructor')
   || private.input_error(p_row.class_type_id is not null and not exists (select from public.class_types t where t.id = p_row.class_type_id), 'class_type_id', 'There is no such class type')
   || private.input_error(p_row.package_id is not null and not exists (select from public.packages p where p.id = p_row.package_id), 'package_id', 'There is no such package')
   || private.input_error(p_row.location_id is not null and not exists (select from public.locations l where l.id = p_row.location_id), 'location_id', 'There is no such location')
@@ -11527,6 +11649,16 @@ end;
 $$;
 comment on function private.refuse_bulk(uuid[], text) is 'Raises limit_exceeded for more rows than one call may change.';
 
+create function private.lock_assignments(p_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('update:assignment');
+  perform private.lock_sources('class_assignments', p_ids);
+end;
+$$;
+comment on function private.lock_assignments(uuid[]) is 'Locks classes in the order everybody locks them in, for a holder of update:assignment.';
+
 create function private.missing_assignments(p_ids uuid[]) returns uuid[]
 language sql stable security definer set search_path = ''
 return array(select u.id from unnest(p_ids) as u(id) where not exists (select from public.class_assignments a where a.id = u.id));
@@ -11547,29 +11679,25 @@ comment on function private.refuse_missing(uuid[], text) is 'Raises not_found na
 
 -- What would be in the way if these classes were changed so.
 create function private.changed_clashes(p_ids uuid[], p_changes jsonb, p_days integer default 0) returns setof private.assignment_clash
-language plpgsql stable security definer set search_path = ''
-as $$
-declare
-  v_rows public.class_assignments[];
-begin
-  select array_agg(c order by c.id) into v_rows
-  from (
-    select (jsonb_populate_record(a, p_changes || jsonb_build_object(
-      'date', coalesce((p_changes ->> 'date')::date, a.date + p_days),
-      'instructor_status', case when (p_changes ->> 'instructor_id')::uuid <> a.instructor_id then 'pending' else a.instructor_status end))).*
+language sql stable security definer set search_path = ''
+begin atomic
+  select c.*
+  from private.assignment_clashes((
+    select array_agg(t order by t.id)
     from public.class_assignments a
+    cross join lateral jsonb_populate_record(a, p_changes || jsonb_build_object(
+      'date', coalesce((p_changes ->> 'date')::date, a.date + p_days),
+      'instructor_status', case when (p_changes ->> 'instructor_id')::uuid <> a.instructor_id then 'pending' else a.instructor_status end)) m
+    cross join lateral (
+      -- Where that is no zone, something else will say so.
+      select private.local_to_instant(m.date, m.start_time, z.name) as starts_at, private.local_end_to_instant(m.date, m.end_time, z.name) as ends_at
+      from (select case when private.is_time_zone(m.time_zone) then m.time_zone end as name) z
+    ) w
+    cross join lateral jsonb_populate_record(m, jsonb_build_object(
+      'starts_at', case when w.starts_at < w.ends_at then w.starts_at end, 'ends_at', w.ends_at)) t
     where a.id = any(p_ids)
-  ) c;
-  for i in 1..coalesce(cardinality(v_rows), 0) loop
-    v_rows[i].starts_at := private.local_to_instant(v_rows[i].date, v_rows[i].start_time, v_rows[i].time_zone);
-    v_rows[i].ends_at := private.local_end_to_instant(v_rows[i].date, v_rows[i].end_time, v_rows[i].time_zone);
-    if not v_rows[i].starts_at < v_rows[i].ends_at then
-      v_rows[i].starts_at := null;
-    end if;
-  end loop;
-  return query select c.* from private.assignment_clashes(v_rows) c;
+  )) c;
 end;
-$$;
 comment on function private.changed_clashes(uuid[], jsonb, integer) is
   'What would be in the way of these classes (counted in the order of their ids) with these changes, so many days later.';
 
@@ -11578,7 +11706,7 @@ language plpgsql stable set search_path = ''
 as $$
 begin
   perform private.refuse_clashes(array(select c from private.changed_clashes(p_ids, p_changes, p_days) c),
-    array(select u.id::text from unnest(p_ids) as u(id) order by u.id));
+    array(select distinct u.id::text from unnest(p_ids) as u(id) order by 1));
 end;
 $$;
 comment on function private.refuse_changed_clashes(uuid[], jsonb, integer) is 'Raises time_conflict naming every clash these changes would bring; rows are named by their ids.';
@@ -11620,6 +11748,23 @@ end;
 $$;
 comment on function private.continue_schedule(public.class_schedules, date, integer, jsonb) is
   'Ends a schedule before a date and makes the one that goes on from there, so many days later in the week, with these changes; not active yet. Its called-off and moved dates come along.';
+
+-- Dates, classes, the rule, and everybody they take now or will take: all there is to lock, in the order everybody locks
+-- it in, before anything changes.
+create function private.lock_series(p_schedule_id uuid, p_from date, p_ids uuid[], p_changes jsonb) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform from public.weekly_rule_exceptions e
+  where e.rule_id = p_schedule_id and e.occurs_on >= p_from
+  order by e.rule_id, e.occurs_on
+  for update;
+  perform private.lock_sources('class_assignments', p_ids);
+  perform private.lock_rules(array_remove(array[p_schedule_id], null), private.resources_of_assignments(p_ids)
+    || array_remove(array[(p_changes ->> 'instructor_id')::uuid, (p_changes ->> 'location_id')::uuid], null));
+end;
+$$;
+comment on function private.lock_series(uuid, date, uuid[], jsonb) is 'Locks a series from a date on, with what changes in it.';
 
 -- p_template is what the classes were like; p_changes what of it changes.
 create function private.change_series(
@@ -11740,7 +11885,7 @@ begin
       order by a.id
     );
   end if;
-  perform private.lock_sources('class_assignments', v_ids);
+  perform private.lock_series(v_schedule.id, v_from, v_ids, p_changes);
   if v_schedule.id is not null then
     if v_from > v_schedule.effective_from or v_shift <> 0 then
       v_next_id := private.continue_schedule(v_schedule, v_from, v_shift, p_changes);
@@ -11771,8 +11916,8 @@ comment on function private.edit_series(text, jsonb, uuid, uuid, date) is 'What 
 
 -- What links between classes and bookings bring about: room for so many, and the bookings' status.
 --
--- Whoever changes links or classes locks the classes, then what says how many can take part, then the bookings, each in
--- order, and reads in a later statement: of two who act on one booking at once, the second sees what the first did.
+-- Whoever changes links or classes locks the classes, then the bookings, each in order, and reads in a later statement: of
+-- two who act on one booking at once, the second sees what the first did.
 
 create function private.max_participants(p_assignment_id uuid) returns integer
 language sql stable security definer set search_path = ''
@@ -11800,17 +11945,6 @@ as $$
 declare
   v_full record;
 begin
-  perform from public.class_schedules s
-  where s.id in (select a.schedule_id from public.class_assignments a where a.id = any(p_ids))
-  order by s.id
-  for share;
-  perform from public.class_types t
-  where t.id in (
-    select a.class_type_id from public.class_assignments a where a.id = any(p_ids)
-    union select s.class_type_id from public.class_assignments a join public.class_schedules s on s.id = a.schedule_id where a.id = any(p_ids)
-  )
-  order by t.id
-  for share;
   select a.id, a.date, c.participants, private.max_participants(a.id) as room into v_full
   from public.class_assignments a
   join private.participant_counts c on c.assignment_id = a.id
@@ -11842,6 +11976,15 @@ end;
 $$;
 comment on function private.confirm_bookings(text[]) is 'Makes these bookings confirmed or pending, as the classes say; ended ones stay.';
 
+-- An import brings classes and bookings that ended elsewhere, with the links they had there. It says so here, before it
+-- writes them, and takes it back; nobody else can.
+create table private.brought_links (
+  assignment_id uuid not null,
+  booking_id text not null,
+  primary key (assignment_id, booking_id)
+);
+comment on table private.brought_links is 'Links to ended bookings that the import under way brings along; empty but for then.';
+
 create function private.follow_links() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -11871,7 +12014,10 @@ begin
   if tg_op <> 'DELETE' then
     select b.booking_id into v_ended
     from public.bookings b
-    where b.booking_id in (select n.booking_id from unnest(v_new) n) and b.status in ('completed', 'cancelled')
+    where b.status in ('completed', 'cancelled') and b.booking_id in (
+      select n.booking_id from unnest(v_new) n
+      where not exists (select from private.brought_links l where l.assignment_id = n.assignment_id and l.booking_id = n.booking_id)
+    )
     order by b.booking_id
     limit 1;
     if found then
@@ -11926,35 +12072,57 @@ comment on function private.follow_served_class() is 'Statement trigger on class
 create trigger t70_follow_served after update on public.class_assignments
   referencing old table as old_rows new table as new_rows for each statement execute function private.follow_served_class();
 
--- Less room is refused while coming classes need more. Whoever links a booking meanwhile waits for this row, and this
--- statement, which comes after its lock, sees whoever did so before.
+-- Less room is refused while coming classes need more. Whoever links a booking holds the lock on the class, and whoever
+-- writes a class one on its class type and schedule (their foreign keys take it), which the strongest lock waits for; what
+-- they did is seen by the statement after the locks. Before the row changes, since resources are locked later.
 create function private.keep_room() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
+  v_ids uuid[];
   v_full record;
 begin
-  select a.id, a.date, c.participants into v_full
+  if tg_table_name = 'class_schedules' then
+    perform from public.class_schedules s where s.id = new.id for update;
+  else
+    perform from public.class_types t where t.id = new.id for update;
+  end if;
+  v_ids := array(
+    select a.id
+    from public.class_assignments a
+    left join public.class_schedules s on s.id = a.schedule_id
+    where (case tg_table_name when 'class_schedules' then s.id = new.id
+        else coalesce(a.class_type_id, s.class_type_id) = new.id and s.max_participants is null end)
+      and a.class_status = 'scheduled' and a.date >= private.today()
+  );
+  perform private.lock_sources('class_assignments', v_ids);
+  select a.id, a.date, c.participants, m.room into v_full
   from public.class_assignments a
   join private.participant_counts c on c.assignment_id = a.id
-  left join public.class_schedules s on s.id = a.schedule_id
-  where (case tg_table_name when 'class_schedules' then a.schedule_id = new.id else coalesce(a.class_type_id, s.class_type_id) = new.id end)
-    and a.class_status = 'scheduled' and a.date >= private.today()
-    and c.participants > private.max_participants(a.id)
+  cross join lateral (
+    select case tg_table_name
+      when 'class_types' then new.max_participants
+      else coalesce(new.max_participants, (
+        select t.max_participants from public.class_types t
+        where t.id = coalesce(a.class_type_id, (to_jsonb(new) ->> 'class_type_id')::uuid)
+      ))
+    end as room
+  ) m
+  where a.id = any(v_ids) and c.participants > m.room
   order by c.participants desc, a.date
   limit 1;
   if found then
     perform private.fail('seats_full', format('%s take part on %s', v_full.participants, v_full.date), 'max_participants',
-      jsonb_build_object('assignment_id', v_full.id, 'asked', v_full.participants, 'limit', private.max_participants(v_full.id)));
+      jsonb_build_object('assignment_id', v_full.id, 'asked', v_full.participants, 'limit', v_full.room));
   end if;
-  return null;
+  return new;
 end;
 $$;
 comment on function private.keep_room() is 'Row trigger on class_types and class_schedules: room for fewer than take part in a coming class is refused.';
 
-create trigger t60_keep_room after update of max_participants on public.class_types
+create trigger t30_keep_room before update of max_participants on public.class_types
   for each row when (new.max_participants < old.max_participants) execute function private.keep_room();
-create trigger t60_keep_room after update of max_participants, class_type_id on public.class_schedules
+create trigger t30_keep_room before update of max_participants, class_type_id on public.class_schedules
   for each row when ((new.max_participants, new.class_type_id) is distinct from (old.max_participants, old.class_type_id))
   execute function private.keep_room();
 
@@ -11992,7 +12160,7 @@ begin
   from (
     select b.profile_id, b.class_package_id, a.date, n.id as link_id
     from new_rows n
-    join public.bookings b on b.booking_id = n.booking_id and b.uses_credits
+    join public.bookings b on b.booking_id = n.booking_id and b.uses_credits and b.status <> 'cancelled'
     join public.class_assignments a on a.id = n.assignment_id and a.class_status <> 'cancelled'
     order by b.profile_id, n.id
     offset 0
@@ -12600,7 +12768,7 @@ as $$
 declare
   v_count integer;
 begin
-  perform private.lock_sources('class_assignments', p_ids);
+  perform from public.class_assignments a where a.id = any(p_ids) order by a.id for update;
   insert into public.class_assignments_archive
   select a.*, array(select l.booking_id from public.assignment_bookings l where l.assignment_id = a.id order by l.booking_id),
     private.caller_id(), private.now()
@@ -12715,81 +12883,45 @@ begin atomic
 end;
 comment on function private.clock_changes(text, date, date) is 'When the clocks of a zone change between two dates, from which offset to UTC to which.';
 
-create function private.feed_local(p_wall timestamp) returns text
-language sql immutable set search_path = ''
-return to_char(p_wall, 'YYYY-MM-DD"T"HH24:MI:SS');
-comment on function private.feed_local(timestamp) is 'A wall-clock time as jCal writes it.';
-
-create function private.feed_instant(p_at timestamptz) returns text
-language sql immutable set search_path = ''
-return to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
-comment on function private.feed_instant(timestamptz) is 'An instant as jCal writes it.';
-
-create function private.feed_happening(
-  p_uid text, p_sequence integer, p_status text, p_summary text, p_category text, p_location text, p_description text,
-  p_created_at timestamptz, p_changed_at timestamptz
-) returns jsonb
-language sql immutable set search_path = ''
-return jsonb_build_object(
-  'uid', p_uid || '@classbase', 'sequence', p_sequence, 'status', p_status, 'summary', p_summary, 'category', p_category,
-  'location', p_location, 'description', p_description,
-  'created_at', private.feed_instant(p_created_at), 'changed_at', private.feed_instant(p_changed_at)
+-- Wall-clock times are written without a zone, and instants as the clock in UTC shows them, since that is how both become
+-- JSON whatever the session's time zone is.
+create type private.feed_event as (
+  uid text, sequence integer, status text, summary text, category text, location text, description text,
+  created_at timestamp, changed_at timestamp,
+  time_zone text, starts timestamp, ends timestamp, on_date date,
+  replaces timestamp, lasts integer, until timestamp, leaves_out timestamp[]
 );
-comment on function private.feed_happening(text, integer, text, text, text, text, text, timestamptz, timestamptz) is
-  'What an event of a feed says besides when it is.';
-
-create function private.feed_span(p_starts_at timestamptz, p_ends_at timestamptz, p_time_zone text) returns jsonb
-language sql stable set search_path = ''
-return jsonb_build_object(
-  'time_zone', p_time_zone, 'starts', private.feed_local(p_starts_at at time zone p_time_zone),
-  'ends', private.feed_local(p_ends_at at time zone p_time_zone)
-);
-comment on function private.feed_span(timestamptz, timestamptz, text) is 'When an event of a feed is, by the clock of its zone.';
-
-create function private.feed_place(p_location_id uuid) returns text
-language sql stable security definer set search_path = ''
-return (select concat_ws(', ', l.name, l.address) from public.locations l where l.id = p_location_id);
-comment on function private.feed_place(uuid) is 'A place as a calendar shows it: name and address.';
-
--- The rules somebody or something takes part in (null: all that happen), with what a calendar says of them.
-create function private.feed_rules(p_resource_id uuid, p_from date, p_until date)
-returns table (rule public.weekly_rules, happening jsonb)
-language sql stable security definer set search_path = ''
-begin atomic
-  select r,
-    private.feed_happening(
-      'weekly_rules-' || r.id, r.version - 1 + coalesce(s.version - 1, 0),
-      case when s.id is not null and s.instructor_id is null then 'TENTATIVE' else 'CONFIRMED' end,
-      r.title, r.kind,
-      (
-        select string_agg(private.feed_place(w.resource_id), '; ' order by private.feed_place(w.resource_id))
-        from public.weekly_rule_resources w
-        where w.rule_id = r.id
-      ),
-      (select p.full_name from public.user_profiles p where p.id = s.instructor_id),
-      r.created_at, greatest(r.updated_at, s.updated_at)
-    )
-  from public.weekly_rules r
-  left join public.class_schedules s on s.id = r.id and r.source_table = 'class_schedules'
-  where r.effective && daterange(p_from, p_until)
-    and case
-      when p_resource_id is null then s.is_active or exists (select from public.weekly_rule_resources w where w.rule_id = r.id)
-      else exists (select from public.weekly_rule_resources w where w.rule_id = r.id and w.resource_id = p_resource_id)
-    end;
-end;
-comment on function private.feed_rules(uuid, date, date) is
-  'The weekly rules a resource takes part in (null: all that happen) that hold between two dates, and what a calendar says of them.';
+comment on type private.feed_event is
+  'An event of a calendar feed: from starts to ends by the clock of its zone (instead of the date of a recurring one that starts at replaces), or on_date, or every week from starts on, lasting so many seconds, until an instant, without those starts.';
 
 -- A date of a rule is left out when it was cancelled or taken over, or when the clock skips it; it is different when it
 -- was moved, or when the clock changes during it or at its end, since what recurs has one length in iCalendar and readers
 -- do not agree whether that is counted by the clock. Of a moved date that the clock skips, or that is older than the
 -- window, there is nothing to replace: it stands for itself.
-create function private.feed_rule_events(p_resource_id uuid, p_from date, p_until date) returns setof jsonb
+create function private.feed_rule_events(p_resource_id uuid, p_from date, p_until date) returns setof private.feed_event
 language sql stable security definer set search_path = ''
 begin atomic
   with rules as materialized (
-    select (f.rule).id, (f.rule).weekday, (f.rule).start_time, (f.rule).end_time, (f.rule).time_zone, (f.rule).effective, f.happening
-    from private.feed_rules(p_resource_id, p_from, p_until) f
+    select r.id, r.title, r.kind, r.weekday, r.start_time, r.end_time, r.time_zone, r.effective,
+      r.version - 1 + coalesce(s.version - 1, 0) as sequence,
+      case when s.id is not null and s.instructor_id is null then 'TENTATIVE' else 'CONFIRMED' end as status,
+      p.full_name as description,
+      date_trunc('second', r.created_at at time zone 'UTC') as created_at,
+      date_trunc('second', greatest(r.updated_at, s.updated_at) at time zone 'UTC') as changed_at
+    from public.weekly_rules r
+    left join public.class_schedules s on s.id = r.id and r.source_table = 'class_schedules'
+    left join public.user_profiles p on p.id = s.instructor_id
+    where r.effective && daterange(p_from, p_until)
+      and case
+        when p_resource_id is null then s.is_active or exists (select from public.weekly_rule_resources w where w.rule_id = r.id)
+        else exists (select from public.weekly_rule_resources w where w.rule_id = r.id and w.resource_id = p_resource_id)
+      end
+  ), places as materialized (
+    select w.rule_id, string_agg(concat_ws(', ', l.name, l.address), '; ' order by l.name) as location
+    from public.weekly_rule_resources w
+    join public.locations l on l.id = w.resource_id
+    where w.rule_id in (select r.id from rules r)
+    group by w.rule_id
   ), odd_days as materialized (
     select distinct z.time_zone, (u.at at time zone z.time_zone)::date as day
     from (select distinct r.time_zone from rules r) z
@@ -12801,7 +12933,8 @@ begin atomic
     from rules r
     join odd_days d on d.time_zone = r.time_zone and d.day <@ r.effective and extract(dow from d.day) = r.weekday
   ), exceptions as materialized (
-    select r.id, e.occurs_on as day, e.kind, e.created_at, o.id is not null and o.starts_at is null as is_skipped,
+    select r.id, e.occurs_on as day, date_trunc('second', e.created_at at time zone 'UTC') as changed_at,
+      o.id is not null and o.starts_at is null as is_skipped,
       case when e.kind = 'moved' then private.local_to_instant(e.moved_to_date, e.moved_start_time, r.time_zone) end as starts_at,
       case when e.kind = 'moved' then private.local_end_to_instant(e.moved_to_date, e.moved_end_time, r.time_zone) end as ends_at
     from rules r
@@ -12809,83 +12942,85 @@ begin atomic
       and e.occurs_on <@ r.effective and extract(dow from e.occurs_on) = r.weekday
       and (e.occurs_on >= p_from or e.moved_to_date >= p_from)
     left join odd_dates o on o.id = r.id and o.day = e.occurs_on
+  ), odd_regular_dates as materialized (
+    select o.* from odd_dates o where not exists (select from exceptions e where e.id = o.id and e.day = o.day)
   ), different as materialized (
-    select e.id, e.day, e.starts_at, e.ends_at, e.created_at as changed_at, e.day < p_from or e.is_skipped as stands_alone
+    select e.id, e.day, e.starts_at, e.ends_at, e.changed_at, e.day < p_from or e.is_skipped as stands_alone
     from exceptions e
     where e.starts_at is not null and e.ends_at is not null
     union all
     select o.id, o.day, o.starts_at, o.ends_at, null, false
-    from odd_dates o
+    from odd_regular_dates o
     join rules r on r.id = o.id
     where o.day >= p_from
       and (o.ends_at - o.starts_at <> r.end_time - r.start_time or o.ends_at at time zone r.time_zone <> o.day + r.end_time)
-      and not exists (select from exceptions e where e.id = o.id and e.day = o.day)
   ), left_out as materialized (
     select e.id, e.day from exceptions e where e.starts_at is null or e.ends_at is null or e.is_skipped
     union all
-    select o.id, o.day
-    from odd_dates o
-    where (o.starts_at is null or o.ends_at is null)
-      and not exists (select from exceptions e where e.id = o.id and e.day = o.day)
+    select o.id, o.day from odd_regular_dates o where o.starts_at is null or o.ends_at is null
   ), begun as materialized (
-    select r.id, (
-        select min(g.day::date)
-        from (select greatest(lower(r.effective), p_from) as first) f
-        cross join lateral generate_series(
-          f.first + ((r.weekday - extract(dow from f.first)::integer + 7) % 7), least(upper(r.effective), p_until)::timestamp - interval '1 day',
-          interval '7 days'
-        ) as g(day)
-        where not exists (select from left_out l where l.id = r.id and l.day = g.day::date)
-      ) as day
-    from rules r
+    select d.id, min(d.day) as day
+    from (
+      select r.id, g.day::date as day
+      from rules r
+      cross join lateral (select greatest(lower(r.effective), p_from) as first) f
+      cross join lateral generate_series(
+        f.first + ((r.weekday - extract(dow from f.first)::integer + 7) % 7), least(upper(r.effective), p_until)::timestamp - interval '1 day',
+        interval '7 days'
+      ) as g(day)
+      except
+      select l.id, l.day from left_out l
+    ) d
+    group by d.id
+  ), changed as materialized (
+    select e.id, max(e.changed_at) as at from exceptions e group by e.id
+  ), starts_left_out as materialized (
+    select r.id, array_agg(l.day + r.start_time order by l.day) as starts
+    from left_out l
+    join rules r on r.id = l.id
+    join begun b on b.id = l.id and l.day > b.day
+    group by r.id
   )
-  select r.happening || jsonb_build_object(
-      'changed_at', greatest(r.happening ->> 'changed_at', private.feed_instant((select max(e.created_at) from exceptions e where e.id = r.id))),
-      'time_zone', r.time_zone,
-      'starts', private.feed_local(b.day + r.start_time),
-      'lasts', extract(epoch from r.end_time - r.start_time)::integer,
-      'until', private.feed_instant((upper(r.effective)::timestamp at time zone r.time_zone) - interval '1 second'),
-      'except', array(
-        select private.feed_local(l.day + r.start_time) from left_out l where l.id = r.id and l.day > b.day order by l.day
-      ))
+  select format('weekly_rules-%s@classbase', r.id), r.sequence, r.status, r.title, r.kind, p.location, r.description,
+    r.created_at, greatest(r.changed_at, c.at), r.time_zone, b.day + r.start_time, null::timestamp, null::date, null::timestamp,
+    extract(epoch from r.end_time - r.start_time)::integer,
+    (upper(r.effective)::timestamp at time zone r.time_zone) at time zone 'UTC' - interval '1 second', o.starts
   from rules r
   join begun b on b.id = r.id
-  where b.day is not null
+  left join places p on p.rule_id = r.id
+  left join changed c on c.id = r.id
+  left join starts_left_out o on o.id = r.id
   union all
-  select r.happening || private.feed_span(d.starts_at, d.ends_at, r.time_zone)
-    || case
-      when d.stands_alone then jsonb_build_object('uid', format('weekly_rules-%s-%s@classbase', r.id, d.day))
-      else jsonb_build_object('replaces', private.feed_local(d.day + r.start_time))
-    end
-    || case when d.changed_at is null then '{}'
-      else jsonb_build_object('changed_at', greatest(r.happening ->> 'changed_at', private.feed_instant(d.changed_at))) end
+  select format(case when d.stands_alone then 'weekly_rules-%s-%s@classbase' else 'weekly_rules-%s@classbase' end, r.id, d.day),
+    r.sequence, r.status, r.title, r.kind, p.location, r.description, r.created_at, greatest(r.changed_at, d.changed_at),
+    r.time_zone, d.starts_at at time zone r.time_zone, d.ends_at at time zone r.time_zone, null,
+    case when not d.stands_alone then d.day + r.start_time end, null, null, null
   from different d
-  join rules r on r.id = d.id;
+  join rules r on r.id = d.id
+  left join places p on p.rule_id = r.id;
 end;
 comment on function private.feed_rule_events(uuid, date, date) is
-  'Weekly rules as events of a feed: each as one that recurs, and its dates that are different.';
+  'The weekly rules a resource takes part in (null: all that happen) between two dates: each as one event that recurs, and its dates that are different.';
 
 -- Cancelled classes stay, so that a calendar that shows them already learns of it. Notes and pay are nobody else's.
-create function private.feed_assignment_events(p_resource_id uuid, p_from date) returns setof jsonb
+create function private.feed_assignment_events(p_resource_id uuid, p_from date) returns setof private.feed_event
 language sql stable security definer set search_path = ''
 begin atomic
-  select private.feed_happening(
-      'class_assignments-' || a.id, a.version - 1,
-      case
-        when a.class_status = 'cancelled' then 'CANCELLED'
-        when a.class_status = 'completed' or a.instructor_status = 'accepted' then 'CONFIRMED'
-        else 'TENTATIVE'
-      end,
-      coalesce(t.name, p.name, 'Class'), 'class_assignment', private.feed_place(a.location_id),
-      (select i.full_name from public.user_profiles i where i.id = a.instructor_id and a.instructor_status <> 'rejected'),
-      a.created_at, a.updated_at
-    ) || case
-      when a.starts_at is null then jsonb_build_object('on', a.date)
-      else private.feed_span(a.starts_at, a.ends_at, a.time_zone)
-    end
+  select format('class_assignments-%s@classbase', a.id), a.version - 1,
+    case
+      when a.class_status = 'cancelled' then 'CANCELLED'
+      when a.class_status = 'completed' or a.instructor_status = 'accepted' then 'CONFIRMED'
+      else 'TENTATIVE'
+    end,
+    coalesce(t.name, p.name, 'Class'), 'class_assignment', nullif(concat_ws(', ', l.name, l.address), ''), i.full_name,
+    date_trunc('second', a.created_at at time zone 'UTC'), date_trunc('second', a.updated_at at time zone 'UTC'),
+    case when a.starts_at is not null then a.time_zone end, a.starts_at at time zone a.time_zone, a.ends_at at time zone a.time_zone,
+    case when a.starts_at is null then a.date end, null::timestamp, null::integer, null::timestamp, null::timestamp[]
   from public.class_assignments a
   left join public.class_types t on t.id = a.class_type_id
   left join public.packages p on p.id = a.package_id
+  left join public.locations l on l.id = a.location_id
+  left join public.user_profiles i on i.id = a.instructor_id and a.instructor_status <> 'rejected'
   where a.date >= p_from
     and (p_resource_id is null or a.location_id = p_resource_id
       or a.instructor_id = p_resource_id and a.instructor_status <> 'rejected');
@@ -12893,19 +13028,20 @@ end;
 comment on function private.feed_assignment_events(uuid, date) is
   'Classes as events of a feed: those of a resource (null: all) since a date; without times they are on a day.';
 
-create function private.feed_meeting_events(p_resource_id uuid, p_from date) returns setof jsonb
+create function private.feed_meeting_events(p_resource_id uuid, p_from date) returns setof private.feed_event
 language sql stable security definer set search_path = ''
 begin atomic
-  select private.feed_happening(
-      'meetings-' || m.id, m.version - 1, case m.status when 'cancelled' then 'CANCELLED' else 'CONFIRMED' end, m.title, m.kind,
-      (
-        select string_agg(private.feed_place(w.resource_id), '; ' order by private.feed_place(w.resource_id))
-        from public.meeting_participants w
-        where w.meeting_id = m.id
-      ),
-      null, m.created_at, m.updated_at
-    ) || private.feed_span(m.starts_at, m.ends_at, m.time_zone)
+  select format('meetings-%s@classbase', m.id), m.version - 1, case m.status when 'cancelled' then 'CANCELLED' else 'CONFIRMED' end,
+    m.title, m.kind, p.location, null, date_trunc('second', m.created_at at time zone 'UTC'),
+    date_trunc('second', m.updated_at at time zone 'UTC'), m.time_zone, m.starts_at at time zone m.time_zone,
+    m.ends_at at time zone m.time_zone, null::date, null::timestamp, null::integer, null::timestamp, null::timestamp[]
   from public.meetings m
+  left join lateral (
+    select string_agg(concat_ws(', ', l.name, l.address), '; ' order by l.name) as location
+    from public.meeting_participants w
+    join public.locations l on l.id = w.resource_id
+    where w.meeting_id = m.id
+  ) p on true
   where m.starts_at >= p_from::timestamp at time zone 'UTC'
     and (p_resource_id is null
       or exists (select from public.meeting_participants w where w.meeting_id = m.id and w.resource_id = p_resource_id));
@@ -12919,12 +13055,888 @@ begin atomic
     'name', p_time_zone,
     'offset', extract(epoch from (p_from::timestamp at time zone 'UTC' at time zone p_time_zone) - p_from::timestamp)::integer,
     'changes', coalesce(jsonb_agg(jsonb_build_object(
-      'at', private.feed_local(c.changes_at at time zone 'UTC' + c.offset_before),
+      'at', c.changes_at at time zone 'UTC' + c.offset_before,
       'from', extract(epoch from c.offset_before)::integer, 'to', extract(epoch from c.offset_after)::integer) order by c.changes_at), '[]'))
   from private.clock_changes(p_time_zone, p_from, p_until) c;
 end;
 comment on function private.feed_zone(text, date, date) is
   'What the clocks of a zone do between two dates: the offset from UTC in seconds on the first, and each change by the clock before it.';
+
+-- sql/40_studio/rules/90_import_reading.sql
+
+-- Importing bookings, schedules and classes, first part: from text to values, with every fault of every row told.
+--
+-- A file has many rows but few different names, dates and times, so each different text is looked at once and joined back.
+
+create type private.import_item as (row_number integer, line integer, id uuid, fate text, fields jsonb);
+comment on type private.import_item is
+  'One row of a file, its values by the columns of the table. fate: bad, present (there is one of this id already), left_out, or new.';
+
+-- Lists are written with semicolons between; as JSON where an item has one itself.
+create function private.text_to_list(p_text text) returns jsonb
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  if p_text ~ '^\[\s*("([^"\\\x01-\x1f]|\\["\\/bfnrt])*"\s*(,\s*"([^"\\\x01-\x1f]|\\["\\/bfnrt])*"\s*)*)?\]$' then
+    return p_text::jsonb;
+  end if;
+  return coalesce((
+    select jsonb_agg(btrim(u.item) order by u.n) from unnest(string_to_array(p_text, ';')) with ordinality as u(item, n) where u.item ~ '\S'
+  ), '[]');
+end;
+$$;
+comment on function private.text_to_list(text) is 'The items of a list written in one cell: a; b; c, or a JSON array.';
+
+create function private.list_to_text(p_list text[]) returns text
+language sql immutable set search_path = ''
+return case
+    when exists (select from unnest(p_list) as u(item) where u.item ~ '[;\[]|^\s|\s$') then to_jsonb(p_list)::text
+    else nullif(array_to_string(p_list, '; '), '')
+  end;
+comment on function private.list_to_text(text[]) is 'A list in one cell, as private.text_to_list reads it; null for an empty one.';
+
+create function private.text_to_instant(p_text text) returns timestamptz
+language sql immutable set search_path = ''
+return case
+    when p_text ~ '^\d{4}-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?(Z|[+-](0\d|1[0-4])(:?[0-5]\d)?)$'
+      and private.text_to_date(left(p_text, 10)) is not null then p_text::timestamptz
+  end;
+comment on function private.text_to_instant(text) is 'The instant of text like 2026-01-31T09:30:00Z, with its offset; null for anything else.';
+
+-- What a cell says, by its kind; null when it says nothing of that kind. Names are looked up elsewhere.
+create function private.cell_value(p_kind text, p_text text) returns jsonb
+language sql immutable set search_path = ''
+return case p_kind
+    when 'text' then to_jsonb(p_text)
+    when 'word' then to_jsonb(lower(p_text))
+    when 'code' then case when p_text ~ '^[A-Z0-9]{1,10}-[0-9]{8}-[0-9A-Z]{4,12}$' then to_jsonb(p_text) end
+    when 'uuid' then case when private.is_uuid(p_text) then to_jsonb(lower(p_text)) end
+    when 'date' then to_jsonb(private.text_to_date(p_text))
+    when 'time' then to_jsonb(private.text_to_time(p_text))
+    when 'instant' then to_jsonb(private.text_to_instant(p_text))
+    when 'amount' then case when p_text ~ '^[0-9]{1,10}([.][0-9]{1,2})?$' then to_jsonb(p_text::numeric) end
+    when 'count' then case when p_text ~ '^[0-9]{1,6}$' then to_jsonb(p_text::integer) end
+    when 'boolean' then case
+      when lower(p_text) in ('true', 't', 'yes', 'y', '1') then to_jsonb(true) when lower(p_text) in ('false', 'f', 'no', 'n', '0') then to_jsonb(false) end
+    when 'weekday' then to_jsonb(coalesce(
+      case when p_text ~ '^[0-6]$' then p_text::integer end,
+      array_position(array['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'],
+        case when lower(p_text) ~ '^(sun(day)?|mon(day)?|tue(sday)?|wed(nesday)?|thu(rsday)?|fri(day)?|sat(urday)?)$' then left(lower(p_text), 3) end) - 1))
+    when 'list' then private.text_to_list(p_text)
+  end;
+comment on function private.cell_value(text, text) is 'The value of one cell of a kind, null where it is none.';
+
+create function private.cell_hint(p_kind text) returns text
+language sql immutable set search_path = ''
+return case p_kind
+    when 'code' then 'A booking''s code is written YOG-20260131-0417'
+    when 'uuid' then 'This is an id, or empty'
+    when 'date' then 'A date is written 2026-01-31, and lies between 1970 and 2199'
+    when 'time' then 'A time is written 09:30'
+    when 'instant' then 'An instant is written 2026-01-31T09:30:00Z'
+    when 'amount' then 'An amount is not below zero and has at most two decimals'
+    when 'count' then 'This is a whole number'
+    when 'boolean' then 'This is yes or no'
+    when 'weekday' then 'A weekday is 0 (Sunday) to 6 (Saturday), or its English name'
+    when 'person' then 'Nobody has this name, email address or id'
+    when 'class_type' then 'There is no class type of this name or id'
+    when 'package' then 'There is no package of this name or id'
+    when 'location' then 'There is no location of this name or id'
+    when 'login' then 'There is no login of this id'
+    when 'rate' then 'There is no rate of this id'
+    when 'schedule' then 'There is no class schedule of this id'
+  end;
+comment on function private.cell_hint(text) is 'What to say of a cell that is not of its kind.';
+
+-- Everything a name of a file can mean. An id is meant before a name that looks like one.
+create function private.import_names(p_kinds text[]) returns table (kind text, key text, name text, id uuid, standing integer)
+language sql stable security definer set search_path = ''
+begin atomic
+  with named as (
+    select 'person' as kind, p.id, p.full_name as name, p.is_active from public.user_profiles p
+    union all select 'person', p.id, p.email, p.is_active from public.user_profiles p where p.email is not null
+    union all select 'class_type', t.id, t.name, t.is_active from public.class_types t
+    union all select 'package', p.id, p.name, p.is_active from public.packages p
+    union all select 'location', l.id, l.name, l.is_active from public.locations l
+  )
+  select n.kind, lower(private.clean_text(n.name)), n.name, n.id, n.is_active::integer
+  from named n
+  where n.kind = any(p_kinds) and n.name is not null
+  union all
+  select i.kind, i.id::text, null, i.id, 4
+  from (
+    select 'person' as kind, p.id from public.user_profiles p
+    union all select 'class_type', t.id from public.class_types t
+    union all select 'package', p.id from public.packages p
+    union all select 'location', l.id from public.locations l
+    union all select 'schedule', s.id from public.class_schedules s
+    union all select 'rate', r.id from public.instructor_rates r
+    union all select 'login', u.id from auth.users u
+  ) i
+  where i.kind = any(p_kinds);
+end;
+comment on function private.import_names(text[]) is
+  'What names, email addresses and ids of these kinds stand for; standing says which is meant first where several are called alike.';
+
+-- p_columns says of each column its kind and, where that differs, the column of the table it is for: person:instructor_id.
+create function private.read_cells(
+  p_kind text, p_rows jsonb, p_columns jsonb, p_server_only text[], out p_items private.import_item[], out p_faults private.import_fault[]
+)
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_nestloop = off
+as $$
+declare
+  v_is_trusted constant boolean := private.is_trusted();
+  v_kinds text[] := array(select distinct split_part(c.value, ':', 1) from jsonb_each_text(p_columns) c);
+begin
+  with lines as materialized (
+    select r.n::integer as row_number, case when r.item ->> 'line' ~ '^[0-9]{1,9}$' then (r.item ->> 'line')::integer else r.n::integer + 1 end as line, r.item
+    from jsonb_array_elements(p_rows) with ordinality as r(item, n)
+  ), columns as materialized (
+    select c.key as name, split_part(c.value, ':', 1) as kind, coalesce(nullif(split_part(c.value, ':', 2), ''), c.key) as field, c.n
+    from jsonb_each_text(p_columns) with ordinality as c(key, value, n)
+  ), cells as materialized (
+    select l.row_number, l.line, c.name, c.kind, c.field, c.n, private.clean_text(t.value) as text
+    from lines l
+    cross join lateral jsonb_each_text(l.item) as t(key, value)
+    join columns c on c.name = t.key
+  ), texts as materialized (
+    select distinct c.kind, c.text from cells c where c.text is not null
+  ), known as materialized (
+    select t.kind, t.text, k.id, count(*) over best as candidates,
+      row_number() over (partition by t.kind, t.text order by k.standing + 2 * (k.name is not distinct from t.text)::integer desc, k.id) as position
+    from texts t
+    join (select distinct i.kind, i.key, i.name, i.id, i.standing from private.import_names(v_kinds) i) k on k.kind = t.kind and k.key = lower(t.text)
+    window best as (partition by t.kind, t.text, k.standing + 2 * (k.name is not distinct from t.text)::integer)
+  ), meanings as materialized (
+    select t.kind, t.text, coalesce(to_jsonb(k.id), private.cell_value(t.kind, t.text)) as value,
+      case when k.candidates > 1 then format('%s are called so: nobody knows which is meant. Give the id', k.candidates)
+        when k.id is null and private.cell_value(t.kind, t.text) is null then private.cell_hint(t.kind) end as reason
+    from texts t
+    left join known k on k.kind = t.kind and k.text = t.text and k.position = 1
+  ), judged as materialized (
+    select c.row_number, c.line, c.name, c.field, c.n, c.text, m.value,
+      case when c.text is not null and c.name = any(p_server_only) and not v_is_trusted then 'Only a server brings this along: leave it empty'
+        else m.reason end as reason
+    from cells c
+    left join meanings m on m.kind = c.kind and m.text = c.text
+  ), objects as materialized (
+    select j.row_number, jsonb_object_agg(j.field, j.value) as fields, bool_or(j.reason is not null) as is_bad
+    from judged j
+    group by j.row_number
+  ), numbered as materialized (
+    select l.row_number, l.line, coalesce(o.fields, '{}') as fields, coalesce(o.is_bad, false) as is_bad,
+      row_number() over (partition by o.fields order by l.row_number) as copy
+    from lines l
+    left join objects o on o.row_number = l.row_number
+  )
+  select
+    (
+      -- The same row imported again gets the id it had, and is found by it.
+      select array_agg(row(n.row_number, n.line,
+          case when n.is_bad then null when n.fields ->> 'id' is not null then (n.fields ->> 'id')::uuid
+            else md5(format('%s/%s/%s', p_kind, jsonb_strip_nulls(n.fields), n.copy))::uuid end,
+          case when n.is_bad then 'bad' else 'new' end, n.fields)::private.import_item order by n.row_number)
+      from numbered n
+    ),
+    (
+      select coalesce(array_agg(row(j.row_number, j.line, j.name, 'invalid_input', j.reason, left(j.text, 200))::private.import_fault order by j.row_number, j.n), '{}')
+      from judged j
+      where j.reason is not null
+    )
+  into p_items, p_faults;
+end;
+$$;
+comment on function private.read_cells(text, jsonb, jsonb, text[]) is
+  'Reads rows of text by the kinds of their columns: an item a row, and a fault for every cell that says nothing of its kind.';
+
+-- What the rules say of a row is told of the column it was read from.
+create function private.faults_of_errors(p_item private.import_item, p_errors jsonb, p_columns jsonb) returns setof private.import_fault
+language sql immutable set search_path = ''
+begin atomic
+  select row(p_item.row_number, p_item.line, coalesce(c.key, e.error ->> 'field'), coalesce(e.error ->> 'code', 'invalid_input'), e.error ->> 'message',
+    left(p_item.fields ->> (e.error ->> 'field'), 200))::private.import_fault
+  from jsonb_array_elements(p_errors) with ordinality as e(error, n)
+  left join lateral (
+    select k.key from jsonb_each_text(p_columns) as k(key, value) where split_part(k.value, ':', 2) = e.error ->> 'field'
+  ) c on true
+  order by e.n;
+end;
+comment on function private.faults_of_errors(private.import_item, jsonb, jsonb) is 'Errors of the fields of one row, as faults of the columns of a file.';
+
+create function private.faults_of_repeats(p_items private.import_item[], p_field text) returns private.import_fault[]
+language sql immutable set search_path = ''
+return array(
+  select row(r.row_number, r.line, p_field, 'duplicate', format('Line %s has it already', r.first_line), left(r.value, 200))::private.import_fault
+  from (
+    select i.row_number, i.line, i.fields ->> p_field as value, first_value(i.line) over same as first_line, row_number() over same as copy
+    from unnest(p_items) i
+    where i.fate <> 'bad' and i.fields ->> p_field is not null
+    window same as (partition by i.fields ->> p_field order by i.row_number)
+  ) r
+  where r.copy > 1
+  order by r.row_number
+);
+comment on function private.faults_of_repeats(private.import_item[], text) is 'The rows whose id, or code, an earlier row has.';
+
+create function private.with_fate(p_items private.import_item[], p_fate text, p_row_numbers integer[]) returns private.import_item[]
+language sql immutable set search_path = ''
+return array(
+  select row(i.row_number, i.line, i.id, case when i.row_number = any(p_row_numbers) and i.fate = 'new' then p_fate else i.fate end, i.fields)::private.import_item
+  from unnest(p_items) i
+  order by i.row_number
+);
+comment on function private.with_fate(private.import_item[], text, integer[]) is 'Rows, of which these that were new now have this fate.';
+
+-- sql/40_studio/rules/91_import_report.sql
+
+-- Importing bookings, schedules and classes, second part: what comes before the rows are looked at, and what is said after.
+
+create function private.check_import(p_rows jsonb, p_columns jsonb, p_on_conflict text, p_dry_run boolean) returns void
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_limit constant integer := private.setting_integer('import_rows_limit');
+  v_count constant integer := case when jsonb_typeof(p_rows) = 'array' then jsonb_array_length(p_rows) end;
+  v_columns constant text[] := array(select c.name from jsonb_object_keys(p_columns) as c(name)) || 'line'::text;
+  v_stray record;
+begin
+  if v_count > v_limit then
+    perform private.fail('limit_exceeded', format('One import may bring %s rows, not %s', v_limit, v_count), 'p_rows',
+      jsonb_build_object('limit', v_limit, 'rows', v_count), 'Import it in parts, or raise the setting import_rows_limit.');
+  end if;
+  perform private.fail_input(
+    private.input_error(v_count is null, 'p_rows', 'Rows are a list of objects')
+    || private.input_error(v_count = 0, 'p_rows', 'There are no rows')
+    || private.input_error(coalesce(p_on_conflict, '') not in ('refuse', 'skip'), 'p_on_conflict', 'It is refuse or skip')
+    || private.input_error(p_dry_run is null, 'p_dry_run', 'It is true or false')
+  );
+  select r.position, r.item into v_stray
+  from jsonb_array_elements(p_rows) with ordinality as r(item, position)
+  where case when jsonb_typeof(r.item) = 'object' then r.item - v_columns <> '{}' else true end
+  limit 1;
+  if found then
+    perform private.fail('invalid_input', format('Row %s is not an object of %s', v_stray.position, array_to_string(v_columns, ', ')), 'p_rows',
+      jsonb_build_object('row', v_stray.position, 'columns', to_jsonb(v_columns)));
+  end if;
+end;
+$$;
+comment on function private.check_import(jsonb, jsonb, text, boolean) is 'Refuses what is no list of rows with these columns, or too long.';
+
+-- Of rows in each other's way the earlier one stays. Only rows that clash are gone through, one after another, because
+-- each decides about those after it.
+create function private.rows_to_leave_out(p_rows integer[], p_with_rows integer[]) returns integer[]
+language plpgsql immutable set search_path = ''
+as $$
+declare
+  v_out integer[] := array(select distinct u.n from unnest(p_rows, p_with_rows) as u(n, with_n) where u.with_n is null);
+  v_pair record;
+begin
+  for v_pair in
+    select u.n, array_agg(u.with_n) as earlier
+    from unnest(p_rows, p_with_rows) as u(n, with_n)
+    where u.with_n < u.n
+    group by u.n
+    order by u.n
+  loop
+    if v_pair.n <> all(v_out) and not v_pair.earlier <@ v_out then
+      v_out := v_out || v_pair.n;
+    end if;
+  end loop;
+  return v_out;
+end;
+$$;
+comment on function private.rows_to_leave_out(integer[], integer[]) is
+  'Of rows that clash (with another row, or, where that is null, with what is there) those that give way.';
+
+-- p_clashes are objects with the row each is about, and what it clashes with.
+create function private.import_items_report(
+  p_request jsonb, p_items private.import_item[], p_faults private.import_fault[], p_clashes jsonb
+) returns jsonb
+language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan
+as $$
+declare
+  v_faults integer := coalesce(cardinality(p_faults), 0);
+  v_refused boolean := v_faults > 0 or p_request ->> 'on_conflict' = 'refuse' and p_clashes <> '[]';
+  v_limit integer := case when (p_request ->> 'dry_run')::boolean then 10000 else 1000 end;
+begin
+  return p_request || jsonb_build_object(
+    'rows', cardinality(p_items),
+    'imported', case when v_refused then 0 else (select count(*) from unnest(p_items) i where i.fate = 'new') end,
+    'present', (select count(*) from unnest(p_items) i where i.fate = 'present'),
+    'left_out', coalesce((
+      select jsonb_agg(f.clash order by f.row_number)
+      from (
+        select distinct on (i.row_number) i.row_number, c.clash
+        from unnest(p_items) i
+        join jsonb_array_elements(p_clashes) with ordinality as c(clash, n) on (c.clash ->> 'row')::integer = i.row_number
+        where i.fate = 'left_out'
+        order by i.row_number, c.clash ->> 'with_line' is not null, c.n
+      ) f
+    ), '[]'),
+    'clashes', coalesce((
+      select jsonb_agg(c.clash order by c.n) from jsonb_array_elements(p_clashes) with ordinality as c(clash, n) where c.n <= v_limit
+    ), '[]'),
+    'clashes_total', jsonb_array_length(p_clashes),
+    'refused', v_refused,
+    'errors', private.describe_import_faults(p_faults, v_limit),
+    'errors_total', v_faults);
+end;
+$$;
+comment on function private.import_items_report(jsonb, private.import_item[], private.import_fault[], jsonb) is
+  'The report of an import, or of what one would do.';
+
+create function private.refuse_items(p_report jsonb) returns void
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_first jsonb := p_report -> 'errors' -> 0;
+  v_more integer := (p_report ->> 'errors_total')::integer - 1;
+begin
+  if v_first is not null then
+    perform private.fail('invalid_input',
+      format('Nothing was imported. Line %s, %s: %s%s', v_first ->> 'line', v_first ->> 'column', v_first ->> 'reason',
+        case when v_more > 0 then format(' (and %s more)', v_more) else '' end),
+      v_first ->> 'column',
+      jsonb_build_object(
+        'errors', (
+          select jsonb_agg(e || jsonb_build_object('field', e ->> 'column',
+            'message', format('Line %s, %s: %s', e ->> 'line', e ->> 'column', e ->> 'reason')))
+          from jsonb_array_elements(p_report -> 'errors') e
+        ),
+        'count', v_more + 1, 'report', p_report),
+      'Mend the file and import it again.');
+  end if;
+  v_first := p_report -> 'clashes' -> 0;
+  v_more := (p_report ->> 'clashes_total')::integer - 1;
+  perform private.fail('time_conflict',
+    format('Nothing was imported. Line %s: %s%s', v_first ->> 'line', v_first ->> 'message',
+      case when v_more > 0 then format(' (and %s more)', v_more) else '' end),
+    p_details => jsonb_build_object('conflicts', p_report -> 'clashes', 'count', v_more + 1, 'report', p_report),
+    p_hint => 'Mend the file, or import what fits (p_on_conflict skip).');
+end;
+$$;
+comment on function private.refuse_items(jsonb) is 'Raises what stands in an import''s way, bad rows first; details carry the report.';
+
+create function private.start_import(p_kind text, p_request jsonb) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform private.require_read_committed();
+  -- One import of a kind at a time, so that two that bring the same rows do not bring them twice. Taken before anything
+  -- else is locked.
+  if not (p_request ->> 'dry_run')::boolean then
+    perform pg_advisory_xact_lock(hashtextextended('import_' || p_kind, 0));
+  end if;
+end;
+$$;
+comment on function private.start_import(text, jsonb) is 'Makes other imports of the same kind wait, unless this is a dry run.';
+
+-- sql/40_studio/rules/92_import_bookings.sql
+
+-- Importing bookings. Their links come with the classes that serve them, which then confirm them.
+
+create function private.booking_columns() returns jsonb
+language sql immutable set search_path = ''
+return '{"id": "uuid", "booking_id": "code", "customer": "person:profile_id", "class_name": "text", "instructor": "text", "class_date": "date",
+  "class_time": "time", "preferred_days": "list", "preferred_times": "list", "timezone": "text", "first_name": "text", "last_name": "text",
+  "email": "text", "phone": "text", "status": "word", "booking_type": "word", "package": "package:class_package_id", "uses_credits": "boolean",
+  "notes": "text", "created_by": "login", "created_at": "instant"}'::jsonb;
+comment on function private.booking_columns() is 'The columns of a file of bookings, each with its kind.';
+
+create function private.read_bookings(p_items private.import_item[]) returns setof public.bookings
+language sql stable security definer set search_path = ''
+begin atomic
+  select b.*
+  from unnest(p_items) i
+  cross join lateral private.clean_booking(jsonb_populate_record(null::public.bookings,
+    '{"preferred_days": [], "preferred_times": [], "timezone": "Asia/Kolkata", "status": "pending", "booking_type": "individual", "uses_credits": false}'
+    || jsonb_strip_nulls(i.fields)
+    || jsonb_build_object('id', i.id, 'user_id', (select p.user_id from public.user_profiles p where p.id = (i.fields ->> 'profile_id')::uuid)))) b
+  where i.fate = 'new'
+  order by i.row_number;
+end;
+comment on function private.read_bookings(private.import_item[]) is 'The bookings these rows ask for, in their order.';
+
+create function private.import_booking_rows(p_rows jsonb, p_request jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' set work_mem = '64MB' set jit = off
+as $$
+declare
+  v_items private.import_item[];
+  v_faults private.import_fault[];
+  v_ends constant boolean := private.has_permission('update:booking');
+  v_report jsonb;
+begin
+  perform private.require_permission('create:booking');
+  perform private.require_permission('bulk:assignment');
+  perform private.start_import('bookings', p_request);
+  select r.p_items, r.p_faults into v_items, v_faults
+  from private.read_cells('booking', p_rows, private.booking_columns(), array['booking_id', 'created_by', 'created_at']) r;
+  v_faults := v_faults || private.faults_of_repeats(v_items, 'id') || private.faults_of_repeats(v_items, 'booking_id');
+  v_items := private.with_fate(v_items, 'present', array(
+    select i.row_number
+    from unnest(v_items) i
+    join public.bookings b on b.id = i.id or b.booking_id = i.fields ->> 'booking_id'
+  ));
+  v_faults := v_faults || array(
+    select f
+    from unnest(v_items) i
+    join private.read_bookings(v_items) b on b.id = i.id
+    cross join lateral private.faults_of_errors(i,
+      private.booking_errors(b)
+      || private.input_error(b.status in ('completed', 'cancelled') and not v_ends, 'status', 'Whoever may update:booking ends bookings'),
+      private.booking_columns()) f
+  );
+  v_report := private.import_items_report(p_request, v_items, v_faults, '[]');
+  if (p_request ->> 'dry_run')::boolean then
+    return v_report;
+  end if;
+  if (v_report ->> 'refused')::boolean then
+    perform private.refuse_items(v_report);
+  end if;
+  -- The classes that serve a booking confirm it, when they come.
+  insert into public.bookings (id, booking_id, user_id, profile_id, class_name, instructor, class_date, class_time, preferred_days, preferred_times,
+    timezone, first_name, last_name, email, phone, status, booking_type, class_package_id, uses_credits, notes, created_by, created_at)
+  select b.id, b.booking_id, b.user_id, b.profile_id, b.class_name, b.instructor, b.class_date, b.class_time, b.preferred_days, b.preferred_times,
+    b.timezone, b.first_name, b.last_name, b.email, b.phone, case b.status when 'confirmed' then 'pending' else b.status end, b.booking_type,
+    b.class_package_id, b.uses_credits, b.notes, coalesce(b.created_by, private.caller_id()), coalesce(b.created_at, private.now())
+  from private.read_bookings(v_items) b;
+  return v_report;
+end;
+$$;
+comment on function private.import_booking_rows(jsonb, jsonb) is
+  'Imports bookings, or says what importing them would do, for a holder of create:booking and bulk:assignment.';
+
+-- sql/40_studio/rules/93_import_schedules.sql
+
+-- Importing class schedules, with the dates they are called off and moved on.
+
+create function private.schedule_columns() returns jsonb
+language sql immutable set search_path = ''
+return '{"id": "uuid", "class_type": "class_type:class_type_id", "day_of_week": "weekday", "start_time": "time", "end_time": "time",
+  "duration_minutes": "count", "time_zone": "text", "instructor": "person:instructor_id", "location": "location:location_id",
+  "max_participants": "count", "is_active": "boolean", "effective_from": "date", "effective_until": "date", "notes": "text",
+  "called_off": "list", "moved": "list", "created_by": "login", "created_at": "instant"}'::jsonb;
+comment on function private.schedule_columns() is 'The columns of a file of class schedules, each with its kind.';
+
+create function private.read_schedules(p_items private.import_item[]) returns setof public.class_schedules
+language sql stable security definer set search_path = ''
+begin atomic
+  select s.*
+  from unnest(p_items) i
+  cross join lateral private.complete_schedule(jsonb_populate_record(null::public.class_schedules,
+    jsonb_build_object('is_active', true, 'effective_from', private.today())
+    || jsonb_strip_nulls(i.fields - array['called_off', 'moved']) || jsonb_build_object('id', i.id)), null) s
+  where i.fate = 'new'
+  order by i.row_number;
+end;
+comment on function private.read_schedules(private.import_item[]) is 'The schedules these rows ask for, in their order.';
+
+-- A called-off date is written 2026-11-30, a moved one 2026-11-30 > 2026-12-01 10:00-11:00; what follows is why.
+create function private.read_schedule_dates(p_items private.import_item[]) returns table (
+  row_number integer, column_name text, text text, rule_id uuid, occurs_on date, moved_to_date date, moved_start_time time, moved_end_time time, reason text
+)
+language sql immutable set search_path = ''
+begin atomic
+  select i.row_number, c.name, t.text, i.id, private.text_to_date(left(t.text, 10)), private.text_to_date(m.parts[1]), private.text_to_time(m.parts[2]),
+    private.text_to_time(m.parts[3]), case c.name when 'moved' then private.clean_text(m.parts[4]) else private.clean_text(substr(t.text, 11)) end
+  from unnest(p_items) i
+  cross join lateral (values ('called_off'), ('moved')) as c(name)
+  cross join lateral jsonb_array_elements_text(coalesce(nullif(i.fields -> c.name, 'null'), '[]')) as t(text)
+  left join lateral regexp_match(t.text, '^\S{10} *> *(\S{10}) +(\d\d?:\d\d(?::\d\d)?) *- *(\d\d?:\d\d(?::\d\d)?)(.*)$') as m(parts) on c.name = 'moved'
+  where i.fate = 'new';
+end;
+comment on function private.read_schedule_dates(private.import_item[]) is 'The dates on which schedules of a file are called off or moved; null where they cannot be read.';
+
+create function private.faults_of_schedules(p_items private.import_item[]) returns private.import_fault[]
+language sql stable security definer set search_path = ''
+return array(
+  select f
+  from unnest(p_items) i
+  join private.read_schedules(p_items) s on s.id = i.id
+  cross join lateral private.faults_of_errors(i,
+    private.schedule_errors(s, null)
+    || private.input_error(s.class_type_id is null, 'class_type_id', 'Say which class type it is'),
+    private.schedule_columns()) f
+) || array(
+  select row(i.row_number, i.line, d.column_name, 'invalid_input', w.reason, d.text)::private.import_fault
+  from private.read_schedule_dates(p_items) d
+  join unnest(p_items) i on i.row_number = d.row_number
+  join private.read_schedules(p_items) s on s.id = i.id
+  cross join lateral (
+    values
+      (d.occurs_on is null or length(d.text) > 10 and substr(d.text, 11, 1) <> ' ', 'A date is written 2026-01-31'),
+      (d.column_name = 'moved' and not coalesce(d.moved_start_time < d.moved_end_time and d.moved_to_date is not null, false),
+        'A moved date is written 2026-01-31 > 2026-02-01 10:00-11:00'),
+      (extract(dow from d.occurs_on) <> s.day_of_week or not d.occurs_on <@ daterange(s.effective_from, s.effective_until, '[]'),
+        'The schedule does not have this date'),
+      (length(d.reason) > 1000, 'A reason has at most 1000 characters'),
+      (private.is_time_zone(s.time_zone) and (private.local_to_instant(d.moved_to_date, d.moved_start_time, s.time_zone) is null
+        or private.local_end_to_instant(d.moved_to_date, d.moved_end_time, s.time_zone) is null) and d.moved_to_date is not null, 'The clock skips this time')
+  ) as w(applies, reason)
+  where w.applies and (s.effective_from <= s.effective_until or s.effective_until is null)
+);
+comment on function private.faults_of_schedules(private.import_item[]) is 'What is wrong with the schedules of a file, and with the dates they are called off and moved on.';
+
+-- Against what is there, and against the other rows. Dates that are called off or moved are in nobody's way where they were.
+create function private.clashes_of_schedules(p_items private.import_item[]) returns jsonb
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan
+as $$
+begin
+  return coalesce((
+    with rules as materialized (
+      select i.row_number, i.line, t.name as title, s.time_zone, r as rule, u.resource_id
+      from unnest(p_items) i
+      join private.read_schedules(p_items) s on s.id = i.id and s.is_active
+      join public.class_types t on t.id = s.class_type_id
+      cross join lateral (select s.instructor_id as resource_id union select s.location_id) u
+      cross join lateral jsonb_populate_record(null::public.weekly_rules, jsonb_build_object('id', s.id, 'weekday', s.day_of_week,
+        'start_time', s.start_time, 'end_time', s.end_time, 'time_zone', s.time_zone, 'effective', daterange(s.effective_from, s.effective_until, '[]'))) r
+      where u.resource_id is not null
+    ), left_dates as materialized (
+      select d.rule_id, d.occurs_on from private.read_schedule_dates(p_items) d
+    ), found as (
+      select distinct on (r.row_number, c.resource_id, c.source_table, c.source_id)
+        r.row_number, r.line, r.title, c.resource_name, c.conflict_type, c.source_table, c.source_id, null::integer as with_row, null::integer as with_line,
+        c.starts_at, c.ends_at, c.message
+      from rules r
+      cross join lateral private.weekly_conflicts(array[r.resource_id], r.rule, 1000) c
+      where not exists (
+        select from left_dates d
+        where d.rule_id = (r.rule).id
+          and tstzrange(private.local_to_instant(d.occurs_on, (r.rule).start_time, r.time_zone), private.local_end_to_instant(d.occurs_on, (r.rule).end_time, r.time_zone))
+            && tstzrange(c.starts_at, c.ends_at)
+      )
+      order by r.row_number, c.resource_id, c.source_table, c.source_id, c.starts_at
+    ), among as (
+      select distinct on (a.row_number, b.row_number, a.resource_id)
+        a.row_number, a.line, a.title, s.name as resource_name, case s.kind when 'place' then 'location_schedule' else 'instructor_schedule' end as conflict_type,
+        null::text as source_table, null::uuid as source_id, b.row_number as with_row, b.line as with_line, lower(m.during) as starts_at, upper(m.during) as ends_at,
+        format('%s is needed by line %s (%s) at the same time, first %s', s.name, b.line, b.title, private.describe_range(m.during)) as message
+      from rules a
+      join rules b on b.resource_id = a.resource_id and b.row_number <> a.row_number
+        and (a.time_zone <> b.time_zone or (a.rule).weekday = (b.rule).weekday and (a.rule).start_time < (b.rule).end_time and (b.rule).start_time < (a.rule).end_time)
+      cross join lateral (
+        select m.during
+        from private.rule_meets(a.rule, b.rule, private.now()) m
+        where not exists (select from left_dates d where (d.rule_id, d.occurs_on) in (((a.rule).id, m.occurs_on), ((b.rule).id, m.other_occurs_on)))
+        order by m.during
+        limit 1
+      ) m
+      cross join lateral (
+        select p.full_name as name, 'person' as kind from public.user_profiles p where p.id = a.resource_id
+        union all select l.name, 'place' from public.locations l where l.id = a.resource_id
+      ) s
+    )
+    select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('row', f.row_number, 'line', f.line, 'title', f.title, 'resource', f.resource_name,
+      'conflict_type', f.conflict_type, 'source_table', f.source_table, 'source_id', f.source_id, 'with_row', f.with_row, 'with_line', f.with_line,
+      'starts_at', f.starts_at, 'ends_at', f.ends_at, 'message', f.message)) order by f.row_number, f.with_row nulls first, f.starts_at)
+    from (select * from found union all select * from among) f
+  ), '[]');
+end;
+$$;
+comment on function private.clashes_of_schedules(private.import_item[]) is
+  'What the active schedules of a file run into: what is there, and each other; for each the first time.';
+
+create function private.import_schedule_rows(p_rows jsonb, p_request jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' set work_mem = '64MB' set jit = off
+as $$
+declare
+  v_items private.import_item[];
+  v_faults private.import_fault[];
+  v_clashes jsonb := '[]';
+  v_report jsonb;
+begin
+  perform private.require_permission('manage:schedules');
+  perform private.start_import('schedules', p_request);
+  select r.p_items, r.p_faults into v_items, v_faults
+  from private.read_cells('schedule', p_rows, private.schedule_columns(), array['created_by', 'created_at']) r;
+  v_faults := v_faults || private.faults_of_repeats(v_items, 'id');
+  v_items := private.with_fate(v_items, 'present', array(select i.row_number from unnest(v_items) i join public.class_schedules s on s.id = i.id));
+  v_faults := v_faults || private.faults_of_schedules(v_items);
+  -- Rows that make no sense cannot be compared.
+  if cardinality(v_faults) = 0 then
+    v_clashes := private.clashes_of_schedules(v_items);
+  end if;
+  if p_request ->> 'on_conflict' = 'skip' then
+    v_items := private.with_fate(v_items, 'left_out', (
+      select private.rows_to_leave_out(array_agg((c ->> 'row')::integer), array_agg((c ->> 'with_row')::integer)) from jsonb_array_elements(v_clashes) c
+    ));
+  end if;
+  v_report := private.import_items_report(p_request, v_items, v_faults, v_clashes);
+  if (p_request ->> 'dry_run')::boolean then
+    return v_report;
+  end if;
+  if (v_report ->> 'refused')::boolean then
+    perform private.refuse_items(v_report);
+  end if;
+  -- Not active yet: they take no time until their dates are called off and moved.
+  insert into public.class_schedules (id, class_type_id, day_of_week, start_time, end_time, time_zone, instructor_id, location_id, duration_minutes,
+    max_participants, is_active, effective_from, effective_until, notes, created_by, created_at)
+  select s.id, s.class_type_id, s.day_of_week, s.start_time, s.end_time, s.time_zone, s.instructor_id, s.location_id, s.duration_minutes,
+    s.max_participants, false, s.effective_from, s.effective_until, s.notes, coalesce(s.created_by, private.caller_id()), coalesce(s.created_at, private.now())
+  from private.read_schedules(v_items) s;
+  insert into public.weekly_rule_exceptions (rule_id, occurs_on, kind, moved_to_date, moved_start_time, moved_end_time, reason)
+  select d.rule_id, d.occurs_on, case d.column_name when 'moved' then 'moved' else 'cancelled' end, d.moved_to_date, d.moved_start_time, d.moved_end_time, d.reason
+  from private.read_schedule_dates(v_items) d
+  order by d.rule_id, d.occurs_on
+  on conflict do nothing;
+  update public.class_schedules s set is_active = true
+  where s.id in (select r.id from private.read_schedules(v_items) r where r.is_active);
+  return v_report;
+end;
+$$;
+comment on function private.import_schedule_rows(jsonb, jsonb) is
+  'Imports class schedules, or says what importing them would do, for a holder of manage:schedules.';
+
+-- sql/40_studio/rules/94_import_assignments.sql
+
+-- Importing classes: those to come and those that are over, with their pay, their answers and the bookings they serve.
+
+create function private.assignment_columns() returns jsonb
+language sql immutable set search_path = ''
+return '{"id": "uuid", "date": "date", "start_time": "time", "end_time": "time", "time_zone": "text", "instructor": "person:instructor_id",
+  "class_type": "class_type:class_type_id", "package": "package:package_id", "location": "location:location_id", "payment_amount": "amount",
+  "payment_type": "word", "rate": "amount", "rate_id": "rate", "schedule_type": "word", "booking_type": "word", "class_status": "word",
+  "payment_status": "word", "instructor_status": "word", "instructor_response_at": "instant", "notes": "text", "schedule_id": "schedule",
+  "occurs_on": "date", "plan_id": "uuid", "booking_ids": "list", "assigned_by": "login", "assigned_at": "instant", "created_at": "instant",
+  "archived_by": "login", "archived_at": "instant"}'::jsonb;
+comment on function private.assignment_columns() is 'The columns of a file of classes, each with its kind.';
+
+create type private.import_class as (
+  row_number integer, line integer, class public.class_assignments, booking_ids text[], archived_at timestamptz, archived_by uuid
+);
+comment on type private.import_class is 'The class one row of a file asks for, the bookings it serves, and since when it is in the archive, if it is.';
+
+-- What a file has no column for, a schedule fills in; an empty cell of a column it has says that there is none.
+create function private.read_class(p_item private.import_item) returns private.import_class
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_class public.class_assignments := private.read_draft(p_item.fields - array['booking_ids', 'archived_by', 'archived_at']);
+  v_archived_at constant timestamptz := (p_item.fields ->> 'archived_at')::timestamptz;
+begin
+  v_class := jsonb_populate_record(v_class, (
+    select coalesce(jsonb_object_agg(f.key, f.value), '{}')
+    from jsonb_each(jsonb_strip_nulls(p_item.fields)) as f(key, value)
+    where f.key in ('class_status', 'payment_status', 'instructor_status', 'occurs_on')
+  ));
+  v_class.id := p_item.id;
+  v_class.version := 1;
+  v_class.assigned_by := coalesce(v_class.assigned_by, private.caller_id());
+  v_class.assigned_at := coalesce(v_class.assigned_at, private.now());
+  v_class.created_at := coalesce(v_class.created_at, private.now());
+  v_class.updated_at := private.now();
+  if v_archived_at is not null then
+    v_class.payment_amount := coalesce(v_class.payment_amount, 0);
+  end if;
+  return row(p_item.row_number, p_item.line, v_class,
+    array(select distinct b.code from jsonb_array_elements_text(coalesce(nullif(p_item.fields -> 'booking_ids', 'null'), '[]')) as b(code) order by 1),
+    v_archived_at, (p_item.fields ->> 'archived_by')::uuid);
+end;
+$$;
+comment on function private.read_class(private.import_item) is 'The class one row of a file asks for.';
+
+create function private.class_errors(p_class private.import_class) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_class constant public.class_assignments := p_class.class;
+  v_stands constant boolean := v_class.class_status is distinct from 'cancelled' and p_class.archived_at is null;
+  v_errors jsonb;
+begin
+  -- A date that was called off, or is long over, need not be the schedule's any more.
+  v_errors := coalesce((
+    select jsonb_agg(e.error) from jsonb_array_elements(private.draft_errors(v_class)) as e(error) where v_stands or e.error ->> 'field' <> 'occurs_on'
+  ), '[]');
+  return v_errors
+    || private.input_error(v_class.class_status = 'completed' and coalesce(v_class.starts_at > private.now(), v_class.date > private.today()),
+      'class_status', 'This class has not begun yet')
+    || private.input_error(v_class.payment_status <> 'pending' and not private.has_permission('manage:pay'), 'payment_status',
+      'Whoever may manage:pay says what is paid')
+    || private.input_error(v_class.rate_id is not null
+        and not exists (select from public.instructor_rates r where r.id = v_class.rate_id and r.instructor_id = v_class.instructor_id),
+      'rate_id', 'This is no rate of the instructor''s')
+    || coalesce((
+      select private.input_error(true, 'date', format('The pay period %s is closed', p.name))
+      from public.pay_periods p
+      where p.status = 'closed' and v_class.date between p.starts_on and p.ends_on
+    ), '[]');
+end;
+$$;
+comment on function private.class_errors(private.import_class) is 'What is wrong with a class of a file, every field at once.';
+
+create function private.faults_of_links(p_classes private.import_class[]) returns private.import_fault[]
+language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan
+begin atomic
+  with links as materialized (
+    select c.row_number, c.line, u.code, b.status, (c.class).class_status as class_status, c.archived_at,
+      coalesce(s.max_participants, t.max_participants) as room
+    from unnest(p_classes) c
+    left join public.class_schedules s on s.id = (c.class).schedule_id
+    left join public.class_types t on t.id = coalesce((c.class).class_type_id, s.class_type_id)
+    cross join lateral unnest(c.booking_ids) as u(code)
+    left join public.bookings b on b.booking_id = u.code
+  ), faults as (
+    select l.row_number, l.line, 'invalid_input' as code, 'There is no booking of this code' as reason, l.code as value
+    from links l
+    where l.status is null
+    union all
+    select l.row_number, l.line, 'seats_full', format('The class has room for %s, not for %s', l.room, count(*)), null
+    from links l
+    where l.status <> 'cancelled' and l.class_status <> 'cancelled' and l.archived_at is null
+    group by l.row_number, l.line, l.room
+    having count(*) > l.room
+  )
+  select coalesce(array_agg(row(f.row_number, f.line, 'booking_ids', f.code, f.reason, left(f.value, 200))::private.import_fault order by f.row_number, f.value), '{}')
+  from faults f;
+end;
+comment on function private.faults_of_links(private.import_class[]) is 'Classes of a file that serve bookings nobody knows, or more than they have room for.';
+
+create function private.clashes_of_classes(p_classes private.import_class[]) returns jsonb
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan
+as $$
+begin
+  return coalesce((
+    with dates as (
+      -- A date of a schedule is taken once, whether or not it has times.
+      select x.row_number, min(y.row_number) as with_row
+      from unnest(p_classes) x
+      join unnest(p_classes) y on (y.class).schedule_id = (x.class).schedule_id and (y.class).occurs_on = (x.class).occurs_on and y.row_number <> x.row_number
+      where (x.class).class_status <> 'cancelled' and (y.class).class_status <> 'cancelled'
+      group by x.row_number
+    ), found as (
+      select p_classes[c.row_number].row_number, c.resource_name, c.conflict_type, c.source_table, c.source_id,
+        p_classes[c.with_row_number].row_number as with_row, c.starts_at, c.ends_at, c.message
+      from private.assignment_clashes(array(select u.class from unnest(p_classes) u order by u.row_number)) c
+      union all
+      select d.row_number, null, 'schedule_date', null, null, d.with_row, null, null, 'Another row has the same date of this schedule'
+      from dates d
+    )
+    select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('row', f.row_number, 'line', c.line, 'title', coalesce(t.name, p.name, 'Class'), 'date', (c.class).date,
+      'resource', f.resource_name, 'conflict_type', f.conflict_type, 'source_table', f.source_table, 'source_id', f.source_id, 'with_row', f.with_row,
+      'with_line', w.line, 'starts_at', f.starts_at, 'ends_at', f.ends_at,
+      'message', f.message || coalesce(format(' (line %s)', w.line), ''))) order by f.row_number, f.with_row nulls first, f.starts_at)
+    from found f
+    join unnest(p_classes) c on c.row_number = f.row_number
+    left join unnest(p_classes) w on w.row_number = f.with_row
+    left join public.class_types t on t.id = (c.class).class_type_id
+    left join public.packages p on p.id = (c.class).package_id
+  ), '[]');
+end;
+$$;
+comment on function private.clashes_of_classes(private.import_class[]) is 'What the classes of a file, in their order, run into: what is there, and each other.';
+
+create function private.write_classes(p_classes private.import_class[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into public.class_assignments (id, class_type_id, package_id, instructor_id, location_id, date, start_time, end_time, time_zone, payment_amount,
+    payment_type, schedule_type, booking_type, class_status, payment_status, instructor_status, instructor_response_at, notes, assigned_by, assigned_at,
+    schedule_id, occurs_on, plan_id, rate, rate_id, created_at)
+  select a.id, a.class_type_id, a.package_id, a.instructor_id, a.location_id, a.date, a.start_time, a.end_time, a.time_zone, a.payment_amount,
+    a.payment_type, a.schedule_type, a.booking_type, a.class_status, a.payment_status, a.instructor_status, a.instructor_response_at, a.notes, a.assigned_by,
+    a.assigned_at, a.schedule_id, a.occurs_on, a.plan_id, a.rate, a.rate_id, a.created_at
+  from (select (c.class).* from unnest(p_classes) c where c.archived_at is null) a;
+  -- Links that a booking had before it ended come along; ended it stays.
+  insert into private.brought_links (assignment_id, booking_id)
+  select (c.class).id, b.booking_id
+  from unnest(p_classes) c
+  join public.bookings b on b.booking_id = any(c.booking_ids) and b.status in ('completed', 'cancelled')
+  where c.archived_at is null;
+  insert into public.assignment_bookings (assignment_id, booking_id)
+  select (c.class).id, u.code
+  from unnest(p_classes) c
+  cross join lateral unnest(c.booking_ids) as u(code)
+  where c.archived_at is null;
+  delete from private.brought_links l where l.assignment_id in (select (c.class).id from unnest(p_classes) c);
+  insert into public.class_assignments_archive
+  select (c.class).*, c.booking_ids, c.archived_by, c.archived_at
+  from unnest(p_classes) c
+  where c.archived_at is not null;
+  perform private.confirm_bookings(array(select u.code from unnest(p_classes) c cross join lateral unnest(c.booking_ids) as u(code) where c.archived_at is not null));
+end;
+$$;
+comment on function private.write_classes(private.import_class[]) is 'Writes classes of a file with their links, those of the archive into the archive.';
+
+create function private.import_assignment_rows(p_rows jsonb, p_request jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' set work_mem = '64MB' set jit = off
+as $$
+declare
+  v_items private.import_item[];
+  v_faults private.import_fault[];
+  v_classes private.import_class[];
+  v_clashes jsonb := '[]';
+  v_report jsonb;
+begin
+  perform private.require_permission('bulk:assignment');
+  perform private.require_permission('create:assignment');
+  perform private.start_import('assignments', p_request);
+  select r.p_items, r.p_faults into v_items, v_faults
+  from private.read_cells('assignment', p_rows, private.assignment_columns(),
+    array['instructor_response_at', 'assigned_by', 'assigned_at', 'created_at', 'archived_by', 'archived_at']) r;
+  v_faults := v_faults || private.faults_of_repeats(v_items, 'id');
+  v_items := private.with_fate(v_items, 'present', array(
+    select i.row_number from unnest(v_items) i
+    where exists (select from public.class_assignments a where a.id = i.id) or exists (select from public.class_assignments_archive a where a.id = i.id)
+  ));
+  v_classes := array(select private.read_class(i) from unnest(v_items) i where i.fate = 'new' order by i.row_number);
+  v_faults := v_faults || array(
+    select f
+    from unnest(v_classes) c
+    join unnest(v_items) i on i.row_number = c.row_number
+    cross join lateral private.faults_of_errors(i, private.class_errors(c), private.assignment_columns()) f
+  ) || private.faults_of_links(v_classes);
+  -- Rows that make no sense cannot be compared.
+  if cardinality(v_faults) = 0 then
+    v_clashes := private.clashes_of_classes(array(select c from unnest(v_classes) c where c.archived_at is null order by c.row_number));
+  end if;
+  if p_request ->> 'on_conflict' = 'skip' then
+    v_items := private.with_fate(v_items, 'left_out', (
+      select private.rows_to_leave_out(array_agg((c ->> 'row')::integer), array_agg((c ->> 'with_row')::integer)) from jsonb_array_elements(v_clashes) c
+    ));
+    v_classes := array(
+      select c from unnest(v_classes) c join unnest(v_items) i on i.row_number = c.row_number and i.fate = 'new' order by c.row_number
+    );
+  end if;
+  v_report := private.import_items_report(p_request, v_items, v_faults, v_clashes);
+  if (p_request ->> 'dry_run')::boolean then
+    return v_report;
+  end if;
+  if (v_report ->> 'refused')::boolean then
+    perform private.refuse_items(v_report);
+  end if;
+  perform private.write_classes(v_classes);
+  return v_report;
+end;
+$$;
+comment on function private.import_assignment_rows(jsonb, jsonb) is
+  'Imports classes, or says what importing them would do, for a holder of bulk:assignment and create:assignment.';
+
+-- sql/40_studio/rules/95_export.sql
+
+-- Exporting what the imports read: the same columns, all text, and names wherever a name means one thing only.
+
+create view private.export_names with (security_invoker = true) as
+select n.kind, n.id, case when count(*) over (partition by n.kind, lower(n.name)) = 1 and n.name = private.clean_text(n.name)
+    and not private.is_uuid(n.name) and n.name not like '%@%' then n.name else n.id::text end as name
+from (
+  select 'person' as kind, d.id, d.full_name as name from private.directory d
+  union all select 'class_type', t.id, t.name from public.class_types t
+  union all select 'package', p.id, p.name from public.packages p
+  union all select 'location', l.id, l.name from public.locations l
+) n
+where n.name is not null;
+comment on view private.export_names is 'What to call people, class types, packages and locations in a file: by name where that means one of them only, else by id.';
+
+create function private.instant_to_text(p_instant timestamptz) returns text
+language sql immutable set search_path = ''
+return to_char(p_instant at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+comment on function private.instant_to_text(timestamptz) is 'An instant as imports read it, in UTC.';
+
+create function private.check_page(p_limit integer) returns void
+language sql stable set search_path = ''
+return private.fail_input(private.input_error(coalesce(p_limit, 0) not between 1 and 5000, 'p_limit', 'Ask for 1 to 5000 rows'));
+comment on function private.check_page(integer) is 'Refuses a page that is none, or too long.';
 
 -- sql/40_studio/views.sql
 
@@ -12966,8 +13978,8 @@ left join public.class_types t on t.id = a.class_type_id
 left join public.packages p on p.id = a.package_id
 left join public.locations l on l.id = a.location_id
 left join public.user_profiles i on i.id = a.instructor_id
-where b.profile_id = (select private.current_profile_id()) or b.user_id = (select private.caller_id());
-comment on view private.customer_classes is 'The classes that serve the caller''s bookings; read through public.my_classes.';
+where b.profile_id = (select private.current_profile_id()) or b.user_id = (select private.caller_id()) or (select private.is_trusted());
+comment on view private.customer_classes is 'The classes that serve the caller''s bookings, all for servers; read through public.my_classes.';
 
 create view public.my_classes with (security_invoker = true) as
 select c.assignment_id, c.booking_id, c.date, c.start_time, c.end_time, c.time_zone, c.starts_at, c.ends_at, c.class_status,
@@ -13013,6 +14025,8 @@ begin
     where a.date < p_before and a.class_status <> 'scheduled'
     order by a.date, a.id
     limit p_limit
+    -- Whoever moves others at the same moment has theirs; whoever changes one keeps it until the next call.
+    for no key update skip locked
   ));
 end;
 $$;
@@ -13197,23 +14211,29 @@ begin
     from rows r
     left join clashes c on c.asked_id = r.asked_id
     left join lateral private.illegal_move(r.before, r.after, v_pays) m on (r.before).id is not null and p_operation <> 'delete'
+    left join lateral (
+      select string_agg(x.error ->> 'message', '; ' order by x.n) as messages
+      from jsonb_array_elements(private.assignment_errors(r.after, r.before)) with ordinality as x(error, n)
+    ) e on (r.before).id is not null and p_operation <> 'delete'
     cross join lateral (
       select case
           when (r.before).id is null then 'not_found'
-          when not v_bulk and not (v_creates and (r.before).assigned_by = v_caller) then 'forbidden'
+          when not v_bulk and not (v_creates and (r.before).assigned_by is not distinct from v_caller) then 'forbidden'
           when m.message is not null then 'illegal_transition'
           when p_operation = 'update_status' and (r.after).class_status = 'completed' and (r.before).class_status <> 'completed'
             and coalesce((r.before).starts_at > v_now, (r.before).date > v_today) then 'illegal_transition'
           when w.name is not null then 'illegal_transition'
+          when e.messages is not null then 'invalid_input'
           when c.message is not null then 'time_conflict'
         end as code,
         case
           when (r.before).id is null then 'There is no such class'
-          when not v_bulk and not (v_creates and (r.before).assigned_by = v_caller) then 'Somebody else assigned this class'
+          when not v_bulk and not (v_creates and (r.before).assigned_by is not distinct from v_caller) then 'Somebody else assigned this class'
           when m.message is not null then m.message
           when p_operation = 'update_status' and (r.after).class_status = 'completed' and (r.before).class_status <> 'completed'
             and coalesce((r.before).starts_at > v_now, (r.before).date > v_today) then 'This class has not begun yet'
           when w.name is not null then format('The pay period %s is closed', w.name)
+          when e.messages is not null then e.messages
           else c.message
         end as message
       from (select 1) one
@@ -13240,11 +14260,16 @@ create function private.change_many(p_operation text, p_ids uuid[], p_changes js
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_columns text := (select string_agg(format('%I = c.%I', k.key, k.key), ', ' order by k.key) from jsonb_object_keys(p_changes) as k(key));
   v_count integer;
 begin
   -- Whoever holds bulk:assignment may; others change what they assigned, which is asked under the lock.
-  perform from public.class_assignments a where a.id = any(p_ids) order by a.id for no key update;
+  -- Deleting takes the stronger lock, which would otherwise be asked for while somebody who links a booking waits for the
+  -- weaker one.
+  if p_operation = 'delete' then
+    perform from public.class_assignments a where a.id = any(p_ids) order by a.id for update;
+  else
+    perform from public.class_assignments a where a.id = any(p_ids) order by a.id for no key update;
+  end if;
   if not private.has_permission('bulk:assignment') then
     perform private.require_permission('create:assignment');
     if exists (select from public.class_assignments a where a.id = any(p_ids) and a.assigned_by is distinct from private.caller_id()) then
@@ -13254,9 +14279,7 @@ begin
   if p_operation = 'delete' then
     delete from public.class_assignments a where a.id = any(p_ids);
   else
-    execute format(
-      'update public.class_assignments a set %s from jsonb_populate_record(null::public.class_assignments, $2) c where a.id = any($1)',
-      concat_ws(', ', v_columns, case when p_days <> 0 then 'date = a.date + $3' end)) using p_ids, p_changes, p_days;
+    perform private.apply_changes(p_ids, p_changes, null, p_days);
   end if;
   get diagnostics v_count = row_count;
   if v_count < (select count(distinct u.id) from unnest(p_ids) as u(id)) then
@@ -13267,6 +14290,48 @@ end;
 $$;
 comment on function private.change_many(text, uuid[], jsonb, integer) is
   'Deletes or changes these classes in one statement, for a holder of bulk:assignment or whoever assigned them all.';
+
+-- What is done of it when not everything can be. A class that stays because of one thing may be in the way of another that
+-- was to take its place, so it is asked again without it. What asking does not find out, such as a customer whose credits
+-- are used up, trying one by one does.
+create function private.change_what_can_be(p_operation text, p_ids uuid[], p_changes jsonb, p_days integer) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_ids uuid[] := p_ids;
+  v_id uuid;
+  v_found jsonb;
+  v_not_done jsonb := '[]';
+  v_error jsonb;
+  v_affected integer := 0;
+begin
+  loop
+    v_found := private.bulk_reasons(p_operation, v_ids, p_changes, p_days);
+    exit when v_found = '[]';
+    v_not_done := v_not_done || v_found;
+    v_ids := array(
+      select u.id from unnest(v_ids) as u(id) where u.id not in (select (n.item ->> 'id')::uuid from jsonb_array_elements(v_found) as n(item))
+    );
+  end loop;
+  begin
+    if v_ids <> '{}' then
+      v_affected := private.change_many(p_operation, v_ids, p_changes, p_days);
+    end if;
+  exception when sqlstate 'PGRST' then
+    foreach v_id in array v_ids loop
+      begin
+        v_affected := v_affected + private.change_many(p_operation, array[v_id], p_changes, p_days);
+      exception when sqlstate 'PGRST' then
+        v_error := sqlerrm;
+        v_not_done := v_not_done || jsonb_build_object('id', v_id, 'code', v_error -> 'code', 'message', v_error -> 'message');
+      end;
+    end loop;
+  end;
+  return jsonb_build_object('affected_count', v_affected, 'not_done', v_not_done);
+end;
+$$;
+comment on function private.change_what_can_be(text, uuid[], jsonb, integer) is
+  'Changes those of these classes that can be changed so; how many were, and for each other one the reason.';
 
 create function public.bulk_assignment_operations(
   operation_type text, assignment_ids uuid[], update_data jsonb default '{}', p_partial boolean default false, p_idempotency_key text default null
@@ -13289,6 +14354,7 @@ declare
   v_days integer := 0;
   v_not_done jsonb := '[]';
   v_affected integer := 0;
+  v_done jsonb;
 begin
   if v_answer is null then
     if not private.has_permission('bulk:assignment') then
@@ -13307,21 +14373,30 @@ begin
       || private.input_error(v_changes ? 'days', 'update_data.days', 'Days are a whole number, such as 7 or -1')
       || private.input_error(v_changes ? 'date' and v_days <> 0, 'update_data.days', 'Give a date or a number of days')
       || private.input_error(jsonb_path_exists(v_changes, '$.* ? (@ == null)') and v_operation in ('update_status', 'reassign'), 'update_data', 'Nothing here can be empty')
+      || private.input_error(v_operation = 'reschedule' and v_changes -> 'date' = 'null', 'update_data.date', 'A class has a date')
+      || private.input_error(v_operation = 'reschedule' and v_changes -> 'time_zone' = 'null', 'update_data.time_zone', 'A class has a time zone')
+      || private.input_error(v_changes ->> 'class_status' not in ('scheduled', 'completed', 'cancelled'), 'update_data.class_status',
+        'A class is scheduled, completed or cancelled')
+      || private.input_error(v_changes ->> 'payment_status' not in ('pending', 'paid', 'cancelled'), 'update_data.payment_status',
+        'Pay is pending, paid or cancelled')
+      || private.input_error(v_changes ->> 'instructor_status' not in ('pending', 'accepted', 'rejected'), 'update_data.instructor_status',
+        'An instructor''s answer is pending, accepted or rejected')
       || case when v_fields is null then '[]' else private.json_object_errors(v_changes, v_fields, 'update_data.') end
     );
     -- Mostly nothing is in the way, and asking first would take longer than trying.
     begin
       v_affected := private.change_many(v_operation, v_ids, v_changes, v_days);
     exception when sqlstate 'PGRST' then
-      v_not_done := private.bulk_reasons(v_operation, v_ids, v_changes, v_days);
-      if v_not_done = '[]' then
-        raise;
+      if p_partial then
+        v_done := private.change_what_can_be(v_operation, array(select distinct u.id from unnest(v_ids) as u(id) order by u.id), v_changes, v_days);
+        v_affected := (v_done ->> 'affected_count')::integer;
+        v_not_done := v_done -> 'not_done';
+      else
+        v_not_done := private.bulk_reasons(v_operation, v_ids, v_changes, v_days);
+        if v_not_done = '[]' then
+          raise;
+        end if;
       end if;
-      v_ids := array(
-        select distinct u.id from unnest(v_ids) as u(id)
-        where u.id not in (select (n.item ->> 'id')::uuid from jsonb_array_elements(v_not_done) as n(item))
-      );
-      v_affected := case when p_partial and v_ids <> '{}' then private.change_many(v_operation, v_ids, v_changes, v_days) else 0 end;
     end;
     v_answer := jsonb_build_object('success', v_not_done = '[]', 'affected_count', v_affected,
       'error_message', (v_not_done -> 0 ->> 'message') || case when jsonb_array_length(v_not_done) > 1
@@ -13373,13 +14448,13 @@ begin
   if not found or not private.feed_is_open(v_feed) then
     perform private.fail('not_found', 'There is no such calendar', 'p_token', p_hint => 'It may have been revoked: make another feed.');
   end if;
-  select coalesce(jsonb_agg(e.event order by e.event ->> 'uid', e.event ->> 'replaces' nulls first), '[]') into v_events
+  select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(e)) order by e.uid, e.replaces nulls first), '[]') into v_events
   from (
-    select private.feed_rule_events(v_feed.resource_id, v_from, v_until) as event
+    select * from private.feed_rule_events(v_feed.resource_id, v_from, v_until)
     union all
-    select private.feed_assignment_events(v_feed.resource_id, v_from)
+    select * from private.feed_assignment_events(v_feed.resource_id, v_from)
     union all
-    select private.feed_meeting_events(v_feed.resource_id, v_from)
+    select * from private.feed_meeting_events(v_feed.resource_id, v_from)
     limit v_limit + 1
   ) e;
   if jsonb_array_length(v_events) > v_limit then
@@ -13390,7 +14465,11 @@ begin
     'name', v_feed.name, 'time_zone', v_zone, 'events', v_events,
     'zones', (
       select jsonb_agg(private.feed_zone(z.name, (v_from - interval '1 year')::date, v_until) order by z.name)
-      from (select v_zone as name union select e ->> 'time_zone' from jsonb_array_elements(v_events) e where e ? 'time_zone') z
+      from (
+        select v_zone as name
+        union
+        select e ->> 'time_zone' from jsonb_array_elements(v_events) e where e ? 'time_zone'
+      ) z
     )
   );
 end;
@@ -13456,7 +14535,7 @@ return coalesce((
     values
       ((i.item ->> 'assignment_temp_id' is null) = (i.item ->> 'assignment_id' is null), 'assignment_temp_id',
         'Name a class of this list by assignment_temp_id, or one that is there by assignment_id'),
-      (i.item ->> 'assignment_temp_id' <> all(p_temp_ids), 'assignment_temp_id', 'No class of this list has this assignment_temp_id'),
+      (i.item ->> 'assignment_temp_id' is not null and i.item ->> 'assignment_temp_id' <> all(p_temp_ids), 'assignment_temp_id', 'No class of this list has this assignment_temp_id'),
       (i.item ->> 'assignment_id' is not null
         and not exists (select from public.class_assignments a where a.id = (i.item ->> 'assignment_id')::uuid), 'assignment_id', 'There is no such class'),
       (i.item ->> 'booking_id' is null, 'booking_id', 'Say which booking, by its code'),
@@ -13522,7 +14601,7 @@ begin
       || coalesce((
         select jsonb_agg(jsonb_build_object('field', format('p_assignments[%s].assignment_temp_id', t.n - 1), 'message', 'Another class has this assignment_temp_id'))
         from unnest(v_temp_ids) with ordinality as t(id, n)
-        where array_position(v_temp_ids, t.id) < t.n
+        where t.id is not null and array_position(v_temp_ids, t.id) < t.n
       ), '[]')
       || private.association_errors(v_associations, array_remove(v_temp_ids, null))
     );
@@ -13679,6 +14758,198 @@ $$;
 comment on function public.edit_repeating_class(text, jsonb, uuid, uuid, date, text) is
   'Changes a class that repeats. Name it by p_assignment_id, or by p_schedule_id and the date p_occurs_on of it. p_scope: this (that date only; a date without a class gets one), following (that date and all after it), all (today and after; what is past stays). p_changes: day_of_week, start_time, end_time, instructor_id, location_id, class_type_id, max_participants, notes. Classes changed by hand keep what was changed, field by field; kept lists them. A schedule with dates before the change ends there, and a new one goes on: schedule_id is that one. Classes made as one plan without a schedule change together likewise. Needs update:assignment, and manage:schedules for more than one class of a schedule. Returns the schedule, the classes concerned and what was kept. Raises time_conflict, invalid_input, not_found, illegal_transition.';
 
+-- sql/40_studio/rpc/export_assignments.sql
+
+create function public.export_assignments(
+  p_from date default null, p_to date default null, p_after uuid default null, p_limit integer default 1000
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.check_page(p_limit);
+  return (
+    select coalesce(jsonb_agg(to_jsonb(r) order by r.id), '[]')
+    from (
+      select a.id, a.date, a.start_time, a.end_time, a.time_zone, coalesce(i.name, a.instructor_id::text) as instructor,
+        coalesce(t.name, a.class_type_id::text) as class_type, coalesce(p.name, a.package_id::text) as package, coalesce(l.name, a.location_id::text) as location,
+        a.payment_amount, a.payment_type, a.rate, a.rate_id, a.schedule_type, a.booking_type, a.class_status, a.payment_status, a.instructor_status,
+        private.instant_to_text(a.instructor_response_at) as instructor_response_at, a.notes, a.schedule_id, a.occurs_on, a.plan_id,
+        private.list_to_text(a.booking_ids) as booking_ids, a.assigned_by, private.instant_to_text(a.assigned_at) as assigned_at,
+        private.instant_to_text(a.created_at) as created_at, a.archived_by, private.instant_to_text(a.archived_at) as archived_at
+      from (
+        select c.*, array(select x.booking_id from public.assignment_bookings x where x.assignment_id = c.id order by x.booking_id) as booking_ids,
+          null::uuid as archived_by, null::timestamptz as archived_at
+        from public.class_assignments c
+        union all
+        select c.* from public.class_assignments_archive c
+      ) a
+      left join private.export_names t on t.kind = 'class_type' and t.id = a.class_type_id
+      left join private.export_names p on p.kind = 'package' and p.id = a.package_id
+      left join private.export_names i on i.kind = 'person' and i.id = a.instructor_id
+      left join private.export_names l on l.kind = 'location' and l.id = a.location_id
+      where (p_after is null or a.id > p_after) and (p_from is null or a.date >= p_from) and (p_to is null or a.date <= p_to)
+      order by a.id
+      limit p_limit
+    ) r
+  );
+end;
+$$;
+comment on function public.export_assignments(date, date, uuid, integer) is
+  'The classes the caller may see, those of the archive too, as import_assignments reads them: the first p_limit (1 to 5000) in the order of their ids after p_after, of the days from p_from to p_to, or of all. Raises invalid_input.';
+
+-- sql/40_studio/rpc/export_bookings.sql
+
+create function public.export_bookings(p_after uuid default null, p_limit integer default 1000) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.check_page(p_limit);
+  return (
+    select coalesce(jsonb_agg(to_jsonb(r) order by r.id), '[]')
+    from (
+      select b.id, b.booking_id, coalesce(c.name, b.profile_id::text) as customer, b.class_name, b.instructor, b.class_date, b.class_time,
+        private.list_to_text(b.preferred_days) as preferred_days, private.list_to_text(b.preferred_times) as preferred_times, b.timezone, b.first_name,
+        b.last_name, b.email, b.phone, b.status, b.booking_type, coalesce(p.name, b.class_package_id::text) as package, b.uses_credits, b.notes, b.created_by,
+        private.instant_to_text(b.created_at) as created_at
+      from public.bookings b
+      left join private.export_names c on c.kind = 'person' and c.id = b.profile_id
+      left join private.export_names p on p.kind = 'package' and p.id = b.class_package_id
+      where p_after is null or b.id > p_after
+      order by b.id
+      limit p_limit
+    ) r
+  );
+end;
+$$;
+comment on function public.export_bookings(uuid, integer) is
+  'The bookings the caller may see, as import_bookings reads them: the first p_limit (1 to 5000) in the order of their ids after p_after. Raises invalid_input.';
+
+-- sql/40_studio/rpc/export_schedules.sql
+
+create function public.export_schedules(p_after uuid default null, p_limit integer default 1000) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.check_page(p_limit);
+  return (
+    select coalesce(jsonb_agg(to_jsonb(r) order by r.id), '[]')
+    from (
+      select s.id, coalesce(t.name, s.class_type_id::text) as class_type, s.day_of_week, s.start_time, s.end_time, s.duration_minutes, s.time_zone,
+        coalesce(i.name, s.instructor_id::text) as instructor, coalesce(l.name, s.location_id::text) as location, s.max_participants, s.is_active,
+        s.effective_from, s.effective_until, s.notes, private.list_to_text(e.called_off) as called_off, private.list_to_text(e.moved) as moved, s.created_by,
+        private.instant_to_text(s.created_at) as created_at
+      from public.class_schedules s
+      left join private.export_names t on t.kind = 'class_type' and t.id = s.class_type_id
+      left join private.export_names i on i.kind = 'person' and i.id = s.instructor_id
+      left join private.export_names l on l.kind = 'location' and l.id = s.location_id
+      cross join lateral (
+        select
+          array_agg(x.occurs_on::text || coalesce(' ' || x.reason, '') order by x.occurs_on) filter (where x.kind = 'cancelled') as called_off,
+          array_agg(format('%s > %s %s-%s%s', x.occurs_on, x.moved_to_date, x.moved_start_time, x.moved_end_time, coalesce(' ' || x.reason, ''))
+            order by x.occurs_on) filter (where x.kind = 'moved') as moved
+        from public.weekly_rule_exceptions x
+        where x.rule_id = s.id and extract(dow from x.occurs_on) = s.day_of_week
+          and x.occurs_on <@ daterange(s.effective_from, s.effective_until, '[]')
+      ) e
+      where p_after is null or s.id > p_after
+      order by s.id
+      limit p_limit
+    ) r
+  );
+end;
+$$;
+comment on function public.export_schedules(uuid, integer) is
+  'The class schedules, as import_schedules reads them, with the dates they are called off and moved on: the first p_limit (1 to 5000) in the order of their ids after p_after. Dates that have classes of their own come with those. Raises invalid_input.';
+
+-- sql/40_studio/rpc/import_assignments.sql
+
+-- A hosted project gives its roles seconds, and a whole season takes longer: PostgREST reads the limit from here.
+create function public.import_assignments(
+  p_rows jsonb,
+  p_dry_run boolean default false,
+  p_on_conflict text default 'refuse',
+  p_idempotency_key text default null
+) returns jsonb
+language plpgsql volatile set search_path = '' set statement_timeout = '2min'
+as $$
+declare
+  v_request jsonb := jsonb_build_object('on_conflict', p_on_conflict, 'dry_run', p_dry_run);
+  v_answer jsonb;
+begin
+  perform private.check_import(p_rows, private.assignment_columns(), p_on_conflict, p_dry_run);
+  if p_dry_run then
+    return private.import_assignment_rows(p_rows, v_request);
+  end if;
+  v_answer := private.answered_before('import_assignments', p_idempotency_key, v_request || jsonb_build_object('rows', p_rows));
+  if v_answer is null then
+    v_answer := private.import_assignment_rows(p_rows, v_request);
+    perform private.remember_answer('import_assignments', p_idempotency_key, v_request || jsonb_build_object('rows', p_rows), v_answer);
+  end if;
+  return v_answer;
+end;
+$$;
+comment on function public.import_assignments(jsonb, boolean, text, text) is
+  'Imports classes, all or none, those that are over as well: p_rows is [{"date", "start_time", "end_time", "time_zone", "instructor", "class_type", "package", "location", "payment_amount", "payment_type", "rate", "schedule_type", "booking_type", "class_status", "payment_status", "instructor_status", "notes", "schedule_id", "occurs_on", "plan_id", "booking_ids", "id", "rate_id", "instructor_response_at", "assigned_by", "assigned_at", "created_at", "archived_by", "archived_at", "line"}, …], all text. Names or ids for instructor, class_type, package and location; booking_ids are codes with semicolons between. With a schedule_id a column that is missing is as the schedule says. What runs into something is refused as a whole (p_on_conflict refuse), or left out in the order of the rows (skip). instructor_response_at and what follows it is for servers. Needs bulk:assignment and create:assignment, and manage:pay for pay that is not pending. Rows of an id that is there already are left as they are (present), so that a file can be imported again. p_dry_run changes nothing. Returns the report: rows, imported, present, left_out, clashes, refused, errors. Raises invalid_input naming line, column and reason of every bad cell, limit_exceeded, time_conflict; details carry the report.';
+
+-- sql/40_studio/rpc/import_bookings.sql
+
+-- A hosted project gives its roles seconds, and a whole season takes longer: PostgREST reads the limit from here.
+create function public.import_bookings(
+  p_rows jsonb,
+  p_dry_run boolean default false,
+  p_idempotency_key text default null
+) returns jsonb
+language plpgsql volatile set search_path = '' set statement_timeout = '2min'
+as $$
+declare
+  v_request jsonb := jsonb_build_object('on_conflict', 'refuse', 'dry_run', p_dry_run);
+  v_answer jsonb;
+begin
+  perform private.check_import(p_rows, private.booking_columns(), 'refuse', p_dry_run);
+  if p_dry_run then
+    return private.import_booking_rows(p_rows, v_request);
+  end if;
+  v_answer := private.answered_before('import_bookings', p_idempotency_key, v_request || jsonb_build_object('rows', p_rows));
+  if v_answer is null then
+    v_answer := private.import_booking_rows(p_rows, v_request);
+    perform private.remember_answer('import_bookings', p_idempotency_key, v_request || jsonb_build_object('rows', p_rows), v_answer);
+  end if;
+  return v_answer;
+end;
+$$;
+comment on function public.import_bookings(jsonb, boolean, text) is
+  'Imports bookings, all or none: p_rows is [{"booking_id", "customer", "class_name", "instructor", "class_date", "class_time", "preferred_days", "preferred_times", "timezone", "first_name", "last_name", "email", "phone", "status", "booking_type", "package", "uses_credits", "notes", "id", "created_by", "created_at", "line"}, …], all text, none of them required. customer and package are names or ids, a customer also an email address; lists have semicolons between. confirmed is what the classes make of a booking, when they are imported with their booking_ids. booking_id, created_by and created_at are for servers. Needs create:booking and bulk:assignment, and update:booking for ended ones. Rows of an id that is there already are left as they are (present), so that a file can be imported again. p_dry_run changes nothing. Returns the report: rows, imported, present, left_out, clashes, refused, errors. Raises invalid_input naming line, column and reason of every bad cell, limit_exceeded; details carry the report.';
+
+-- sql/40_studio/rpc/import_schedules.sql
+
+-- A hosted project gives its roles seconds, and a whole season takes longer: PostgREST reads the limit from here.
+create function public.import_schedules(
+  p_rows jsonb,
+  p_dry_run boolean default false,
+  p_on_conflict text default 'refuse',
+  p_idempotency_key text default null
+) returns jsonb
+language plpgsql volatile set search_path = '' set statement_timeout = '2min'
+as $$
+declare
+  v_request jsonb := jsonb_build_object('on_conflict', p_on_conflict, 'dry_run', p_dry_run);
+  v_answer jsonb;
+begin
+  perform private.check_import(p_rows, private.schedule_columns(), p_on_conflict, p_dry_run);
+  if p_dry_run then
+    return private.import_schedule_rows(p_rows, v_request);
+  end if;
+  v_answer := private.answered_before('import_schedules', p_idempotency_key, v_request || jsonb_build_object('rows', p_rows));
+  if v_answer is null then
+    v_answer := private.import_schedule_rows(p_rows, v_request);
+    perform private.remember_answer('import_schedules', p_idempotency_key, v_request || jsonb_build_object('rows', p_rows), v_answer);
+  end if;
+  return v_answer;
+end;
+$$;
+comment on function public.import_schedules(jsonb, boolean, text, text) is
+  'Imports class schedules, all or none: p_rows is [{"class_type", "day_of_week", "start_time", "end_time", "duration_minutes", "time_zone", "instructor", "location", "max_participants", "is_active", "effective_from", "effective_until", "notes", "called_off", "moved", "id", "created_by", "created_at", "line"}, …], all text. class_type, instructor and location are names or ids; day_of_week is 0 (Sunday) to 6, or a name; called_off are dates with semicolons between, moved are 2026-01-31 > 2026-02-01 10:00-11:00. What runs into something is refused as a whole (p_on_conflict refuse), or left out in the order of the rows (skip). created_by and created_at are for servers. Needs manage:schedules. Rows of an id that is there already are left as they are (present), so that a file can be imported again. p_dry_run changes nothing. Returns the report: rows, imported, present, left_out, clashes, refused, errors. Raises invalid_input naming line, column and reason of every bad cell, limit_exceeded, time_conflict; details carry the report.';
+
 -- sql/40_studio/rpc/instructor_pay.sql
 
 -- Planned for the days asked for, since a plan for any days is one for few rows.
@@ -13801,15 +15072,13 @@ begin
   select array_agg(d.date order by d.date), array_agg(d.skipped_because order by d.date) into v_dates, v_reasons
   from private.plan_dates(p_plan, p_weekdays, p_from, p_until, p_count, p_template.start_time, p_template.end_time, p_template.time_zone,
     p_template.location_id, p_template.schedule_id) d;
-  -- Rows for dates left out have no times, so nothing is in their way.
+  -- Rows for dates left out have no times and stand for no date, so nothing is in their way.
   for i in 1..coalesce(cardinality(v_dates), 0) loop
     v_row := p_template;
     v_row.id := gen_random_uuid();
     v_row.date := v_dates[i];
-    if p_template.schedule_id is not null then
-      v_row.occurs_on := v_dates[i];
-    end if;
     if v_reasons[i] is null then
+      v_row.occurs_on := case when p_template.schedule_id is not null then v_dates[i] end;
       v_row.starts_at := private.local_to_instant(v_row.date, v_row.start_time, v_row.time_zone);
       v_row.ends_at := private.local_end_to_instant(v_row.date, v_row.end_time, v_row.time_zone);
     end if;
@@ -13934,7 +15203,7 @@ begin
   elsif v_plan = 'monthly' then
     v_until := coalesce(v_until, (date_trunc('month', v_from::timestamp) + interval '1 month' - interval '1 day')::date);
   elsif v_plan = 'weekly' then
-    v_until := coalesce(v_until, v_from + case when p_count is null then 27 else least(7 * p_count, 730) + 60 end);
+    v_until := coalesce(v_until, v_from + case when p_count is null then 27 else 7 * least(p_count, 366) + 60 end);
   elsif v_plan = 'crash' then
     v_until := coalesce(v_until, v_from + least(p_count, 365) + 60);
   end if;
@@ -13957,6 +15226,8 @@ begin
     || private.input_error((p_start_time is null) <> (p_end_time is null), 'p_end_time', 'Start and end go together')
     || private.input_error(p_time_zone is not null and not private.is_time_zone(p_time_zone), 'p_time_zone', 'That is no IANA time zone')
     || private.input_error(p_rate is not null and (p_rate = 'NaN' or p_rate <= 0), 'p_rate', 'A rate is above zero')
+    || private.input_error(p_rate between 0 and 9999999999.99 and p_rate <> round(p_rate, 2), 'p_rate', 'A rate has at most two decimals')
+    || private.input_error(p_rate > 9999999999.99 and p_rate <> 'NaN', 'p_rate', 'A rate is at most 9999999999.99')
     || private.input_error(p_student_count < 1, 'p_student_count', 'At least one takes part')
   );
   v_template := private.plan_template(v_plan, p_schedule_id, p_instructor_id, p_class_type_id, p_package_id, p_location_id, p_start_time, p_end_time,
@@ -13987,6 +15258,7 @@ begin
       private.input_error(coalesce(cardinality(p_ids), 0) = 0, 'p_ids', 'Say which classes')
       || private.input_error(p_instructor_id is null, 'p_instructor_id', 'Say who teaches them instead'));
     perform private.refuse_bulk(p_ids, 'p_ids');
+    perform private.lock_assignments(p_ids);
     perform private.refuse_missing(p_ids, 'p_ids');
     perform private.refuse_changed_clashes(p_ids, jsonb_build_object('instructor_id', p_instructor_id));
     select coalesce(jsonb_agg(to_jsonb(c)), '[]') into v_answer
@@ -14195,6 +15467,112 @@ $$;
 comment on function public.set_assignment_pay(uuid[], text, numeric, integer, integer, text) is
   'Agrees on what these classes are paid, as one plan: calculate_payment() over them in the order of their dates. A monthly rate is paid for each calendar month that has classes, split over those; or for p_months months, split over all, where that is given. Writes amount, rate and payment type, a plan_id for all where they had none in common and are paid for together, and a row of payment_calculations for each. Needs update:assignment. Returns the classes. Raises invalid_input naming every field, not_found, limit_exceeded beyond the setting bulk_limit, illegal_transition for cancelled classes, settled pay and closed pay periods.';
 
+-- sql/40_studio/rpc/studio_conflicts.sql
+
+-- The ledger keeps two classes from taking one person or room. This is about what it cannot know: absences and closed
+-- days that came later, overlaps that somebody allowed, classes nobody will teach.
+create function private.conflicts_of_studio(p_from date, p_to date) returns table (
+  conflict_type text, date date, start_time time, end_time time, title text, resource_name text, message text, source_table text, source_id uuid
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_zone constant text := private.setting_text('organisation_time_zone');
+  v_during constant tstzrange := tstzrange(p_from::timestamp at time zone v_zone, (p_to + 1)::timestamp at time zone v_zone);
+begin
+  perform private.require_permission('read:assignment');
+  perform private.require_permission('read:calendar');
+  return query
+    with uses as materialized (
+      select c.resource_id, r.name as resource_name, r.location_id, c.source_table, c.source_id, c.occurs_on, c.title, c.during, c.share_key
+      from public.claims c
+      join public.resources r on r.id = c.resource_id
+      where c.during && v_during and c.kind in ('class_assignment', 'class_schedule')
+    ), found as (
+      select 'time_off' as conflict_type, u.during, u.title, u.resource_name, format('%s has time off then', u.resource_name) as message, u.source_table, u.source_id
+      from uses u
+      join public.time_off t on t.resource_id = u.resource_id and t.status = 'approved' and t.during && u.during
+      union all
+      select distinct 'closure', u.during, u.title, u.resource_name, format('Closed then: %s', c.name), u.source_table, u.source_id
+      from uses u
+      join public.closures c on c.during && u.during and (c.location_id is null or c.location_id = u.location_id)
+      union all
+      select 'allowed_overlap', u.during, u.title, u.resource_name, format('%s is in %s at the same time, which an override allows', u.resource_name, o.title),
+        u.source_table, u.source_id
+      from uses u
+      join public.claims o on o.resource_id = u.resource_id and o.during && u.during and o.share_key = u.share_key and o.source_id <> u.source_id
+    ), classes as (
+      select a.*, coalesce(t.name, p.name, 'Class') as title, i.full_name, i.is_active
+      from public.class_assignments a
+      join public.user_profiles i on i.id = a.instructor_id
+      left join public.class_types t on t.id = a.class_type_id
+      left join public.packages p on p.id = a.package_id
+      where a.date between p_from and p_to and a.class_status = 'scheduled'
+    ), told as (
+      select f.conflict_type, (lower(f.during) at time zone v_zone)::date as date, (lower(f.during) at time zone v_zone)::time as start_time,
+        (upper(f.during) at time zone v_zone)::time as end_time, f.title, f.resource_name, f.message, f.source_table, f.source_id
+      from found f
+      union all
+      select 'rejected', c.date, c.start_time, c.end_time, c.title, c.full_name, format('%s will not teach it: ask somebody else', c.full_name), 'class_assignments', c.id
+      from classes c
+      where c.instructor_status = 'rejected' and c.date >= private.today()
+      union all
+      select 'instructor_left', c.date, c.start_time, c.end_time, c.title, c.full_name, format('%s has left: ask somebody else', c.full_name), 'class_assignments', c.id
+      from classes c
+      where not c.is_active and c.date >= private.today()
+      union all
+      select 'over_full', c.date, c.start_time, c.end_time, c.title, c.full_name,
+        format('%s take part, and there is room for %s', n.participants, private.max_participants(c.id)), 'class_assignments', c.id
+      from classes c
+      join private.participant_counts n on n.assignment_id = c.id
+      where n.participants > private.max_participants(c.id)
+      union all
+      select case when s.instructor_id is null then 'no_instructor' else 'instructor_left' end, d.day, s.start_time, s.end_time, t.name, i.full_name,
+        case when s.instructor_id is null then 'Nobody teaches this schedule' else format('%s, who teaches this schedule, has left', i.full_name) end,
+        'class_schedules', s.id
+      from public.class_schedules s
+      join public.class_types t on t.id = s.class_type_id
+      left join public.user_profiles i on i.id = s.instructor_id
+      cross join lateral (
+        select min(g.day)::date as day
+        from generate_series(p_from::timestamp, least(p_to, p_from + 6)::timestamp, interval '1 day') as g(day)
+        where extract(dow from g.day) = s.day_of_week and g.day::date <@ daterange(s.effective_from, s.effective_until, '[]')
+      ) d
+      where s.is_active and (s.instructor_id is null or not i.is_active) and d.day is not null
+      union all
+      select 'schedules_meet', (lower(m.during) at time zone v_zone)::date, (lower(m.during) at time zone v_zone)::time, (upper(m.during) at time zone v_zone)::time,
+        r.title, m.resource_name, format('%s will be in %s at the same time', m.resource_name, m.with_title), 'class_schedules', m.rule_id
+      from private.rules_that_meet(array(select s.id from public.class_schedules s where s.is_active)) m
+      join public.weekly_rules r on r.id = m.rule_id
+    )
+    select t.conflict_type, t.date, t.start_time, t.end_time, t.title, t.resource_name, t.message, t.source_table, t.source_id
+    from told t
+    order by t.date, t.start_time nulls first, t.title, t.conflict_type, t.source_id;
+end;
+$$;
+comment on function private.conflicts_of_studio(date, date) is 'What public.studio_conflicts returns, for a holder of read:assignment and read:calendar.';
+
+create function public.studio_conflicts(p_from date default null, p_to date default null) returns table (
+  conflict_type text, date date, start_time time, end_time time, title text, resource_name text, message text, source_table text, source_id uuid
+)
+language plpgsql stable set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_from constant date := coalesce(p_from, private.today());
+  v_to constant date := coalesce(p_to, v_from + 27);
+begin
+  perform private.fail_input(
+    private.input_error(v_from not between date '1970-01-01' and date '2199-12-31', 'p_from', 'A date lies between 1970 and 2199')
+    || private.input_error(v_to not between date '1970-01-01' and date '2199-12-31', 'p_to', 'A date lies between 1970 and 2199')
+    || private.input_error(v_to < v_from, 'p_to', 'The last day must not be before the first')
+    || private.input_error(isfinite(v_from) and isfinite(v_to) and v_to - v_from > 400, 'p_to', 'At most 400 days at once'));
+  return query select c.* from private.conflicts_of_studio(v_from, v_to) c;
+end;
+$$;
+comment on function public.studio_conflicts(date, date) is
+  'What somebody at the desk has to settle from p_from (today) to p_to (four weeks), both included: time_off and closure (classes on days that were given off or closed later), rejected (nobody will teach it), instructor_left, no_instructor (a schedule nobody teaches; its first date), over_full, allowed_overlap (an override lets it), schedules_meet (beyond the horizon). Times are the organisation''s for what is in the ledger, else the class''s own. Needs read:assignment and read:calendar. Raises forbidden, invalid_input.';
+
 -- sql/40_studio/rpc/suggest_instructors.sql
 
 create function private.candidates(p_assignment_id uuid) returns table (
@@ -14278,23 +15656,27 @@ return '{"class_type_id": "uuid", "package_id": "uuid", "instructor_id": "uuid",
   "schedule_id": "uuid", "occurs_on": "date", "plan_id": "uuid"}'::jsonb;
 comment on function private.change_fields() is 'The fields of a class that may be changed, and of which kind each value is.';
 
--- One update of whatever is named. Row level security and the triggers decide, as for any other update.
-create function private.apply_changes(p_ids uuid[], p_changes jsonb, p_version integer default null) returns setof public.class_assignments
-language plpgsql volatile set search_path = ''
-as $$
-declare
-  v_columns text := (select string_agg(format('%I = c.%I', k.key, k.key), ', ' order by k.key) from jsonb_object_keys(p_changes) as k(key));
-begin
-  if p_version is not null then
-    v_columns := concat_ws(', ', v_columns, 'version = $3');
-  end if;
-  return query execute format(
-    'update public.class_assignments a set %s from jsonb_populate_record(null::public.class_assignments, $2) c where a.id = any($1) returning a.*',
-    v_columns) using p_ids, p_changes, p_version;
+-- Row level security and the triggers decide, as for any other update.
+create function private.apply_changes(
+  p_ids uuid[], p_changes jsonb, p_version integer default null, p_days integer default 0
+) returns setof public.class_assignments
+language sql volatile set search_path = ''
+begin atomic
+  update public.class_assignments a
+  set (class_type_id, package_id, instructor_id, location_id, date, start_time, end_time, time_zone, payment_amount, payment_type, schedule_type,
+      booking_type, class_status, payment_status, instructor_status, notes, schedule_id, occurs_on, plan_id, rate)
+    = (
+      select c.class_type_id, c.package_id, c.instructor_id, c.location_id, c.date + p_days, c.start_time, c.end_time, c.time_zone, c.payment_amount,
+        c.payment_type, c.schedule_type, c.booking_type, c.class_status, c.payment_status, c.instructor_status, c.notes, c.schedule_id, c.occurs_on,
+        c.plan_id, c.rate
+      from jsonb_populate_record(a, p_changes) c
+    ),
+    version = coalesce(p_version, a.version)
+  where a.id = any(p_ids)
+  returning a.*;
 end;
-$$;
-comment on function private.apply_changes(uuid[], jsonb, integer) is
-  'Changes classes the caller may change in one statement; the fields were looked at by private.json_object_errors.';
+comment on function private.apply_changes(uuid[], jsonb, integer, integer) is
+  'Changes classes the caller may change, in one statement, and moves them by so many days; the fields were looked at by private.json_object_errors.';
 
 create function public.update_assignment(
   p_id uuid, p_expected_version integer, p_changes jsonb, p_idempotency_key text default null
@@ -14461,9 +15843,10 @@ grant execute on function
   private.refuse_clashes(private.assignment_clash[], text[]), private.drafts_of(jsonb), private.drafts_errors(public.class_assignments[], text),
   private.association_errors(jsonb, text[]), private.plan_template(text, uuid, uuid, uuid, uuid, uuid, time, time, text, text, text),
   private.make_plan(text, public.class_assignments, integer[], date, date, integer, numeric, integer),
-  private.apply_changes(uuid[], jsonb, integer), private.candidates(uuid), private.refuse_bulk(uuid[], text), private.refuse_missing(uuid[], text),
-  private.missing_assignments(uuid[]), private.changed_clashes(uuid[], jsonb, integer), private.refuse_changed_clashes(uuid[], jsonb, integer),
-  private.bulk_reasons(text, uuid[], jsonb, integer), private.change_many(text, uuid[], jsonb, integer), private.archive_before(date, integer),
+  private.apply_changes(uuid[], jsonb, integer, integer), private.candidates(uuid), private.refuse_bulk(uuid[], text), private.refuse_missing(uuid[], text),
+  private.missing_assignments(uuid[]), private.lock_assignments(uuid[]), private.changed_clashes(uuid[], jsonb, integer), private.refuse_changed_clashes(uuid[], jsonb, integer),
+  private.bulk_reasons(text, uuid[], jsonb, integer), private.change_many(text, uuid[], jsonb, integer),
+  private.change_what_can_be(text, uuid[], jsonb, integer), private.archive_before(date, integer),
   private.edit_series(text, jsonb, uuid, uuid, date)
   to authenticated, service_role;
 
@@ -14541,18 +15924,14 @@ grant execute on function private.class_amounts(text, numeric, integer, integer,
 
 -- sql/40_studio/policies/40_feeds.sql
 
--- Feeds are made and revoked through their functions, which alone know the secret; only the name may be patched. What is
--- kept of the secret is shown to nobody.
+-- Feeds are made and revoked through their functions, since only they know the secret. What is kept of it is shown to
+-- nobody.
 
 alter table public.calendar_feeds enable row level security;
 
 grant select (id, name, resource_id, created_by, created_at, revoked_at) on public.calendar_feeds to authenticated, service_role;
-grant update (name) on public.calendar_feeds to authenticated, service_role;
-grant delete on public.calendar_feeds to service_role;
 create policy "people see the feeds they made, holders of read:calendar all" on public.calendar_feeds for select to authenticated
   using (created_by = (select private.caller_id()) or (select private.has_permission('read:calendar')));
-create policy "people rename the feeds they made" on public.calendar_feeds for update to authenticated
-  using (created_by = (select private.caller_id()));
 
 grant execute on function public.create_calendar_feed(text, uuid, text), public.revoke_calendar_feed(uuid, text) to authenticated, service_role;
 -- Each checks who asks first.
@@ -14561,6 +15940,158 @@ grant execute on function private.new_feed_token(), private.add_calendar_feed(te
   to authenticated, service_role;
 -- The secret is the permission, so the Edge Function asks as nobody.
 grant execute on function public.calendar_feed(text), private.feed_document(text) to anon, authenticated, service_role;
+
+-- sql/40_studio/policies/40_import.sql
+
+-- Imports, exports, and what the desk settles. What writes checks the permission first.
+
+grant execute on function public.import_bookings(jsonb, boolean, text), public.import_schedules(jsonb, boolean, text, text),
+  public.import_assignments(jsonb, boolean, text, text)
+  to authenticated, service_role;
+grant execute on function private.check_import(jsonb, jsonb, text, boolean), private.booking_columns(), private.schedule_columns(),
+  private.assignment_columns(), private.import_booking_rows(jsonb, jsonb), private.import_schedule_rows(jsonb, jsonb),
+  private.import_assignment_rows(jsonb, jsonb)
+  to authenticated, service_role;
+
+-- Exports ask the tables themselves, which say whose rows the caller sees.
+grant select on private.export_names to authenticated, service_role;
+grant execute on function public.export_bookings(uuid, integer), public.export_schedules(uuid, integer),
+  public.export_assignments(date, date, uuid, integer)
+  to authenticated, service_role;
+grant execute on function private.list_to_text(text[]), private.instant_to_text(timestamptz), private.check_page(integer)
+  to authenticated, service_role;
+grant execute on function public.studio_conflicts(date, date), private.conflicts_of_studio(date, date)
+  to authenticated, service_role;
+
+-- sql/40_studio/checks/10_served_bookings.sql
+
+-- What the checks about bookings compare with, for all of them at once; private.is_served() says it of one.
+
+create view private.served_bookings as
+select l.booking_id
+from public.assignment_bookings l
+join public.class_assignments a on a.id = l.assignment_id
+where a.class_status <> 'cancelled'
+union
+select b.booking_id
+from public.class_assignments_archive a
+cross join lateral unnest(a.booking_ids) as b(booking_id)
+where a.class_status <> 'cancelled';
+comment on view private.served_bookings is 'The codes of bookings that a class which is not cancelled serves or served.';
+
+create function private.settle_bookings(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.confirm_bookings(array(select b.booking_id from public.bookings b where b.id = any(p_entity_ids::uuid[]) order by b.booking_id));
+  return cardinality(p_entity_ids);
+end;
+$$;
+comment on function private.settle_bookings(text[]) is 'Makes these bookings confirmed or pending, as their classes say.';
+
+-- sql/40_studio/checks/20_taken_dates.sql
+
+-- Dates of schedules against the classes that stand for them. Repairs go through a table of their own, so that
+-- exceptions are still given away by triggers only, and each repair is on record.
+
+create view private.taken_date_faults as
+select e.rule_id, e.occurs_on, e.taken_by_id as assignment_id, true as is_taken
+from public.weekly_rule_exceptions e
+join public.class_assignments a on a.id = e.taken_by_id
+where e.taken_by_table = 'class_assignments' and e.kind = 'taken_over'
+  and (a.class_status = 'cancelled' or (a.schedule_id, a.occurs_on) is distinct from (e.rule_id, e.occurs_on))
+union all
+select a.schedule_id, a.occurs_on, a.id, false
+from public.class_assignments a
+left join public.weekly_rule_exceptions e on e.rule_id = a.schedule_id and e.occurs_on = a.occurs_on
+where a.schedule_id is not null and a.class_status <> 'cancelled'
+  and (e.taken_by_table, e.taken_by_id) is distinct from ('class_assignments', a.id);
+comment on view private.taken_date_faults is
+  'Dates of schedules that a class took over without standing for them (is_taken), and those a class stands for without having taken them over.';
+
+create table private.taken_date_rebuilds (
+  id bigint generated always as identity primary key,
+  rule_ids uuid[] not null,
+  dates date[] not null,
+  rebuilt_by text not null default private.calling(),
+  rebuilt_at timestamptz not null default private.now()
+);
+comment on table private.taken_date_rebuilds is 'Every time it was worked out again which class stands for a date of a schedule: which dates, by whom, when.';
+comment on column private.taken_date_rebuilds.dates is 'The dates, in the order of rule_ids.';
+
+-- A date nobody stands for is the schedule's again, unless it is over, was called off, or somebody else stands for it.
+create function private.rebuild_taken_dates() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform from public.weekly_rule_exceptions e
+  where (e.rule_id, e.occurs_on) in (select u.rule_id, u.occurs_on from unnest(new.rule_ids, new.dates) as u(rule_id, occurs_on))
+  order by e.rule_id, e.occurs_on
+  for update;
+  update public.weekly_rule_exceptions e
+  set kind = 'cancelled', taken_by_table = null, taken_by_id = null
+  from private.taken_date_faults f
+  where f.is_taken and f.rule_id = e.rule_id and f.occurs_on = e.occurs_on
+    and (e.rule_id, e.occurs_on) in (select u.rule_id, u.occurs_on from unnest(new.rule_ids, new.dates) as u(rule_id, occurs_on))
+    and (
+      e.occurs_on < private.today()
+      or exists (select from public.class_assignments a where a.id = e.taken_by_id and a.class_status = 'cancelled')
+      or exists (
+        select from public.class_assignments a where a.schedule_id = e.rule_id and a.occurs_on = e.occurs_on and a.class_status <> 'cancelled'
+      )
+    );
+  delete from public.weekly_rule_exceptions e
+  using private.taken_date_faults f
+  where f.is_taken and f.rule_id = e.rule_id and f.occurs_on = e.occurs_on
+    and (e.rule_id, e.occurs_on) in (select u.rule_id, u.occurs_on from unnest(new.rule_ids, new.dates) as u(rule_id, occurs_on));
+  perform private.take_over('class_assignments', t.ids, t.schedule_ids, t.dates, t.resource_ids, true)
+  from (
+    select array_agg(a.id order by a.id) as ids, array_agg(a.schedule_id order by a.id) as schedule_ids,
+      array_agg(a.occurs_on order by a.id) as dates, array_agg(a.instructor_id) || array_remove(array_agg(a.location_id), null) as resource_ids
+    from private.taken_date_faults f
+    join public.class_assignments a on a.id = f.assignment_id
+    where not f.is_taken
+      and (f.rule_id, f.occurs_on) in (select u.rule_id, u.occurs_on from unnest(new.rule_ids, new.dates) as u(rule_id, occurs_on))
+  ) t
+  where t.ids is not null;
+  return null;
+end;
+$$;
+comment on function private.rebuild_taken_dates() is
+  'Row trigger on taken_date_rebuilds: makes these dates of schedules what the classes that stand for them say; raises time_conflict where somebody has the time.';
+
+create trigger t50_rebuild after insert on private.taken_date_rebuilds
+  for each row execute function private.rebuild_taken_dates();
+
+create function private.settle_taken_dates(p_entity_ids text[], p_are_taken boolean) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fault record;
+begin
+  begin
+    insert into private.taken_date_rebuilds (rule_ids, dates)
+    select array_agg(f.rule_id), array_agg(f.occurs_on)
+    from private.taken_date_faults f
+    where f.is_taken = p_are_taken and f.assignment_id = any(p_entity_ids::uuid[])
+    having count(*) > 0;
+  exception when sqlstate 'PGRST' then
+    -- Somebody has the time of one of them meanwhile: that one stays a finding.
+    for v_fault in
+      select f.rule_id, f.occurs_on from private.taken_date_faults f
+      where f.is_taken = p_are_taken and f.assignment_id = any(p_entity_ids::uuid[])
+    loop
+      begin
+        insert into private.taken_date_rebuilds (rule_ids, dates) values (array[v_fault.rule_id], array[v_fault.occurs_on]);
+      exception when sqlstate 'PGRST' then
+        continue;
+      end;
+    end loop;
+  end;
+  return cardinality(p_entity_ids);
+end;
+$$;
+comment on function private.settle_taken_dates(text[], boolean) is 'Works out again which class stands for these dates of schedules, where nobody else has the time.';
 
 -- sql/40_studio/checks/amounts_differ.sql
 
@@ -14604,6 +16135,384 @@ $$;
 comment on function private.fix_amounts_differ(text[]) is
   'Sets amounts to what was calculated, where the pay period is open and the pay pending; for the others a person decides.';
 
+-- sql/40_studio/checks/bookings_confirmed_by_nothing.sql
+
+create function private.check_bookings_confirmed_by_nothing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'bookings', b.id::text, format('Booking %s is confirmed, and no class serves it', b.booking_id), jsonb_build_object('booking_id', b.booking_id)
+  from public.bookings b
+  where b.status = 'confirmed' and not exists (select from private.served_bookings s where s.booking_id = b.booking_id);
+end;
+comment on function private.check_bookings_confirmed_by_nothing() is 'Finds confirmed bookings that no class serves which is not cancelled.';
+
+create function private.fix_bookings_confirmed_by_nothing(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+return private.settle_bookings(p_entity_ids);
+comment on function private.fix_bookings_confirmed_by_nothing(text[]) is 'Makes them pending again, so that they show as waiting for a class.';
+
+-- sql/40_studio/checks/bookings_pending_but_served.sql
+
+create function private.check_bookings_pending_but_served() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'bookings', b.id::text, format('Booking %s is pending, and a class serves it', b.booking_id), jsonb_build_object('booking_id', b.booking_id)
+  from public.bookings b
+  where b.status = 'pending' and exists (select from private.served_bookings s where s.booking_id = b.booking_id);
+end;
+comment on function private.check_bookings_pending_but_served() is 'Finds pending bookings that a class serves.';
+
+create function private.fix_bookings_pending_but_served(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+return private.settle_bookings(p_entity_ids);
+comment on function private.fix_bookings_pending_but_served(text[]) is 'Confirms them.';
+
+-- sql/40_studio/checks/class_instants_differ.sql
+
+create function private.check_class_instants_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_assignments', a.id::text,
+    format('The class of %s on %s is kept as %s, which is not what its local date and times say', p.full_name, a.date,
+      private.describe_range(tstzrange(a.starts_at, a.ends_at), a.time_zone)),
+    jsonb_build_object('date', a.date, 'start_time', a.start_time, 'end_time', a.end_time, 'time_zone', a.time_zone,
+      'starts_at', a.starts_at, 'ends_at', a.ends_at)
+  from public.class_assignments a
+  join public.user_profiles p on p.id = a.instructor_id
+  where a.start_time is not null and (a.starts_at, a.ends_at) is distinct from (
+    private.local_to_instant(a.date, a.start_time, a.time_zone), private.local_end_to_instant(a.date, a.end_time, a.time_zone)
+  );
+end;
+comment on function private.check_class_instants_differ() is
+  'Finds classes whose instants are not those of their wall-clock time: written around the triggers, or before the time zone database changed.';
+
+create function private.fix_class_instants_differ(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_id uuid;
+begin
+  begin
+    update public.class_assignments a
+    set starts_at = private.local_to_instant(a.date, a.start_time, a.time_zone), ends_at = private.local_end_to_instant(a.date, a.end_time, a.time_zone)
+    where a.id = any(p_entity_ids::uuid[]);
+  exception when sqlstate 'PGRST' then
+    -- The time of one of them does not exist, or is somebody else's: that one stays a finding.
+    foreach v_id in array p_entity_ids::uuid[] loop
+      begin
+        update public.class_assignments a
+        set starts_at = private.local_to_instant(a.date, a.start_time, a.time_zone), ends_at = private.local_end_to_instant(a.date, a.end_time, a.time_zone)
+        where a.id = v_id;
+      exception when sqlstate 'PGRST' then
+        continue;
+      end;
+    end loop;
+  end;
+  return cardinality(p_entity_ids);
+end;
+$$;
+comment on function private.fix_class_instants_differ(text[]) is 'Works the instants of these classes out again, and moves their claims, where nobody else has the time.';
+
+-- sql/40_studio/checks/classes_archived_and_live.sql
+
+-- Moving a class to the archive copies it and deletes it. Where the two differ in what is paid for, or the live one
+-- serves somebody the copy does not, nobody can tell from here which of them is right.
+create view private.classes_archived_and_live as
+select a.id, a.instructor_id, a.date,
+  private.pay_facts(to_jsonb(a)) = private.pay_facts(to_jsonb(r)) and not exists (
+    select from public.assignment_bookings l where l.assignment_id = a.id and l.booking_id <> all(r.booking_ids)
+  ) as is_alike
+from public.class_assignments a
+join public.class_assignments_archive r on r.id = a.id;
+comment on view private.classes_archived_and_live is 'Classes that are in the archive and among the live ones, and whether they are the same in what matters.';
+
+create function private.check_classes_archived_and_live() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_assignments', d.id::text,
+    format('The class of %s on %s is in the archive and still live%s', p.full_name, d.date, case when d.is_alike then '' else ', and the two differ' end),
+    jsonb_build_object('instructor_id', d.instructor_id, 'is_alike', d.is_alike)
+  from private.classes_archived_and_live d
+  join public.user_profiles p on p.id = d.instructor_id;
+end;
+comment on function private.check_classes_archived_and_live() is 'Finds classes that were moved to the archive and are still there.';
+
+create function private.fix_classes_archived_and_live(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fixed integer;
+begin
+  delete from public.class_assignments a
+  using private.classes_archived_and_live d
+  where d.id = a.id and d.is_alike and a.id = any(p_entity_ids::uuid[]);
+  get diagnostics v_fixed = row_count;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_classes_archived_and_live(text[]) is
+  'Finishes the move of those that are alike in both places; where they differ, a person decides which is right.';
+
+-- sql/40_studio/checks/classes_overfull.sql
+
+-- Of classes that are over, nobody takes anybody out any more; and later they may have been given less room.
+create function private.check_classes_overfull() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_assignments', a.id::text,
+    format('The class on %s has room for %s, and %s take part', a.date, coalesce(s.max_participants, t.max_participants), c.participants),
+    jsonb_build_object('instructor_id', a.instructor_id, 'limit', coalesce(s.max_participants, t.max_participants), 'participants', c.participants)
+  from public.class_assignments a
+  join private.participant_counts c on c.assignment_id = a.id
+  left join public.class_schedules s on s.id = a.schedule_id
+  left join public.class_types t on t.id = coalesce(a.class_type_id, s.class_type_id)
+  where a.class_status = 'scheduled' and a.date >= private.today() and c.participants > coalesce(s.max_participants, t.max_participants);
+end;
+comment on function private.check_classes_overfull() is
+  'Finds classes to come that serve more bookings than they have room for. A person decides who comes another day, or makes room.';
+
+-- sql/40_studio/checks/classes_overlapping.sql
+
+-- From the classes themselves, so that it finds what the ledger was never told. Whoever begins before somebody who began
+-- earlier has ended is looked at more closely: that is one pass in order of time, and few are left after it.
+create function private.check_classes_overlapping() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  with taken as (
+    select c.resource_id, c.source_id, c.during, c.title, c.occurs_on,
+      max(upper(c.during)) over (
+        partition by c.resource_id order by lower(c.during), c.source_id rows between unbounded preceding and 1 preceding
+      ) > lower(c.during) as begins_too_early
+    from private.class_assignments_claims c
+  ),
+  pairs as (
+    select l.resource_id, e.source_id as first_id, l.source_id as second_id, e.title, e.occurs_on, e.during as first_during, l.during as second_during
+    from taken l
+    join taken e on e.resource_id = l.resource_id and e.source_id <> l.source_id and e.during && l.during
+      and (lower(e.during), e.source_id) < (lower(l.during), l.source_id)
+    where l.begins_too_early
+  )
+  select 'class_assignments', p.second_id::text,
+    format('%s is in two classes at once, %s', r.name, private.describe_range(p.first_during * p.second_during)),
+    jsonb_build_object('resource_id', p.resource_id, 'with_id', p.first_id,
+      'starts_at', lower(p.first_during * p.second_during), 'ends_at', upper(p.first_during * p.second_during))
+  from pairs p
+  join public.resources r on r.id = p.resource_id
+  where not exists (
+    select
+    from public.override_members m
+    join public.override_members o on o.override_id = m.override_id and o.source_id = p.second_id and o.source_table = 'class_assignments'
+    join public.overrides g on g.id = m.override_id
+    where m.source_id = p.first_id and m.source_table = 'class_assignments'
+      and lower(p.first_during * p.second_during) < coalesce(least(g.expires_at, g.revoked_at), 'infinity')
+  );
+end;
+comment on function private.check_classes_overlapping() is
+  'Finds classes that take one instructor or one room at once, as a restore or a dropped constraint may leave them. A person decides which of the two moves.';
+
+-- sql/40_studio/checks/classes_past_but_scheduled.sql
+
+-- That somebody taught follows from their having said they would, as the daily job assumes as well. Where nobody
+-- answered, or somebody declined and nobody else was asked, only a person can know.
+create function private.check_classes_past_but_scheduled() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_assignments', a.id::text,
+    format('The class of %s on %s is over and still scheduled%s', p.full_name, a.date,
+      case a.instructor_status when 'accepted' then '' when 'rejected' then '; it was declined' else '; they never answered' end),
+    jsonb_build_object('instructor_id', a.instructor_id, 'date', a.date, 'instructor_status', a.instructor_status)
+  from public.class_assignments a
+  join public.user_profiles p on p.id = a.instructor_id
+  where a.class_status = 'scheduled' and a.date < private.today() and coalesce(a.ends_at < private.now(), true);
+end;
+comment on function private.check_classes_past_but_scheduled() is 'Finds classes of days that are over which are neither completed nor cancelled.';
+
+create function private.fix_classes_past_but_scheduled(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fixed integer;
+begin
+  update public.class_assignments a set class_status = 'completed'
+  where a.id = any(p_entity_ids::uuid[]) and a.class_status = 'scheduled' and a.instructor_status = 'accepted'
+    and not exists (select from public.pay_periods p where p.status = 'closed' and a.date between p.starts_on and p.ends_on);
+  get diagnostics v_fixed = row_count;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_classes_past_but_scheduled(text[]) is
+  'Completes those their instructor accepted, outside closed pay periods; about the others a person decides.';
+
+-- sql/40_studio/checks/credits_used_for_nothing.sql
+
+-- A class that went to the archive keeps the credits it used, and its links are gone: there, the person and the day say
+-- whether there was something to use a credit for.
+create function private.check_credits_used_for_nothing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'assignment_bookings', e.source_id::text,
+    format('A credit of %s was used for %s, and %s', u.full_name, e.occurs_on,
+      case when l.id is null then 'no class serves them then' else 'the class was cancelled' end),
+    jsonb_build_object('purchase_id', e.purchase_id, 'entry_no', e.entry_no, 'profile_id', p.profile_id)
+  from public.credit_entries e
+  join public.package_purchases p on p.id = e.purchase_id
+  join public.user_profiles u on u.id = p.profile_id
+  left join public.assignment_bookings l on l.id = e.source_id
+  left join public.class_assignments a on a.id = l.assignment_id
+  where e.source_table = 'assignment_bookings' and e.kind = 'used'
+    and not exists (
+      select from public.credit_entries r
+      where r.purchase_id = e.purchase_id and r.used_entry_no = e.entry_no and r.kind in ('returned', 'forfeited')
+    )
+    and case when l.id is not null then a.class_status = 'cancelled' else (p.profile_id, e.occurs_on) not in (
+      select b.profile_id, r.date
+      from public.class_assignments_archive r
+      cross join lateral unnest(r.booking_ids) as i(booking_id)
+      join public.bookings b on b.booking_id = i.booking_id
+      where r.class_status <> 'cancelled' and b.profile_id is not null
+    ) end;
+end;
+comment on function private.check_credits_used_for_nothing() is 'Finds credits used for a class that is cancelled or no longer serves the customer.';
+
+create function private.fix_credits_used_for_nothing(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.return_credit('assignment_bookings', u.source_id, null)
+  from (
+    select distinct p.profile_id, e.source_id
+    from public.credit_entries e
+    join public.package_purchases p on p.id = e.purchase_id
+    where e.source_id = any(p_entity_ids::uuid[]) and e.source_table = 'assignment_bookings' and e.kind = 'used'
+    order by p.profile_id, e.source_id
+    offset 0
+  ) u;
+  return cardinality(p_entity_ids);
+end;
+$$;
+comment on function private.fix_credits_used_for_nothing(text[]) is 'Gives these credits back.';
+
+-- sql/40_studio/checks/dates_not_taken_over.sql
+
+create function private.check_dates_not_taken_over() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_assignments', f.assignment_id::text,
+    format('The class on %s stands for %s of its schedule and did not take it over, so that it is promised twice', a.date, f.occurs_on),
+    jsonb_build_object('schedule_id', f.rule_id, 'occurs_on', f.occurs_on)
+  from private.taken_date_faults f
+  join public.class_assignments a on a.id = f.assignment_id
+  where not f.is_taken;
+end;
+comment on function private.check_dates_not_taken_over() is 'Finds classes made from a schedule whose date is still the schedule''s, or another''s.';
+
+create function private.fix_dates_not_taken_over(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+return private.settle_taken_dates(p_entity_ids, false);
+comment on function private.fix_dates_not_taken_over(text[]) is 'Takes these dates over for their classes, where no other class has them.';
+
+-- sql/40_studio/checks/dates_taken_for_nothing.sql
+
+create function private.check_dates_taken_for_nothing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_assignments', f.assignment_id::text,
+    format('%s on %s does not take place for a class that %s', r.title, f.occurs_on,
+      case a.class_status when 'cancelled' then 'was cancelled' else 'stands for another date' end),
+    jsonb_build_object('schedule_id', f.rule_id, 'occurs_on', f.occurs_on)
+  from private.taken_date_faults f
+  join public.weekly_rules r on r.id = f.rule_id
+  join public.class_assignments a on a.id = f.assignment_id
+  where f.is_taken;
+end;
+comment on function private.check_dates_taken_for_nothing() is 'Finds dates of schedules that a class took over which is cancelled or stands for another date.';
+
+create function private.fix_dates_taken_for_nothing(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+return private.settle_taken_dates(p_entity_ids, true);
+comment on function private.fix_dates_taken_for_nothing(text[]) is
+  'Gives these dates back to their schedules; leaves them cancelled where they are over or their class was called off.';
+
+-- sql/40_studio/checks/links_to_nothing.sql
+
+create function private.check_links_to_nothing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'assignment_bookings', l.id::text,
+    case when a.id is null then format('Booking %s is linked to a class that is gone', l.booking_id)
+      else format('The class on %s is linked to a booking %s that there is not', a.date, l.booking_id) end,
+    jsonb_build_object('assignment_id', l.assignment_id, 'booking_id', l.booking_id)
+  from public.assignment_bookings l
+  left join public.class_assignments a on a.id = l.assignment_id
+  left join public.bookings b on b.booking_id = l.booking_id
+  where a.id is null or b.id is null;
+end;
+comment on function private.check_links_to_nothing() is
+  'Finds links to bookings or classes that are gone, which is possible only where keys were not enforced, as in a restore.';
+
+create function private.fix_links_to_nothing(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fixed integer;
+begin
+  delete from public.assignment_bookings l where l.id = any(p_entity_ids::uuid[]);
+  get diagnostics v_fixed = row_count;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_links_to_nothing(text[]) is
+  'Removes these links. Undoing it puts them back only once what they refer to is there again.';
+
+-- sql/40_studio/checks/links_without_credit.sql
+
+create view private.links_without_credit as
+select l.id as link_id, l.assignment_id, l.booking_id, b.profile_id, b.class_package_id, a.date
+from public.assignment_bookings l
+join public.bookings b on b.booking_id = l.booking_id and b.uses_credits and b.status <> 'cancelled'
+join public.class_assignments a on a.id = l.assignment_id and a.class_status <> 'cancelled'
+where not exists (
+  select from public.credit_entries u
+  where u.source_id = l.id and u.source_table = 'assignment_bookings' and u.kind = 'used'
+    and not exists (
+      select from public.credit_entries r where r.purchase_id = u.purchase_id and r.used_entry_no = u.entry_no and r.kind = 'returned'
+    )
+);
+comment on view private.links_without_credit is 'Classes that serve a booking which uses credits, without using one.';
+
+create function private.check_links_without_credit() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'assignment_bookings', d.link_id::text, format('The class on %s serves booking %s and uses no credit of it', d.date, d.booking_id),
+    jsonb_build_object('assignment_id', d.assignment_id, 'booking_id', d.booking_id, 'profile_id', d.profile_id)
+  from private.links_without_credit d;
+end;
+comment on function private.check_links_without_credit() is 'Finds classes that serve a booking which uses credits, without using one.';
+
+create function private.fix_links_without_credit(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_link record;
+  v_fixed integer := 0;
+begin
+  for v_link in
+    select d.* from private.links_without_credit d where d.link_id = any(p_entity_ids::uuid[]) order by d.profile_id, d.date, d.link_id
+  loop
+    begin
+      perform private.use_credit(v_link.profile_id, v_link.class_package_id, v_link.date, 'assignment_bookings', v_link.link_id);
+      v_fixed := v_fixed + 1;
+    exception when sqlstate 'PGRST' then
+      -- They have none that is good on the day: that one stays a finding.
+      continue;
+    end;
+  end loop;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_links_without_credit(text[]) is
+  'Uses a credit as linking would have, where the customer has one that is good on the day; about the others a person decides.';
+
 -- sql/40_studio/checks/paid_but_cancelled.sql
 
 create function private.check_paid_but_cancelled() returns table (entity text, entity_id text, message text, detail jsonb)
@@ -14645,6 +16554,90 @@ begin
 end;
 $$;
 comment on function private.fix_pay_periods_differ(text[]) is 'Takes the status from the last event.';
+
+-- sql/40_studio/checks/schedules_differ.sql
+
+create function private.check_schedules_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_schedules', d.id::text,
+    case when bool_or(d.what = 'gone') then 'A weekly rule stands for a class schedule that is gone'
+      else format('%s promises otherwise than its weekly rule: %s', max(t.name), string_agg(distinct d.what, ' and ')) end,
+    jsonb_build_object('weekly_rule_id', d.id)
+  from (
+    select coalesce(w.id, r.id) as id, case when w.id is null then 'gone' when r.id is null then 'there is none' else 'its day or times' end as what
+    from private.class_schedule_rules w
+    full join (select * from public.weekly_rules x where x.source_table = 'class_schedules') r on r.id = w.id
+    where (w.title, w.kind, w.weekday, w.start_time, w.end_time, w.time_zone, w.effective, w.id)
+      is distinct from (r.title, r.kind, r.weekday, r.start_time, r.end_time, r.time_zone, r.effective, r.source_id)
+    union all
+    select coalesce(w.rule_id, r.rule_id), 'whom it takes'
+    from private.class_schedule_resources w
+    full join (
+      select p.rule_id, p.resource_id
+      from public.weekly_rule_resources p
+      join public.weekly_rules x on x.id = p.rule_id and x.source_table = 'class_schedules'
+    ) r on r.rule_id = w.rule_id and r.resource_id = w.resource_id
+    where w.rule_id is null or r.rule_id is null
+  ) d
+  left join public.class_schedules s on s.id = d.id
+  left join public.class_types t on t.id = s.class_type_id
+  group by d.id;
+end;
+comment on function private.check_schedules_differ() is 'Finds class schedules whose weekly rule is not what they say, so that the ledger promises something else.';
+
+create function private.fix_schedules_differ(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_id uuid;
+begin
+  begin
+    perform private.sync_schedules(p_entity_ids::uuid[]);
+  exception when sqlstate 'PGRST' then
+    -- Somebody has the time of one of them meanwhile: that one stays a finding.
+    foreach v_id in array p_entity_ids::uuid[] loop
+      begin
+        perform private.sync_schedules(array[v_id]);
+      exception when sqlstate 'PGRST' then
+        continue;
+      end;
+    end loop;
+  end;
+  return cardinality(p_entity_ids);
+end;
+$$;
+comment on function private.fix_schedules_differ(text[]) is 'Makes the weekly rules what the schedules say, where nobody else has the time.';
+
+-- sql/40_studio/checks/schedules_of_people_who_left.sql
+
+create function private.check_schedules_of_people_who_left() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_schedules', s.id::text,
+    format('%s on %ss at %s is planned with %s, who left', t.name, (array['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'])[s.day_of_week + 1],
+      to_char(s.start_time, 'HH24:MI'), p.full_name),
+    jsonb_build_object('instructor_id', s.instructor_id, 'class_type_id', s.class_type_id)
+  from public.class_schedules s
+  join public.class_types t on t.id = s.class_type_id
+  join public.user_profiles p on p.id = s.instructor_id
+  where s.is_active and not p.is_active and coalesce(s.effective_until >= private.today(), true);
+end;
+comment on function private.check_schedules_of_people_who_left() is 'Finds weekly templates in force whose instructor is no longer active.';
+
+create function private.fix_schedules_of_people_who_left(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fixed integer;
+begin
+  update public.class_schedules s set instructor_id = null where s.id = any(p_entity_ids::uuid[]);
+  get diagnostics v_fixed = row_count;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_schedules_of_people_who_left(text[]) is
+  'Takes the instructor off, so that the template keeps its room and shows as needing somebody.';
 
 -- sql/40_studio/reference/10_studio.sql
 
@@ -14700,6 +16693,38 @@ insert into private.personal_data
 on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- sql/40_studio/reference/20_checks.sql
+
+-- The checks of bookings, schedules and classes; those of pay are with pay.
+
+insert into public.integrity_checks (name, module, category, severity, description, fix_description) values
+  ('bookings_confirmed_by_nothing', '40_studio', 'integrity', 'error', 'Confirmed bookings that no class serves.', 'Makes them pending again.'),
+  ('bookings_pending_but_served', '40_studio', 'integrity', 'error', 'Pending bookings that a class serves.', 'Confirms them.'),
+  ('links_to_nothing', '40_studio', 'integrity', 'error', 'Classes linked to bookings that there are not, or the reverse.', 'Removes the links.'),
+  ('classes_past_but_scheduled', '40_studio', 'integrity', 'warning', 'Classes of past days that are still scheduled.',
+    'Completes those their instructor accepted, outside closed pay periods.'),
+  ('schedules_of_people_who_left', '40_studio', 'integrity', 'warning', 'Weekly templates whose instructor left.',
+    'Takes the instructor off, so that they show as needing somebody.'),
+  ('schedules_differ', '40_studio', 'integrity', 'critical', 'Class schedules whose weekly rule in the ledger is not what they say.',
+    'Makes the weekly rules what the schedules say, where nobody else has the time.'),
+  ('classes_overlapping', '40_studio', 'integrity', 'critical', 'Classes that take one instructor or one room at once.', null),
+  ('classes_overfull', '40_studio', 'integrity', 'error', 'Classes to come that serve more bookings than they have room for.', null),
+  ('classes_archived_and_live', '40_studio', 'integrity', 'error', 'Classes that were archived and are still live.',
+    'Finishes the move, where the two are alike.'),
+  ('class_instants_differ', '40_studio', 'integrity', 'error', 'Classes whose instants are not those of their wall-clock time.',
+    'Works them out again, where nobody else has the time.'),
+  ('dates_taken_for_nothing', '40_studio', 'integrity', 'error', 'Dates of schedules taken over by a class that does not stand for them.',
+    'Gives them back to the schedule; those that are over or were called off stay cancelled.'),
+  ('dates_not_taken_over', '40_studio', 'integrity', 'critical', 'Classes made from a schedule that did not take its date over.',
+    'Takes the dates over, where no other class has them.'),
+  ('links_without_credit', '40_studio', 'integrity', 'warning', 'Classes that serve a booking which uses credits, without using one.',
+    'Uses a credit, where the customer has one that is good on the day.'),
+  ('credits_used_for_nothing', '40_studio', 'integrity', 'error', 'Credits used for classes that are cancelled or no longer serve the customer.',
+    'Gives them back.')
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity,
+  description = excluded.description, fix_description = excluded.fix_description;
 
 -- sql/40_studio/reference/30_pay.sql
 
@@ -14767,16 +16792,236 @@ on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
 
+-- sql/90_operations/tables.sql
+
+-- 90_operations: know, mend, undo.
+--
+-- Modules register checks (public.integrity_checks) with a function private.check_<name>() that finds, and where the
+-- repair is clear private.fix_<name>(text[]) that mends. Every repair is a row of fix_runs. Whatever it changes, itself
+-- or through triggers, is kept in fix_changes as it was before and after, and undo_fix() puts it back.
+--
+-- Promises: no repair changes or deletes a row of public whose image is not kept; an undo puts back exactly what its
+-- repair changed, all or nothing, and only while these rows still are as the repair left them. Constraints hold for an
+-- undo as for everybody.
+
+create table public.fix_runs (
+  id bigint generated always as identity primary key,
+  check_name text not null,
+  faults integer not null,
+  fixed integer not null default 0,
+  remaining integer not null default 0,
+  changed_rows integer not null default 0,
+  undoes bigint references public.fix_runs (id) on delete restrict,
+  applied_by uuid default private.caller_id(),
+  applied_at timestamptz not null default private.now(),
+  forgotten_at timestamptz,
+  constraint fix_runs_undone_once unique (undoes),
+  constraint counts_are_not_below_zero check (faults >= 0 and fixed >= 0 and remaining >= 0 and changed_rows >= 0)
+);
+comment on table public.fix_runs is 'Every time a check''s repair ran, and every time that was undone. Written by apply_fixes and undo_fix only.';
+comment on column public.fix_runs.check_name is 'The check whose findings it mended.';
+comment on column public.fix_runs.faults is 'How many entities were at fault.';
+comment on column public.fix_runs.fixed is 'How many of them no longer were, afterwards.';
+comment on column public.fix_runs.remaining is 'How many still were: for these a person has to decide.';
+comment on column public.fix_runs.changed_rows is 'How many rows it changed, those that followed through triggers included.';
+comment on column public.fix_runs.undoes is 'The run this one undid; null for a repair.';
+comment on column public.fix_runs.applied_by is 'The login; null when a server did it.';
+comment on column public.fix_runs.forgotten_at is 'When its images were deleted, so that it cannot be undone any more; null while they are kept.';
+
+create table private.fix_changes (
+  id bigint generated always as identity primary key,
+  fix_id bigint not null references public.fix_runs (id) on delete cascade,
+  table_name text not null,
+  row_key jsonb not null,
+  before jsonb,
+  after jsonb
+);
+create index fix_changes_fix on private.fix_changes (fix_id, table_name);
+comment on table private.fix_changes is 'Every row a repair changed, as it was before and after. Deleted when somebody who is in it is erased.';
+comment on column private.fix_changes.table_name is 'The table in public.';
+comment on column private.fix_changes.row_key is 'The row''s primary key, by column.';
+comment on column private.fix_changes.before is 'The row before the repair; null when there was none.';
+comment on column private.fix_changes.after is 'The row after the repair; null when it is gone.';
+
+create table private.open_fixes (
+  fix_id bigint primary key references public.fix_runs (id) on delete cascade,
+  transaction_id xid8 not null default pg_current_xact_id()
+);
+comment on table private.open_fixes is 'The repair a transaction is at, while it is at it. Without a row here no setting makes a trigger keep images.';
+
+-- sql/90_operations/rules/10_images.sql
+
+-- Images of rows that repairs change.
+--
+-- Every table of public has a row trigger for it, which costs other writers a look at a setting. The setting is only a
+-- hint: a transaction keeps images when private.open_fixes says that it is at a repair, and that is written by
+-- apply_fixes and undo_fix only. Whoever sets the setting, or takes it away, changes nothing about anybody's rows.
+
+create function private.keep_image() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_named constant text := current_setting('classbase.fix', true);
+  v_fix_id bigint := (
+    select f.fix_id from private.open_fixes f
+    where f.fix_id = case when v_named ~ '^[0-9]{1,18}$' then v_named::bigint end and f.transaction_id = pg_current_xact_id()
+  );
+  v_old jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
+  v_new jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+begin
+  if v_fix_id is null then
+    return null;
+  end if;
+  -- A row that gets another key is one row gone and another one come.
+  insert into private.fix_changes (fix_id, table_name, row_key, before, after)
+  select v_fix_id, tg_table_name, c.row_key, max(c.before::text)::jsonb, max(c.after::text)::jsonb
+  from (
+    select private.key_of(v_old, tg_argv) as row_key, v_old as before, null::jsonb as after where v_old is not null
+    union all
+    select private.key_of(v_new, tg_argv), null, v_new where v_new is not null
+  ) c
+  group by c.row_key;
+  return null;
+end;
+$$;
+comment on function private.keep_image() is
+  'Row trigger of every table in public: while a repair runs, keeps the row as it was and as it is. Its arguments are the primary key''s columns.';
+
+create function private.key_of(p_row jsonb, p_columns text[]) returns jsonb
+language sql immutable set search_path = ''
+return (select jsonb_object_agg(c, p_row -> c) from unnest(p_columns) c);
+comment on function private.key_of(jsonb, text[]) is 'These columns of a row.';
+
+create function private.key_columns(p_table regclass) returns text[]
+language sql stable set search_path = ''
+begin atomic
+  select array_agg(a.attname::text order by u.position)
+  from pg_catalog.pg_constraint k
+  cross join lateral unnest(k.conkey) with ordinality as u(attnum, position)
+  join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum
+  where k.conrelid = p_table and k.contype = 'p';
+end;
+comment on function private.key_columns(regclass) is 'The columns of a table''s primary key.';
+
+create function private.tables_without_images() returns setof regclass
+language sql stable set search_path = ''
+begin atomic
+  select c.oid::regclass
+  from pg_catalog.pg_class c
+  where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+    and c.oid <> 'public.fix_runs'::regclass
+    and not exists (
+      select from pg_catalog.pg_depend d
+      where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+    )
+    and not exists (
+      select
+      from pg_catalog.pg_trigger t
+      where t.tgrelid = c.oid and t.tgfoid = 'private.keep_image()'::regprocedure and t.tgtype & 29 = 29 and t.tgenabled in ('O', 'A')
+    )
+  order by c.relname;
+end;
+comment on function private.tables_without_images() is 'Tables in public whose changes by a repair would leave no image.';
+
+create function private.attach_images() returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_table regclass;
+begin
+  for v_table in select t.t from private.tables_without_images() as t(t) loop
+    execute format('create or replace trigger t99_keep_image after insert or update or delete on %s
+      for each row when (current_setting(''classbase.fix'', true) <> '''') execute function private.keep_image(%s)',
+      v_table, (select string_agg(quote_literal(c), ', ') from unnest(private.key_columns(v_table)) c));
+  end loop;
+end;
+$$;
+comment on function private.attach_images() is 'Makes every table in public keep images while a repair runs; a module that comes later calls it again.';
+
+select private.attach_images();
+
+-- What was changed several times was changed once, from what it was first to what it was last: of the images of a row,
+-- what it was first is one time more a before than an after. Nothing depends on the order in which triggers fired.
+create function private.close_fix(p_fix_id bigint) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_count integer;
+begin
+  perform set_config('classbase.fix', '', true);
+  delete from private.open_fixes f where f.fix_id = p_fix_id;
+  with kept as (
+    delete from private.fix_changes c where c.fix_id = p_fix_id
+    returning c.table_name, c.row_key, c.before, c.after
+  ),
+  ends as (
+    select i.table_name, i.row_key, i.image, sum(i.times) as times
+    from (
+      select k.table_name, k.row_key, k.before as image, 1 as times from kept k
+      union all
+      select k.table_name, k.row_key, k.after, -1 from kept k
+    ) i
+    group by i.table_name, i.row_key, i.image
+    having sum(i.times) <> 0
+  )
+  insert into private.fix_changes (fix_id, table_name, row_key, before, after)
+  select p_fix_id, e.table_name, e.row_key, (array_agg(e.image) filter (where e.times > 0))[1], (array_agg(e.image) filter (where e.times < 0))[1]
+  from ends e
+  group by e.table_name, e.row_key
+  order by e.table_name, e.row_key;
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$$;
+comment on function private.close_fix(bigint) is 'Ends the keeping of images for a repair; returns how many rows it changed.';
+
+create function private.open_fix(p_check_name text, p_faults integer, p_undoes bigint default null) returns bigint
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fix_id bigint;
+begin
+  insert into public.fix_runs (check_name, faults, undoes) values (p_check_name, p_faults, p_undoes) returning id into v_fix_id;
+  insert into private.open_fixes (fix_id) values (v_fix_id);
+  perform set_config('classbase.fix', v_fix_id::text, true);
+  return v_fix_id;
+end;
+$$;
+comment on function private.open_fix(text, integer, bigint) is 'Begins a repair, or an undo: from now on this transaction keeps images.';
+
+-- Images of people who are erased are erased with them.
+create function private.forget_images() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_forgotten bigint[];
+begin
+  select array_agg(distinct c.fix_id) into v_forgotten
+  from private.fix_changes c
+  where strpos(concat(c.row_key, c.before, c.after), new.id::text) > 0;
+  delete from private.fix_changes c where c.fix_id = any(v_forgotten);
+  update public.fix_runs r set forgotten_at = private.now() where r.id = any(v_forgotten);
+  return null;
+end;
+$$;
+comment on function private.forget_images() is
+  'Row trigger on user_profiles: when somebody is erased, the images of repairs that name them go; these cannot be undone any more.';
+
+create trigger t60_forget_images after update of erased_at on public.user_profiles
+  for each row when (new.erased_at is not null and old.erased_at is null) execute function private.forget_images();
+
 -- sql/90_operations/rpc/apply_fixes.sql
 
 create function private.mend_faults(p_checks text[], p_modules text[], p_dry_run boolean) returns table (
-  check_name text, faults integer, fixed integer, remaining integer, description text
+  check_name text, faults integer, fixed integer, remaining integer, description text, fix_id bigint
 )
-language plpgsql volatile security definer set search_path = ''
+-- How a row is written as JSON depends on the session.
+language plpgsql volatile security definer set search_path = '' set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'iso_8601' set bytea_output = 'hex'
 as $$
 declare
   v_check public.integrity_checks;
   v_ids text[];
+  v_changed integer;
 begin
   perform private.require_permission('apply:fixes');
   for v_check in
@@ -14788,24 +17033,32 @@ begin
     description := v_check.fix_description;
     faults := cardinality(v_ids);
     remaining := faults;
+    fix_id := null;
     if not p_dry_run then
+      fix_id := private.open_fix(v_check.name, faults);
       execute format('select private.%I($1)', 'fix_' || v_check.name) using v_ids;
       execute format('select count(distinct f.entity_id) from private.%I() f where f.entity_id = any($1)', 'check_' || v_check.name)
       into remaining using v_ids;
+      v_changed := private.close_fix(fix_id);
+      update public.fix_runs r set fixed = mend_faults.faults - mend_faults.remaining, remaining = mend_faults.remaining, changed_rows = v_changed
+      where r.id = mend_faults.fix_id;
+      if v_changed = 0 then
+        fix_id := null;
+      end if;
     end if;
     fixed := faults - remaining;
     return next;
   end loop;
 end;
 $$;
-comment on function private.mend_faults(text[], text[], boolean) is 'Runs the repairs of checks that find something, for a holder of apply:fixes, and checks again.';
+comment on function private.mend_faults(text[], text[], boolean) is 'Runs the repairs of checks that find something, for a holder of apply:fixes, keeps images of every row that changes, and checks again.';
 
 create function public.apply_fixes(
   p_checks text[] default null,
   p_modules text[] default null,
   p_dry_run boolean default false,
   p_idempotency_key text default null
-) returns table (check_name text, faults integer, fixed integer, remaining integer, description text)
+) returns table (check_name text, faults integer, fixed integer, remaining integer, description text, fix_id bigint)
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -14817,13 +17070,13 @@ begin
     perform private.remember_answer('apply_fixes', p_idempotency_key, v_request, v_answer);
   end if;
   return query
-    select a.check_name, a.faults, a.fixed, a.remaining, a.description
+    select a.check_name, a.faults, a.fixed, a.remaining, a.description, a.fix_id
     from jsonb_to_recordset(v_answer)
-      as a(check_name text, faults integer, fixed integer, remaining integer, description text);
+      as a(check_name text, faults integer, fixed integer, remaining integer, description text, fix_id bigint);
 end;
 $$;
 comment on function public.apply_fixes(text[], text[], boolean, text) is
-  'Mends what the checks of these names and modules (all by default) find and can mend, in one transaction, and checks again: one row a check with how many rows were at fault, were fixed and remain. p_dry_run only says what would be done. Needs apply:fixes. Raises not_found for an unknown check or module.';
+  'Mends what the checks of these names and modules (all by default) find and can mend, in one transaction, and checks again: one row a check with how many rows were at fault, were fixed and remain, and the fix_id undo_fix() takes (null where no row changed). p_dry_run only says what would be done. Needs apply:fixes. Raises not_found for an unknown check or module.';
 
 -- sql/90_operations/rpc/run_diagnostics.sql
 
@@ -14890,10 +17143,266 @@ end;
 comment on function public.run_diagnostics(text[], text[]) is
   'Runs the integrity checks of these names and modules (all by default) and returns one row a finding, gravest first; no rows is good news. Needs read:diagnostics. Raises not_found for an unknown check or module.';
 
+-- sql/90_operations/rpc/undo_fix.sql
+
+-- Undoing a repair puts rows back that no rule would let anybody write: that is what was found wrong with them. So the
+-- tables' own triggers are switched off for the rows to be put back, in this transaction only, and nobody else writes
+-- these tables meanwhile. What constraints refuse is refused here as well. Images are kept of the undo too, and it is
+-- held against the repair: what came out otherwise, such as rows that went with one that was removed, is refused.
+
+-- Whoever waits for a table while holding another may meet somebody who does it the other way round. So nobody waits
+-- longer than it takes to be called a deadlock, and gives back what they hold before asking again.
+create function private.lock_tables(p_tables regclass[]) returns void
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '500ms'
+as $$
+begin
+  for attempt in 1..8 loop
+    begin
+      execute 'lock table ' || (select string_agg(t::text, ', ' order by t::text) from unnest(p_tables) t) || ' in share row exclusive mode';
+      return;
+    exception when lock_not_available then
+      null;
+    end;
+  end loop;
+  perform private.fail('in_progress', 'Others are writing these tables without a pause', p_details => jsonb_build_object('tables', p_tables),
+    p_hint => 'Try again in a moment.');
+end;
+$$;
+comment on function private.lock_tables(regclass[]) is 'Keeps everybody else from writing these tables until the transaction ends.';
+
+create function private.key_matches(p_table regclass, p_row text, p_other text) returns text
+language sql stable set search_path = ''
+return (select string_agg(format('%s.%I = %s.%I', p_row, c, p_other, c), ' and ') from unnest(private.key_columns(p_table)) c);
+comment on function private.key_matches(regclass, text, text) is 'The SQL condition that two rows of a table have the same key.';
+
+create function private.column_list(p_table regclass, p_pattern text, p_changeable boolean) returns text
+language sql stable set search_path = ''
+begin atomic
+  select string_agg(format(p_pattern, a.attname), ', ' order by a.attnum)
+  from pg_catalog.pg_attribute a
+  where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    and (not p_changeable or a.attidentity <> 'a' and a.attname <> all(private.key_columns(p_table)));
+end;
+comment on function private.column_list(regclass, text, boolean) is
+  'The columns of a table that are not generated, each written as the pattern says; without the key where only those that change are wanted.';
+
+create function private.moved_on(p_fix_id bigint, p_table regclass) returns setof jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return query execute format($sql$
+    select jsonb_build_object('table', c.table_name, 'key', c.row_key)
+    from private.fix_changes c
+    cross join lateral jsonb_populate_record(null::%1$s, c.row_key) k
+    left join %1$s t on %2$s
+    where c.fix_id = $1 and c.table_name = (select r.relname from pg_catalog.pg_class r where r.oid = $2) and to_jsonb(t) is distinct from c.after
+    order by c.id
+  $sql$, p_table, private.key_matches(p_table, 't', 'k')) using p_fix_id, p_table;
+end;
+$$;
+comment on function private.moved_on(bigint, regclass) is 'The rows of a table that are not as this repair left them.';
+
+create function private.remove_added(p_fix_id bigint, p_table regclass) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  execute format($sql$
+    delete from %1$s t using private.fix_changes c
+    cross join lateral jsonb_populate_record(null::%1$s, c.row_key) k
+    where c.fix_id = $1 and c.table_name = (select r.relname from pg_catalog.pg_class r where r.oid = $2) and c.before is null and %2$s
+  $sql$, p_table, private.key_matches(p_table, 't', 'k')) using p_fix_id, p_table;
+end;
+$$;
+comment on function private.remove_added(bigint, regclass) is 'Removes the rows of a table that this repair added.';
+
+create function private.put_back(p_fix_id bigint, p_table regclass) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  -- A table that is nothing but a key has nothing to change.
+  if private.column_list(p_table, '%I', true) is not null then
+    execute format($sql$
+      update %1$s t set (%3$s) = row(%4$s)
+      from private.fix_changes c
+      cross join lateral jsonb_populate_record(null::%1$s, c.before) k
+      where c.fix_id = $1 and c.table_name = (select r.relname from pg_catalog.pg_class r where r.oid = $2)
+        and c.before is not null and c.after is not null and %2$s
+    $sql$, p_table, private.key_matches(p_table, 't', 'k'), private.column_list(p_table, '%I', true), private.column_list(p_table, 'k.%I', true))
+    using p_fix_id, p_table;
+  end if;
+  execute format($sql$
+    insert into %1$s (%2$s) overriding system value
+    select %3$s
+    from private.fix_changes c
+    cross join lateral jsonb_populate_record(null::%1$s, c.before) k
+    where c.fix_id = $1 and c.table_name = (select r.relname from pg_catalog.pg_class r where r.oid = $2) and c.after is null
+    order by c.id
+  $sql$, p_table, private.column_list(p_table, '%I', false), private.column_list(p_table, 'k.%I', false)) using p_fix_id, p_table;
+end;
+$$;
+comment on function private.put_back(bigint, regclass) is 'Writes the rows of a table that this repair changed or removed as they were before it.';
+
+-- What refers comes after what it refers to.
+create function private.in_order_of_reference(p_tables regclass[]) returns regclass[]
+language sql stable set search_path = ''
+begin atomic
+  with recursive referring as (
+    select distinct k.conrelid::regclass as child, k.confrelid::regclass as parent
+    from pg_catalog.pg_constraint k
+    where k.contype = 'f' and k.conrelid <> k.confrelid and k.conrelid = any(p_tables) and k.confrelid = any(p_tables)
+  ),
+  ranked as (
+    select t.t, 0 as rank from unnest(p_tables) as t(t)
+    union
+    select f.child, r.rank + 1 from ranked r join referring f on f.parent = r.t where r.rank < cardinality(p_tables)
+  )
+  select array_agg(o.t order by o.rank, o.t::text) from (select r.t, max(r.rank) as rank from ranked r group by r.t) o;
+end;
+comment on function private.in_order_of_reference(regclass[]) is 'These tables, those that are referred to first.';
+
+create function private.take_back(p_fix_id bigint, p_dry_run boolean)
+returns table (undo_id bigint, table_name text, put_back integer, changed_back integer, removed integer)
+-- How a row is written as JSON depends on the session.
+language plpgsql volatile security definer set search_path = '' set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'iso_8601' set bytea_output = 'hex'
+as $$
+declare
+  v_fix public.fix_runs;
+  v_undone_by public.fix_runs;
+  v_tables regclass[];
+  v_moved jsonb;
+  v_triggers record;
+  v_constraint text;
+  v_refused_by text;
+begin
+  perform private.require_permission('apply:fixes');
+  perform private.require_read_committed();
+  select r.* into v_fix from public.fix_runs r where r.id = p_fix_id for no key update;
+  if not found then
+    perform private.fail('not_found', format('There is no fix %s', coalesce(p_fix_id::text, '')), 'p_fix_id', jsonb_build_object('fix_id', p_fix_id));
+  end if;
+  select r.* into v_undone_by from public.fix_runs r where r.undoes = v_fix.id;
+  if v_undone_by.id is not null or v_fix.undoes is not null or v_fix.forgotten_at is not null then
+    perform private.fail('illegal_transition',
+      case when v_undone_by.id is not null then format('Fix %s was undone before', v_fix.id)
+        when v_fix.undoes is not null then format('%s is an undo itself', v_fix.id)
+        else format('Fix %s cannot be undone any more: somebody it concerned was erased, and its images with them', v_fix.id) end,
+      'p_fix_id', jsonb_build_object('fix_id', v_fix.id, 'check_name', v_fix.check_name, 'undone_at', v_undone_by.applied_at),
+      case when v_fix.forgotten_at is null then format('apply_fixes() mends %s again.', v_fix.check_name) end);
+  end if;
+  v_tables := private.in_order_of_reference(array(select distinct format('public.%I', c.table_name)::regclass from private.fix_changes c where c.fix_id = v_fix.id));
+  if v_tables is null then
+    perform private.fail('illegal_transition', format('Fix %s changed nothing that could be put back', v_fix.id), 'p_fix_id',
+      jsonb_build_object('fix_id', v_fix.id, 'check_name', v_fix.check_name));
+  end if;
+  if not p_dry_run then
+    perform private.lock_tables(v_tables);
+  end if;
+  select jsonb_agg(m.m) into v_moved from unnest(v_tables) t cross join lateral private.moved_on(v_fix.id, t) as m(m);
+  if v_moved is not null then
+    perform private.refuse_undo(v_fix, format('%s row(s) moved on since', jsonb_array_length(v_moved)), v_moved);
+  end if;
+  if not p_dry_run then
+    undo_id := private.open_fix(v_fix.check_name, v_fix.faults, v_fix.id);
+    for v_triggers in
+      select string_agg(format('alter table %s disable trigger %I', t.tgrelid::regclass, t.tgname), '; ') as off,
+        string_agg(format('alter table %s enable %s trigger %I', t.tgrelid::regclass, case t.tgenabled when 'A' then 'always' when 'R' then 'replica' else '' end, t.tgname), '; ') as on
+      from pg_catalog.pg_trigger t
+      where t.tgrelid = any(v_tables) and not t.tgisinternal and t.tgenabled <> 'D'
+        and t.tgfoid <> 'private.keep_image()'::regprocedure
+    loop
+      execute coalesce(v_triggers.off, '');
+      begin
+        perform private.remove_added(v_fix.id, t.t) from (select * from unnest(v_tables) with ordinality as u(t, position) order by u.position desc offset 0) t;
+        perform private.put_back(v_fix.id, t.t) from (select * from unnest(v_tables) with ordinality as u(t, position) order by u.position offset 0) t;
+      exception when integrity_constraint_violation then
+        get stacked diagnostics v_constraint = constraint_name, v_refused_by = table_name;
+      end;
+      execute coalesce(v_triggers.on, '');
+    end loop;
+    if v_constraint is not null then
+      perform private.fail('illegal_transition',
+        format('Fix %s cannot be undone: %s on %s refuses what was there before', v_fix.id, v_constraint, v_refused_by), 'p_fix_id',
+        jsonb_build_object('fix_id', v_fix.id, 'check_name', v_fix.check_name, 'constraint', v_constraint, 'table', v_refused_by));
+    end if;
+    perform private.close_fix(undo_id);
+    select jsonb_agg(jsonb_build_object('table', coalesce(f.table_name, u.table_name), 'key', coalesce(f.row_key, u.row_key))) into v_moved
+    from (select c.* from private.fix_changes c where c.fix_id = v_fix.id) f
+    full join (select c.* from private.fix_changes c where c.fix_id = undo_id) u on u.table_name = f.table_name and u.row_key = f.row_key
+    where (f.before, f.after) is distinct from (u.after, u.before);
+    if v_moved is not null then
+      perform private.refuse_undo(v_fix, format('%s other row(s) depend on what it did', jsonb_array_length(v_moved)), v_moved);
+    end if;
+    update public.fix_runs r set remaining = v_fix.faults, changed_rows = (select count(*) from private.fix_changes c where c.fix_id = undo_id)
+    where r.id = undo_id;
+  end if;
+  return query
+    select undo_id, c.table_name, (count(*) filter (where c.after is null))::integer,
+      (count(*) filter (where c.before is not null and c.after is not null))::integer, (count(*) filter (where c.before is null))::integer
+    from private.fix_changes c
+    where c.fix_id = v_fix.id
+    group by c.table_name
+    order by c.table_name;
+end;
+$$;
+comment on function private.take_back(bigint, boolean) is 'Undoes a repair for a holder of apply:fixes.';
+
+create function private.refuse_undo(p_fix public.fix_runs, p_why text, p_rows jsonb) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.fail('illegal_transition', format('Fix %s cannot be undone: %s', p_fix.id, p_why), 'p_fix_id',
+    jsonb_build_object('fix_id', p_fix.id, 'check_name', p_fix.check_name, 'count', jsonb_array_length(p_rows),
+      'rows', jsonb_path_query_array(p_rows, '$[0 to 99]')),
+    'The rows are named in details; later fixes that changed them too are undone first.');
+end;
+$$;
+comment on function private.refuse_undo(public.fix_runs, text, jsonb) is 'Raises illegal_transition, naming the rows (the first hundred) that stand in the way.';
+
+create function public.undo_fix(p_fix_id bigint, p_dry_run boolean default false, p_idempotency_key text default null)
+returns table (undo_id bigint, table_name text, put_back integer, changed_back integer, removed integer)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('fix_id', p_fix_id, 'dry_run', p_dry_run);
+  v_answer jsonb := private.answered_before('undo_fix', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := (select coalesce(jsonb_agg(to_jsonb(t)), '[]') from private.take_back(p_fix_id, coalesce(p_dry_run, false)) t);
+    perform private.remember_answer('undo_fix', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query
+    select a.undo_id, a.table_name, a.put_back, a.changed_back, a.removed
+    from jsonb_to_recordset(v_answer) as a(undo_id bigint, table_name text, put_back integer, changed_back integer, removed integer);
+end;
+$$;
+comment on function public.undo_fix(bigint, boolean, text) is
+  'Puts every row a fix changed back as it was before, those that followed through triggers included, all or nothing: one row a table with how many rows were put back, changed back and removed. p_dry_run only says what would be done. The undo is a run of its own in fix_runs; what it brings back is found by diagnosis again. Needs apply:fixes. Raises not_found; illegal_transition when rows moved on since or others depend on them (details name them), a constraint refuses what was there, it was undone before, or its images are gone; in_progress while others keep writing the tables.';
+
 -- sql/90_operations/policies.sql
 
-grant execute on function public.run_diagnostics(text[], text[]), public.apply_fixes(text[], text[], boolean, text) to authenticated, service_role;
-grant execute on function private.find_faults(text[], text[]), private.mend_faults(text[], text[], boolean) to authenticated, service_role;
+alter table public.fix_runs enable row level security;
+alter table private.fix_changes enable row level security;
+alter table private.open_fixes enable row level security;
+
+-- The images are for undo_fix() only: they hold what their rows hold, of everybody.
+grant select on public.fix_runs to authenticated, service_role;
+create policy "holders of read:diagnostics see what was repaired" on public.fix_runs for select to authenticated
+  using ((select private.has_permission('read:diagnostics')));
+
+grant execute on function public.run_diagnostics(text[], text[]), public.apply_fixes(text[], text[], boolean, text),
+  public.undo_fix(bigint, boolean, text) to authenticated, service_role;
+grant execute on function private.find_faults(text[], text[]), private.mend_faults(text[], text[], boolean), private.take_back(bigint, boolean)
+  to authenticated, service_role;
+
+-- sql/90_operations/checks/tables_without_images.sql
+
+create function private.check_tables_without_images() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  select 'pg_class', t.t::text, format('Repairs that change %s could not be undone: its trigger for images is missing or disabled', t.t), '{}'::jsonb
+  from private.tables_without_images() as t(t);
+end;
+comment on function private.check_tables_without_images() is 'Tables in public whose changes by a repair leave no image.';
 
 -- sql/90_operations/reference.sql
 
@@ -14902,3 +17411,17 @@ insert into public.permissions (name, module, description) values
   ('apply:fixes', '90_operations', 'Repair what diagnosis found.')
 on conflict (name) do update set module = excluded.module, description = excluded.description
 where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description);
+
+insert into public.integrity_checks (name, module, category, severity, description) values
+  ('tables_without_images', '90_operations', 'schema', 'error', 'Tables whose changes by a repair leave no image, so that it could not be undone.')
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity, description = excluded.description;
+
+-- Where this module keeps what belongs to a person. Images go when somebody is erased: see private.forget_images().
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.fix_runs', 'applied_by', 'user_id', '90_operations', '{id,check_name,applied_at}', 'keep', '{}',
+    'Who repaired what stays known; it names an id only.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;

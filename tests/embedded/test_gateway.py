@@ -151,6 +151,13 @@ def test_health_answers_anyone(origin: Origin) -> None:
         assert client.options("/functions/v1/health").headers["Access-Control-Allow-Origin"] == "*"
 
 
+def test_a_calendar_program_need_not_sign_in(origin: Origin) -> None:
+    with origin.client() as client:
+        answer = client.get(f"/functions/v1/calendar-feed/{'0' * 63}.ics")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
 def test_a_function_sees_the_call_as_the_platform_shows_it(origin: Origin) -> None:
     with origin.client(Authorization=f"Bearer {origin.anon}", apikey=origin.anon) as client:
         answer = client.post("/functions/v1/echo/a%20b/c?x=1&y=%26", content=b"\xc3\xa9", headers={"X-Mine": "yes"})

@@ -46,7 +46,7 @@ class Studio:
         }
         return self.world.insert("public.class_assignments", **{**row, **values})
 
-    def schedule(self, weekday: int = 1, start: str = "10:00", end: str = "11:00", **values: Any) -> Any:
+    def schedule(self, weekday: int = 1, start: str = "10:00", end: str | None = "11:00", **values: Any) -> Any:
         """A weekly template of `teacher` from `monday` on (by default on Mondays); returns its row."""
         row: dict[str, Any] = {
             "class_type_id": self.hatha,
@@ -77,7 +77,7 @@ class Studio:
         assert found is not None
         return str(found[0])
 
-    def claims(self, resource: UUID, first: int = 0, last: int = 0) -> list[tuple[str, date]]:
+    def claims(self, resource: UUID | None, first: int = 0, last: int = 0) -> list[tuple[str, date]]:
         """What takes a resource from one day to another: source tables with their dates."""
         return self.db.execute(
             "select source_table, occurs_on from public.claims where resource_id = %s and occurs_on between %s and %s "

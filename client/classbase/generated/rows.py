@@ -528,6 +528,29 @@ class CreditEntries(Row):
     """What that entry left."""
 
 
+class FixRuns(Row):
+    """Every time a check's repair ran, and every time that was undone. Written by apply_fixes and undo_fix only."""
+
+    id: int
+    check_name: str
+    """The check whose findings it mended."""
+    faults: int
+    """How many entities were at fault."""
+    fixed: int
+    """How many of them no longer were, afterwards."""
+    remaining: int
+    """How many still were: for these a person has to decide."""
+    changed_rows: int
+    """How many rows it changed, those that followed through triggers included."""
+    undoes: int | None
+    """The run this one undid; null for a repair."""
+    applied_by: UUID | None
+    """The login; null when a server did it."""
+    applied_at: Instant
+    forgotten_at: Instant | None
+    """When its images were deleted, so that it cannot be undone any more; null while they are kept."""
+
+
 class InstructorRates(Row):
     """What each instructor is paid from when until when, for one class type or for all that have no rate of their
     own.

@@ -104,6 +104,20 @@ class RevokeCalendarFeedRow(Row):
     revoked_at: Instant | None
 
 
+class StudioConflictsRow(Row):
+    """A row of what studio_conflicts answers; the catalogue does not say which are never null."""
+
+    conflict_type: str | None
+    date: Day | None
+    start_time: time | None
+    end_time: time | None
+    title: str | None
+    resource_name: str | None
+    message: str | None
+    source_table: str | None
+    source_id: UUID | None
+
+
 class SuggestInstructorsRow(Row):
     """A row of what suggest_instructors answers; the catalogue does not say which are never null."""
 
@@ -193,6 +207,34 @@ _EDIT_REPEATING_CLASS: Function[list[EditRepeatingClassRow]] = Function(
     "rows",
     list[EditRepeatingClassRow],
 )
+_EXPORT_ASSIGNMENTS: Function[Json] = Function(
+    "export_assignments",
+    {"p_from": "date", "p_to": "date", "p_after": "uuid", "p_limit": "integer"},
+    "value",
+    Json,
+    read_only=True,
+)
+_EXPORT_BOOKINGS: Function[Json] = Function(
+    "export_bookings", {"p_after": "uuid", "p_limit": "integer"}, "value", Json, read_only=True
+)
+_EXPORT_SCHEDULES: Function[Json] = Function(
+    "export_schedules", {"p_after": "uuid", "p_limit": "integer"}, "value", Json, read_only=True
+)
+_IMPORT_ASSIGNMENTS: Function[Json] = Function(
+    "import_assignments",
+    {"p_rows": "jsonb", "p_dry_run": "boolean", "p_on_conflict": "text", "p_idempotency_key": "text"},
+    "value",
+    Json,
+)
+_IMPORT_BOOKINGS: Function[Json] = Function(
+    "import_bookings", {"p_rows": "jsonb", "p_dry_run": "boolean", "p_idempotency_key": "text"}, "value", Json
+)
+_IMPORT_SCHEDULES: Function[Json] = Function(
+    "import_schedules",
+    {"p_rows": "jsonb", "p_dry_run": "boolean", "p_on_conflict": "text", "p_idempotency_key": "text"},
+    "value",
+    Json,
+)
 _INSTRUCTOR_PAY: Function[list[InstructorPayRow]] = Function(
     "instructor_pay",
     {"p_from": "date", "p_to": "date", "p_instructor_ids": "uuid[]"},
@@ -257,6 +299,9 @@ _SET_ASSIGNMENT_PAY: Function[list[rows.ClassAssignments]] = Function(
     },
     "rows",
     list[rows.ClassAssignments],
+)
+_STUDIO_CONFLICTS: Function[list[StudioConflictsRow]] = Function(
+    "studio_conflicts", {"p_from": "date", "p_to": "date"}, "rows", list[StudioConflictsRow], read_only=True
 )
 _SUGGEST_INSTRUCTORS: Function[list[SuggestInstructorsRow]] = Function(
     "suggest_instructors", {"p_assignment_id": "uuid"}, "rows", list[SuggestInstructorsRow], read_only=True
@@ -570,6 +615,149 @@ class AsyncStudio:
             },
         )
 
+    async def export_assignments(
+        self,
+        *,
+        from_: date | None | Unset = UNSET,
+        to: date | None | Unset = UNSET,
+        after: UUID | None | Unset = UNSET,
+        limit: int | Unset = UNSET,
+    ) -> Json:
+        """The classes the caller may see, those of the archive too, as import_assignments reads them: the first
+        p_limit (1 to 5000) in the order of their ids after p_after, of the days from p_from to p_to, or of all.
+        Raises invalid_input.
+
+        Args:
+            from_: date, optional.
+            to: date, optional.
+            after: uuid, optional.
+            limit: integer, by default 1000.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _EXPORT_ASSIGNMENTS, {"p_from": from_, "p_to": to, "p_after": after, "p_limit": limit}
+        )
+
+    async def export_bookings(self, *, after: UUID | None | Unset = UNSET, limit: int | Unset = UNSET) -> Json:
+        """The bookings the caller may see, as import_bookings reads them: the first p_limit (1 to 5000) in the
+        order of their ids after p_after. Raises invalid_input.
+
+        Args:
+            after: uuid, optional.
+            limit: integer, by default 1000.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_EXPORT_BOOKINGS, {"p_after": after, "p_limit": limit})
+
+    async def export_schedules(self, *, after: UUID | None | Unset = UNSET, limit: int | Unset = UNSET) -> Json:
+        """The class schedules, as import_schedules reads them, with the dates they are called off and moved on:
+        the first p_limit (1 to 5000) in the order of their ids after p_after. Dates that have classes of their
+        own come with those. Raises invalid_input.
+
+        Args:
+            after: uuid, optional.
+            limit: integer, by default 1000.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_EXPORT_SCHEDULES, {"p_after": after, "p_limit": limit})
+
+    async def import_assignments(
+        self,
+        rows: Json,
+        *,
+        dry_run: bool | Unset = UNSET,
+        on_conflict: str | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
+    ) -> Json:
+        """Imports classes, all or none, those that are over as well: p_rows is [{"date", "start_time", "end_time",
+        "time_zone", "instructor", "class_type", "package", "location", "payment_amount", "payment_type",
+        "rate", "schedule_type", "booking_type", "class_status", "payment_status", "instructor_status", "notes",
+        "schedule_id", "occurs_on", "plan_id", "booking_ids", "id", "rate_id", "instructor_response_at",
+        "assigned_by", "assigned_at", "created_at", "archived_by", "archived_at", "line"}, …], all text. Names
+        or ids for instructor, class_type, package and location; booking_ids are codes with semicolons between.
+        With a schedule_id a column that is missing is as the schedule says. What runs into something is refused
+        as a whole (p_on_conflict refuse), or left out in the order of the rows (skip). instructor_response_at
+        and what follows it is for servers. Needs bulk:assignment and create:assignment, and manage:pay for pay
+        that is not pending. Rows of an id that is there already are left as they are (present), so that a file
+        can be imported again. p_dry_run changes nothing. Returns the report: rows, imported, present, left_out,
+        clashes, refused, errors. Raises invalid_input naming line, column and reason of every bad cell,
+        limit_exceeded, time_conflict; details carry the report.
+
+        Args:
+            rows: jsonb.
+            dry_run: boolean, by default false.
+            on_conflict: text, by default 'refuse'::text.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _IMPORT_ASSIGNMENTS,
+            {"p_rows": rows, "p_dry_run": dry_run, "p_on_conflict": on_conflict, "p_idempotency_key": idempotency_key},
+        )
+
+    async def import_bookings(
+        self, rows: Json, *, dry_run: bool | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
+    ) -> Json:
+        """Imports bookings, all or none: p_rows is [{"booking_id", "customer", "class_name", "instructor",
+        "class_date", "class_time", "preferred_days", "preferred_times", "timezone", "first_name", "last_name",
+        "email", "phone", "status", "booking_type", "package", "uses_credits", "notes", "id", "created_by",
+        "created_at", "line"}, …], all text, none of them required. customer and package are names or ids, a
+        customer also an email address; lists have semicolons between. confirmed is what the classes make of a
+        booking, when they are imported with their booking_ids. booking_id, created_by and created_at are for
+        servers. Needs create:booking and bulk:assignment, and update:booking for ended ones. Rows of an id that
+        is there already are left as they are (present), so that a file can be imported again. p_dry_run changes
+        nothing. Returns the report: rows, imported, present, left_out, clashes, refused, errors. Raises
+        invalid_input naming line, column and reason of every bad cell, limit_exceeded; details carry the
+        report.
+
+        Args:
+            rows: jsonb.
+            dry_run: boolean, by default false.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _IMPORT_BOOKINGS, {"p_rows": rows, "p_dry_run": dry_run, "p_idempotency_key": idempotency_key}
+        )
+
+    async def import_schedules(
+        self,
+        rows: Json,
+        *,
+        dry_run: bool | Unset = UNSET,
+        on_conflict: str | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
+    ) -> Json:
+        """Imports class schedules, all or none: p_rows is [{"class_type", "day_of_week", "start_time", "end_time",
+        "duration_minutes", "time_zone", "instructor", "location", "max_participants", "is_active",
+        "effective_from", "effective_until", "notes", "called_off", "moved", "id", "created_by", "created_at",
+        "line"}, …], all text. class_type, instructor and location are names or ids; day_of_week is 0 (Sunday)
+        to 6, or a name; called_off are dates with semicolons between, moved are 2026-01-31 > 2026-02-01
+        10:00-11:00. What runs into something is refused as a whole (p_on_conflict refuse), or left out in the
+        order of the rows (skip). created_by and created_at are for servers. Needs manage:schedules. Rows of an
+        id that is there already are left as they are (present), so that a file can be imported again. p_dry_run
+        changes nothing. Returns the report: rows, imported, present, left_out, clashes, refused, errors. Raises
+        invalid_input naming line, column and reason of every bad cell, limit_exceeded, time_conflict; details
+        carry the report.
+
+        Args:
+            rows: jsonb.
+            dry_run: boolean, by default false.
+            on_conflict: text, by default 'refuse'::text.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _IMPORT_SCHEDULES,
+            {"p_rows": rows, "p_dry_run": dry_run, "p_on_conflict": on_conflict, "p_idempotency_key": idempotency_key},
+        )
+
     async def instructor_pay(
         self, from_: date, to: date, *, instructor_ids: Sequence[UUID] | None | Unset = UNSET
     ) -> list[InstructorPayRow]:
@@ -778,6 +966,24 @@ class AsyncStudio:
                 "p_idempotency_key": idempotency_key,
             },
         )
+
+    async def studio_conflicts(
+        self, *, from_: date | None | Unset = UNSET, to: date | None | Unset = UNSET
+    ) -> list[StudioConflictsRow]:
+        """What somebody at the desk has to settle from p_from (today) to p_to (four weeks), both included:
+        time_off and closure (classes on days that were given off or closed later), rejected (nobody will teach
+        it), instructor_left, no_instructor (a schedule nobody teaches; its first date), over_full,
+        allowed_overlap (an override lets it), schedules_meet (beyond the horizon). Times are the organisation's
+        for what is in the ledger, else the class's own. Needs read:assignment and read:calendar. Raises
+        forbidden, invalid_input.
+
+        Args:
+            from_: date, optional.
+            to: date, optional.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_STUDIO_CONFLICTS, {"p_from": from_, "p_to": to})
 
     async def suggest_instructors(self, assignment_id: UUID) -> list[SuggestInstructorsRow]:
         """Who could teach a class instead: every other active instructor who is free then and not on time off.
@@ -1120,6 +1326,147 @@ class Studio:
             },
         )
 
+    def export_assignments(
+        self,
+        *,
+        from_: date | None | Unset = UNSET,
+        to: date | None | Unset = UNSET,
+        after: UUID | None | Unset = UNSET,
+        limit: int | Unset = UNSET,
+    ) -> Json:
+        """The classes the caller may see, those of the archive too, as import_assignments reads them: the first
+        p_limit (1 to 5000) in the order of their ids after p_after, of the days from p_from to p_to, or of all.
+        Raises invalid_input.
+
+        Args:
+            from_: date, optional.
+            to: date, optional.
+            after: uuid, optional.
+            limit: integer, by default 1000.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_EXPORT_ASSIGNMENTS, {"p_from": from_, "p_to": to, "p_after": after, "p_limit": limit})
+
+    def export_bookings(self, *, after: UUID | None | Unset = UNSET, limit: int | Unset = UNSET) -> Json:
+        """The bookings the caller may see, as import_bookings reads them: the first p_limit (1 to 5000) in the
+        order of their ids after p_after. Raises invalid_input.
+
+        Args:
+            after: uuid, optional.
+            limit: integer, by default 1000.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_EXPORT_BOOKINGS, {"p_after": after, "p_limit": limit})
+
+    def export_schedules(self, *, after: UUID | None | Unset = UNSET, limit: int | Unset = UNSET) -> Json:
+        """The class schedules, as import_schedules reads them, with the dates they are called off and moved on:
+        the first p_limit (1 to 5000) in the order of their ids after p_after. Dates that have classes of their
+        own come with those. Raises invalid_input.
+
+        Args:
+            after: uuid, optional.
+            limit: integer, by default 1000.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_EXPORT_SCHEDULES, {"p_after": after, "p_limit": limit})
+
+    def import_assignments(
+        self,
+        rows: Json,
+        *,
+        dry_run: bool | Unset = UNSET,
+        on_conflict: str | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
+    ) -> Json:
+        """Imports classes, all or none, those that are over as well: p_rows is [{"date", "start_time", "end_time",
+        "time_zone", "instructor", "class_type", "package", "location", "payment_amount", "payment_type",
+        "rate", "schedule_type", "booking_type", "class_status", "payment_status", "instructor_status", "notes",
+        "schedule_id", "occurs_on", "plan_id", "booking_ids", "id", "rate_id", "instructor_response_at",
+        "assigned_by", "assigned_at", "created_at", "archived_by", "archived_at", "line"}, …], all text. Names
+        or ids for instructor, class_type, package and location; booking_ids are codes with semicolons between.
+        With a schedule_id a column that is missing is as the schedule says. What runs into something is refused
+        as a whole (p_on_conflict refuse), or left out in the order of the rows (skip). instructor_response_at
+        and what follows it is for servers. Needs bulk:assignment and create:assignment, and manage:pay for pay
+        that is not pending. Rows of an id that is there already are left as they are (present), so that a file
+        can be imported again. p_dry_run changes nothing. Returns the report: rows, imported, present, left_out,
+        clashes, refused, errors. Raises invalid_input naming line, column and reason of every bad cell,
+        limit_exceeded, time_conflict; details carry the report.
+
+        Args:
+            rows: jsonb.
+            dry_run: boolean, by default false.
+            on_conflict: text, by default 'refuse'::text.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(
+            _IMPORT_ASSIGNMENTS,
+            {"p_rows": rows, "p_dry_run": dry_run, "p_on_conflict": on_conflict, "p_idempotency_key": idempotency_key},
+        )
+
+    def import_bookings(
+        self, rows: Json, *, dry_run: bool | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
+    ) -> Json:
+        """Imports bookings, all or none: p_rows is [{"booking_id", "customer", "class_name", "instructor",
+        "class_date", "class_time", "preferred_days", "preferred_times", "timezone", "first_name", "last_name",
+        "email", "phone", "status", "booking_type", "package", "uses_credits", "notes", "id", "created_by",
+        "created_at", "line"}, …], all text, none of them required. customer and package are names or ids, a
+        customer also an email address; lists have semicolons between. confirmed is what the classes make of a
+        booking, when they are imported with their booking_ids. booking_id, created_by and created_at are for
+        servers. Needs create:booking and bulk:assignment, and update:booking for ended ones. Rows of an id that
+        is there already are left as they are (present), so that a file can be imported again. p_dry_run changes
+        nothing. Returns the report: rows, imported, present, left_out, clashes, refused, errors. Raises
+        invalid_input naming line, column and reason of every bad cell, limit_exceeded; details carry the
+        report.
+
+        Args:
+            rows: jsonb.
+            dry_run: boolean, by default false.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(
+            _IMPORT_BOOKINGS, {"p_rows": rows, "p_dry_run": dry_run, "p_idempotency_key": idempotency_key}
+        )
+
+    def import_schedules(
+        self,
+        rows: Json,
+        *,
+        dry_run: bool | Unset = UNSET,
+        on_conflict: str | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
+    ) -> Json:
+        """Imports class schedules, all or none: p_rows is [{"class_type", "day_of_week", "start_time", "end_time",
+        "duration_minutes", "time_zone", "instructor", "location", "max_participants", "is_active",
+        "effective_from", "effective_until", "notes", "called_off", "moved", "id", "created_by", "created_at",
+        "line"}, …], all text. class_type, instructor and location are names or ids; day_of_week is 0 (Sunday)
+        to 6, or a name; called_off are dates with semicolons between, moved are 2026-01-31 > 2026-02-01
+        10:00-11:00. What runs into something is refused as a whole (p_on_conflict refuse), or left out in the
+        order of the rows (skip). created_by and created_at are for servers. Needs manage:schedules. Rows of an
+        id that is there already are left as they are (present), so that a file can be imported again. p_dry_run
+        changes nothing. Returns the report: rows, imported, present, left_out, clashes, refused, errors. Raises
+        invalid_input naming line, column and reason of every bad cell, limit_exceeded, time_conflict; details
+        carry the report.
+
+        Args:
+            rows: jsonb.
+            dry_run: boolean, by default false.
+            on_conflict: text, by default 'refuse'::text.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(
+            _IMPORT_SCHEDULES,
+            {"p_rows": rows, "p_dry_run": dry_run, "p_on_conflict": on_conflict, "p_idempotency_key": idempotency_key},
+        )
+
     def instructor_pay(
         self, from_: date, to: date, *, instructor_ids: Sequence[UUID] | None | Unset = UNSET
     ) -> list[InstructorPayRow]:
@@ -1326,6 +1673,24 @@ class Studio:
                 "p_idempotency_key": idempotency_key,
             },
         )
+
+    def studio_conflicts(
+        self, *, from_: date | None | Unset = UNSET, to: date | None | Unset = UNSET
+    ) -> list[StudioConflictsRow]:
+        """What somebody at the desk has to settle from p_from (today) to p_to (four weeks), both included:
+        time_off and closure (classes on days that were given off or closed later), rejected (nobody will teach
+        it), instructor_left, no_instructor (a schedule nobody teaches; its first date), over_full,
+        allowed_overlap (an override lets it), schedules_meet (beyond the horizon). Times are the organisation's
+        for what is in the ledger, else the class's own. Needs read:assignment and read:calendar. Raises
+        forbidden, invalid_input.
+
+        Args:
+            from_: date, optional.
+            to: date, optional.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_STUDIO_CONFLICTS, {"p_from": from_, "p_to": to})
 
     def suggest_instructors(self, assignment_id: UUID) -> list[SuggestInstructorsRow]:
         """Who could teach a class instead: every other active instructor who is free then and not on time off.

@@ -127,8 +127,9 @@ grant execute on function
   private.refuse_clashes(private.assignment_clash[], text[]), private.drafts_of(jsonb), private.drafts_errors(public.class_assignments[], text),
   private.association_errors(jsonb, text[]), private.plan_template(text, uuid, uuid, uuid, uuid, uuid, time, time, text, text, text),
   private.make_plan(text, public.class_assignments, integer[], date, date, integer, numeric, integer),
-  private.apply_changes(uuid[], jsonb, integer), private.candidates(uuid), private.refuse_bulk(uuid[], text), private.refuse_missing(uuid[], text),
-  private.missing_assignments(uuid[]), private.changed_clashes(uuid[], jsonb, integer), private.refuse_changed_clashes(uuid[], jsonb, integer),
-  private.bulk_reasons(text, uuid[], jsonb, integer), private.change_many(text, uuid[], jsonb, integer), private.archive_before(date, integer),
+  private.apply_changes(uuid[], jsonb, integer, integer), private.candidates(uuid), private.refuse_bulk(uuid[], text), private.refuse_missing(uuid[], text),
+  private.missing_assignments(uuid[]), private.lock_assignments(uuid[]), private.changed_clashes(uuid[], jsonb, integer), private.refuse_changed_clashes(uuid[], jsonb, integer),
+  private.bulk_reasons(text, uuid[], jsonb, integer), private.change_many(text, uuid[], jsonb, integer),
+  private.change_what_can_be(text, uuid[], jsonb, integer), private.archive_before(date, integer),
   private.edit_series(text, jsonb, uuid, uuid, date)
   to authenticated, service_role;

@@ -8,6 +8,8 @@ begin
     where a.date < p_before and a.class_status <> 'scheduled'
     order by a.date, a.id
     limit p_limit
+    -- Whoever moves others at the same moment has theirs; whoever changes one keeps it until the next call.
+    for no key update skip locked
   ));
 end;
 $$;

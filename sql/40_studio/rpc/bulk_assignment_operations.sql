@@ -30,23 +30,29 @@ begin
     from rows r
     left join clashes c on c.asked_id = r.asked_id
     left join lateral private.illegal_move(r.before, r.after, v_pays) m on (r.before).id is not null and p_operation <> 'delete'
+    left join lateral (
+      select string_agg(x.error ->> 'message', '; ' order by x.n) as messages
+      from jsonb_array_elements(private.assignment_errors(r.after, r.before)) with ordinality as x(error, n)
+    ) e on (r.before).id is not null and p_operation <> 'delete'
     cross join lateral (
       select case
           when (r.before).id is null then 'not_found'
-          when not v_bulk and not (v_creates and (r.before).assigned_by = v_caller) then 'forbidden'
+          when not v_bulk and not (v_creates and (r.before).assigned_by is not distinct from v_caller) then 'forbidden'
           when m.message is not null then 'illegal_transition'
           when p_operation = 'update_status' and (r.after).class_status = 'completed' and (r.before).class_status <> 'completed'
             and coalesce((r.before).starts_at > v_now, (r.before).date > v_today) then 'illegal_transition'
           when w.name is not null then 'illegal_transition'
+          when e.messages is not null then 'invalid_input'
           when c.message is not null then 'time_conflict'
         end as code,
         case
           when (r.before).id is null then 'There is no such class'
-          when not v_bulk and not (v_creates and (r.before).assigned_by = v_caller) then 'Somebody else assigned this class'
+          when not v_bulk and not (v_creates and (r.before).assigned_by is not distinct from v_caller) then 'Somebody else assigned this class'
           when m.message is not null then m.message
           when p_operation = 'update_status' and (r.after).class_status = 'completed' and (r.before).class_status <> 'completed'
             and coalesce((r.before).starts_at > v_now, (r.before).date > v_today) then 'This class has not begun yet'
           when w.name is not null then format('The pay period %s is closed', w.name)
+          when e.messages is not null then e.messages
           else c.message
         end as message
       from (select 1) one
@@ -73,11 +79,16 @@ create function private.change_many(p_operation text, p_ids uuid[], p_changes js
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_columns text := (select string_agg(format('%I = c.%I', k.key, k.key), ', ' order by k.key) from jsonb_object_keys(p_changes) as k(key));
   v_count integer;
 begin
   -- Whoever holds bulk:assignment may; others change what they assigned, which is asked under the lock.
-  perform from public.class_assignments a where a.id = any(p_ids) order by a.id for no key update;
+  -- Deleting takes the stronger lock, which would otherwise be asked for while somebody who links a booking waits for the
+  -- weaker one.
+  if p_operation = 'delete' then
+    perform from public.class_assignments a where a.id = any(p_ids) order by a.id for update;
+  else
+    perform from public.class_assignments a where a.id = any(p_ids) order by a.id for no key update;
+  end if;
   if not private.has_permission('bulk:assignment') then
     perform private.require_permission('create:assignment');
     if exists (select from public.class_assignments a where a.id = any(p_ids) and a.assigned_by is distinct from private.caller_id()) then
@@ -87,9 +98,7 @@ begin
   if p_operation = 'delete' then
     delete from public.class_assignments a where a.id = any(p_ids);
   else
-    execute format(
-      'update public.class_assignments a set %s from jsonb_populate_record(null::public.class_assignments, $2) c where a.id = any($1)',
-      concat_ws(', ', v_columns, case when p_days <> 0 then 'date = a.date + $3' end)) using p_ids, p_changes, p_days;
+    perform private.apply_changes(p_ids, p_changes, null, p_days);
   end if;
   get diagnostics v_count = row_count;
   if v_count < (select count(distinct u.id) from unnest(p_ids) as u(id)) then
@@ -100,6 +109,48 @@ end;
 $$;
 comment on function private.change_many(text, uuid[], jsonb, integer) is
   'Deletes or changes these classes in one statement, for a holder of bulk:assignment or whoever assigned them all.';
+
+-- What is done of it when not everything can be. A class that stays because of one thing may be in the way of another that
+-- was to take its place, so it is asked again without it. What asking does not find out, such as a customer whose credits
+-- are used up, trying one by one does.
+create function private.change_what_can_be(p_operation text, p_ids uuid[], p_changes jsonb, p_days integer) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_ids uuid[] := p_ids;
+  v_id uuid;
+  v_found jsonb;
+  v_not_done jsonb := '[]';
+  v_error jsonb;
+  v_affected integer := 0;
+begin
+  loop
+    v_found := private.bulk_reasons(p_operation, v_ids, p_changes, p_days);
+    exit when v_found = '[]';
+    v_not_done := v_not_done || v_found;
+    v_ids := array(
+      select u.id from unnest(v_ids) as u(id) where u.id not in (select (n.item ->> 'id')::uuid from jsonb_array_elements(v_found) as n(item))
+    );
+  end loop;
+  begin
+    if v_ids <> '{}' then
+      v_affected := private.change_many(p_operation, v_ids, p_changes, p_days);
+    end if;
+  exception when sqlstate 'PGRST' then
+    foreach v_id in array v_ids loop
+      begin
+        v_affected := v_affected + private.change_many(p_operation, array[v_id], p_changes, p_days);
+      exception when sqlstate 'PGRST' then
+        v_error := sqlerrm;
+        v_not_done := v_not_done || jsonb_build_object('id', v_id, 'code', v_error -> 'code', 'message', v_error -> 'message');
+      end;
+    end loop;
+  end;
+  return jsonb_build_object('affected_count', v_affected, 'not_done', v_not_done);
+end;
+$$;
+comment on function private.change_what_can_be(text, uuid[], jsonb, integer) is
+  'Changes those of these classes that can be changed so; how many were, and for each other one the reason.';
 
 create function public.bulk_assignment_operations(
   operation_type text, assignment_ids uuid[], update_data jsonb default '{}', p_partial boolean default false, p_idempotency_key text default null
@@ -122,6 +173,7 @@ declare
   v_days integer := 0;
   v_not_done jsonb := '[]';
   v_affected integer := 0;
+  v_done jsonb;
 begin
   if v_answer is null then
     if not private.has_permission('bulk:assignment') then
@@ -140,21 +192,30 @@ begin
       || private.input_error(v_changes ? 'days', 'update_data.days', 'Days are a whole number, such as 7 or -1')
       || private.input_error(v_changes ? 'date' and v_days <> 0, 'update_data.days', 'Give a date or a number of days')
       || private.input_error(jsonb_path_exists(v_changes, '$.* ? (@ == null)') and v_operation in ('update_status', 'reassign'), 'update_data', 'Nothing here can be empty')
+      || private.input_error(v_operation = 'reschedule' and v_changes -> 'date' = 'null', 'update_data.date', 'A class has a date')
+      || private.input_error(v_operation = 'reschedule' and v_changes -> 'time_zone' = 'null', 'update_data.time_zone', 'A class has a time zone')
+      || private.input_error(v_changes ->> 'class_status' not in ('scheduled', 'completed', 'cancelled'), 'update_data.class_status',
+        'A class is scheduled, completed or cancelled')
+      || private.input_error(v_changes ->> 'payment_status' not in ('pending', 'paid', 'cancelled'), 'update_data.payment_status',
+        'Pay is pending, paid or cancelled')
+      || private.input_error(v_changes ->> 'instructor_status' not in ('pending', 'accepted', 'rejected'), 'update_data.instructor_status',
+        'An instructor''s answer is pending, accepted or rejected')
       || case when v_fields is null then '[]' else private.json_object_errors(v_changes, v_fields, 'update_data.') end
     );
     -- Mostly nothing is in the way, and asking first would take longer than trying.
     begin
       v_affected := private.change_many(v_operation, v_ids, v_changes, v_days);
     exception when sqlstate 'PGRST' then
-      v_not_done := private.bulk_reasons(v_operation, v_ids, v_changes, v_days);
-      if v_not_done = '[]' then
-        raise;
+      if p_partial then
+        v_done := private.change_what_can_be(v_operation, array(select distinct u.id from unnest(v_ids) as u(id) order by u.id), v_changes, v_days);
+        v_affected := (v_done ->> 'affected_count')::integer;
+        v_not_done := v_done -> 'not_done';
+      else
+        v_not_done := private.bulk_reasons(v_operation, v_ids, v_changes, v_days);
+        if v_not_done = '[]' then
+          raise;
+        end if;
       end if;
-      v_ids := array(
-        select distinct u.id from unnest(v_ids) as u(id)
-        where u.id not in (select (n.item ->> 'id')::uuid from jsonb_array_elements(v_not_done) as n(item))
-      );
-      v_affected := case when p_partial and v_ids <> '{}' then private.change_many(v_operation, v_ids, v_changes, v_days) else 0 end;
     end;
     v_answer := jsonb_build_object('success', v_not_done = '[]', 'affected_count', v_affected,
       'error_message', (v_not_done -> 0 ->> 'message') || case when jsonb_array_length(v_not_done) > 1

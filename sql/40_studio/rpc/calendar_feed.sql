@@ -15,13 +15,13 @@ begin
   if not found or not private.feed_is_open(v_feed) then
     perform private.fail('not_found', 'There is no such calendar', 'p_token', p_hint => 'It may have been revoked: make another feed.');
   end if;
-  select coalesce(jsonb_agg(e.event order by e.event ->> 'uid', e.event ->> 'replaces' nulls first), '[]') into v_events
+  select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(e)) order by e.uid, e.replaces nulls first), '[]') into v_events
   from (
-    select private.feed_rule_events(v_feed.resource_id, v_from, v_until) as event
+    select * from private.feed_rule_events(v_feed.resource_id, v_from, v_until)
     union all
-    select private.feed_assignment_events(v_feed.resource_id, v_from)
+    select * from private.feed_assignment_events(v_feed.resource_id, v_from)
     union all
-    select private.feed_meeting_events(v_feed.resource_id, v_from)
+    select * from private.feed_meeting_events(v_feed.resource_id, v_from)
     limit v_limit + 1
   ) e;
   if jsonb_array_length(v_events) > v_limit then
@@ -32,7 +32,11 @@ begin
     'name', v_feed.name, 'time_zone', v_zone, 'events', v_events,
     'zones', (
       select jsonb_agg(private.feed_zone(z.name, (v_from - interval '1 year')::date, v_until) order by z.name)
-      from (select v_zone as name union select e ->> 'time_zone' from jsonb_array_elements(v_events) e where e ? 'time_zone') z
+      from (
+        select v_zone as name
+        union
+        select e ->> 'time_zone' from jsonb_array_elements(v_events) e where e ? 'time_zone'
+      ) z
     )
   );
 end;

@@ -7,7 +7,7 @@ return coalesce((
     values
       ((i.item ->> 'assignment_temp_id' is null) = (i.item ->> 'assignment_id' is null), 'assignment_temp_id',
         'Name a class of this list by assignment_temp_id, or one that is there by assignment_id'),
-      (i.item ->> 'assignment_temp_id' <> all(p_temp_ids), 'assignment_temp_id', 'No class of this list has this assignment_temp_id'),
+      (i.item ->> 'assignment_temp_id' is not null and i.item ->> 'assignment_temp_id' <> all(p_temp_ids), 'assignment_temp_id', 'No class of this list has this assignment_temp_id'),
       (i.item ->> 'assignment_id' is not null
         and not exists (select from public.class_assignments a where a.id = (i.item ->> 'assignment_id')::uuid), 'assignment_id', 'There is no such class'),
       (i.item ->> 'booking_id' is null, 'booking_id', 'Say which booking, by its code'),
@@ -73,7 +73,7 @@ begin
       || coalesce((
         select jsonb_agg(jsonb_build_object('field', format('p_assignments[%s].assignment_temp_id', t.n - 1), 'message', 'Another class has this assignment_temp_id'))
         from unnest(v_temp_ids) with ordinality as t(id, n)
-        where array_position(v_temp_ids, t.id) < t.n
+        where t.id is not null and array_position(v_temp_ids, t.id) < t.n
       ), '[]')
       || private.association_errors(v_associations, array_remove(v_temp_ids, null))
     );

@@ -68,15 +68,13 @@ begin
   select array_agg(d.date order by d.date), array_agg(d.skipped_because order by d.date) into v_dates, v_reasons
   from private.plan_dates(p_plan, p_weekdays, p_from, p_until, p_count, p_template.start_time, p_template.end_time, p_template.time_zone,
     p_template.location_id, p_template.schedule_id) d;
-  -- Rows for dates left out have no times, so nothing is in their way.
+  -- Rows for dates left out have no times and stand for no date, so nothing is in their way.
   for i in 1..coalesce(cardinality(v_dates), 0) loop
     v_row := p_template;
     v_row.id := gen_random_uuid();
     v_row.date := v_dates[i];
-    if p_template.schedule_id is not null then
-      v_row.occurs_on := v_dates[i];
-    end if;
     if v_reasons[i] is null then
+      v_row.occurs_on := case when p_template.schedule_id is not null then v_dates[i] end;
       v_row.starts_at := private.local_to_instant(v_row.date, v_row.start_time, v_row.time_zone);
       v_row.ends_at := private.local_end_to_instant(v_row.date, v_row.end_time, v_row.time_zone);
     end if;
@@ -201,7 +199,7 @@ begin
   elsif v_plan = 'monthly' then
     v_until := coalesce(v_until, (date_trunc('month', v_from::timestamp) + interval '1 month' - interval '1 day')::date);
   elsif v_plan = 'weekly' then
-    v_until := coalesce(v_until, v_from + case when p_count is null then 27 else least(7 * p_count, 730) + 60 end);
+    v_until := coalesce(v_until, v_from + case when p_count is null then 27 else 7 * least(p_count, 366) + 60 end);
   elsif v_plan = 'crash' then
     v_until := coalesce(v_until, v_from + least(p_count, 365) + 60);
   end if;
@@ -224,6 +222,8 @@ begin
     || private.input_error((p_start_time is null) <> (p_end_time is null), 'p_end_time', 'Start and end go together')
     || private.input_error(p_time_zone is not null and not private.is_time_zone(p_time_zone), 'p_time_zone', 'That is no IANA time zone')
     || private.input_error(p_rate is not null and (p_rate = 'NaN' or p_rate <= 0), 'p_rate', 'A rate is above zero')
+    || private.input_error(p_rate between 0 and 9999999999.99 and p_rate <> round(p_rate, 2), 'p_rate', 'A rate has at most two decimals')
+    || private.input_error(p_rate > 9999999999.99 and p_rate <> 'NaN', 'p_rate', 'A rate is at most 9999999999.99')
     || private.input_error(p_student_count < 1, 'p_student_count', 'At least one takes part')
   );
   v_template := private.plan_template(v_plan, p_schedule_id, p_instructor_id, p_class_type_id, p_package_id, p_location_id, p_start_time, p_end_time,

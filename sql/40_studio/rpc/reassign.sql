@@ -13,6 +13,7 @@ begin
       private.input_error(coalesce(cardinality(p_ids), 0) = 0, 'p_ids', 'Say which classes')
       || private.input_error(p_instructor_id is null, 'p_instructor_id', 'Say who teaches them instead'));
     perform private.refuse_bulk(p_ids, 'p_ids');
+    perform private.lock_assignments(p_ids);
     perform private.refuse_missing(p_ids, 'p_ids');
     perform private.refuse_changed_clashes(p_ids, jsonb_build_object('instructor_id', p_instructor_id));
     select coalesce(jsonb_agg(to_jsonb(c)), '[]') into v_answer

@@ -7,23 +7,27 @@ return '{"class_type_id": "uuid", "package_id": "uuid", "instructor_id": "uuid",
   "schedule_id": "uuid", "occurs_on": "date", "plan_id": "uuid"}'::jsonb;
 comment on function private.change_fields() is 'The fields of a class that may be changed, and of which kind each value is.';
 
--- One update of whatever is named. Row level security and the triggers decide, as for any other update.
-create function private.apply_changes(p_ids uuid[], p_changes jsonb, p_version integer default null) returns setof public.class_assignments
-language plpgsql volatile set search_path = ''
-as $$
-declare
-  v_columns text := (select string_agg(format('%I = c.%I', k.key, k.key), ', ' order by k.key) from jsonb_object_keys(p_changes) as k(key));
-begin
-  if p_version is not null then
-    v_columns := concat_ws(', ', v_columns, 'version = $3');
-  end if;
-  return query execute format(
-    'update public.class_assignments a set %s from jsonb_populate_record(null::public.class_assignments, $2) c where a.id = any($1) returning a.*',
-    v_columns) using p_ids, p_changes, p_version;
+-- Row level security and the triggers decide, as for any other update.
+create function private.apply_changes(
+  p_ids uuid[], p_changes jsonb, p_version integer default null, p_days integer default 0
+) returns setof public.class_assignments
+language sql volatile set search_path = ''
+begin atomic
+  update public.class_assignments a
+  set (class_type_id, package_id, instructor_id, location_id, date, start_time, end_time, time_zone, payment_amount, payment_type, schedule_type,
+      booking_type, class_status, payment_status, instructor_status, notes, schedule_id, occurs_on, plan_id, rate)
+    = (
+      select c.class_type_id, c.package_id, c.instructor_id, c.location_id, c.date + p_days, c.start_time, c.end_time, c.time_zone, c.payment_amount,
+        c.payment_type, c.schedule_type, c.booking_type, c.class_status, c.payment_status, c.instructor_status, c.notes, c.schedule_id, c.occurs_on,
+        c.plan_id, c.rate
+      from jsonb_populate_record(a, p_changes) c
+    ),
+    version = coalesce(p_version, a.version)
+  where a.id = any(p_ids)
+  returning a.*;
 end;
-$$;
-comment on function private.apply_changes(uuid[], jsonb, integer) is
-  'Changes classes the caller may change in one statement; the fields were looked at by private.json_object_errors.';
+comment on function private.apply_changes(uuid[], jsonb, integer, integer) is
+  'Changes classes the caller may change, in one statement, and moves them by so many days; the fields were looked at by private.json_object_errors.';
 
 create function public.update_assignment(
   p_id uuid, p_expected_version integer, p_changes jsonb, p_idempotency_key text default null

@@ -12,6 +12,21 @@ return p_prefix || '-' || to_char(p_day, 'YYYYMMDD') || '-' || (
 );
 comment on function private.booking_code(text, date, bigint) is 'The code of the n-th booking drawn, for a day: PREFIX-YYYYMMDD-XXXX.';
 
+-- Else every booking would be refused from then on.
+create function private.check_booking_prefix() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  perform private.fail_input(private.input_error(
+    coalesce(new.value, new.default_value) #>> '{}' !~ '^[A-Z0-9]{1,10}$', 'value', 'A prefix is 1 to 10 capital letters and digits'));
+  return new;
+end;
+$$;
+comment on function private.check_booking_prefix() is 'Row trigger on settings: codes of bookings can begin with the prefix.';
+
+create trigger t30_check_booking_prefix before insert or update on public.settings
+  for each row when (new.key = 'booking_prefix') execute function private.check_booking_prefix();
+
 create function private.clean_booking(p_row public.bookings) returns public.bookings
 language plpgsql immutable set search_path = ''
 as $$
@@ -52,21 +67,6 @@ return private.input_error(length(p_row.class_name) > 200, 'class_name', 'A clas
   || private.input_error(p_row.uses_credits and p_row.profile_id is null, 'uses_credits', 'Credits belong to a person: say whose');
 comment on function private.booking_errors(public.bookings) is 'What is wrong with a booking by itself, every field at once; its texts have been cleaned.';
 
--- Else every booking would be refused from then on.
-create function private.check_booking_prefix() returns trigger
-language plpgsql set search_path = ''
-as $$
-begin
-  perform private.fail_input(private.input_error(
-    coalesce(new.value, new.default_value) #>> '{}' !~ '^[A-Z0-9]{1,10}$', 'value', 'A prefix is 1 to 10 capital letters and digits'));
-  return new;
-end;
-$$;
-comment on function private.check_booking_prefix() is 'Row trigger on settings: codes of bookings can begin with the prefix.';
-
-create trigger t30_check_booking_prefix before insert or update on public.settings
-  for each row when (new.key = 'booking_prefix') execute function private.check_booking_prefix();
-
 create function private.check_booking() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -92,6 +92,17 @@ begin
     end if;
   end if;
   perform private.fail_input(private.booking_errors(new) || v_errors);
+  -- Whoever links classes has locked the booking, and read this after that.
+  if tg_op = 'UPDATE' and (old.uses_credits or new.uses_credits)
+    and (new.uses_credits, new.profile_id, new.class_package_id) is distinct from (old.uses_credits, old.profile_id, old.class_package_id)
+    and exists (
+      select from public.assignment_bookings l
+      join public.class_assignments a on a.id = l.assignment_id and a.class_status <> 'cancelled'
+      where l.booking_id = new.booking_id
+    ) then
+    perform private.fail('illegal_transition', 'Classes serve this booking already: whose credits it uses, and of which package, stays', 'uses_credits',
+      jsonb_build_object('booking_id', new.booking_id), 'Take it off its classes first, or book anew.');
+  end if;
   if tg_op = 'INSERT' then
     -- Whoever books gets a code; a server that brings bookings along brings their codes.
     if new.booking_id is null or not private.is_trusted() then

@@ -107,6 +107,9 @@ begin
   perform private.require_read_committed();
   perform private.ensure_people(array(select s.instructor_id from public.class_schedules s where s.id = any(p_ids) and s.is_active));
   perform private.lock_rules(p_ids, array(select w.resource_id from private.class_schedule_resources w where w.rule_id = any(p_ids)));
+  if exists (select from public.weekly_rules r where r.id = any(p_ids) and r.source_table is distinct from 'class_schedules') then
+    perform private.fail('duplicate', 'There is a weekly rule with this id', 'id', jsonb_build_object('ids', to_jsonb(p_ids)));
+  end if;
   delete from public.weekly_rules r
   where r.id = any(p_ids) and r.source_table = 'class_schedules'
     and not exists (select from public.class_schedules s where s.id = r.id);

@@ -51,6 +51,9 @@ begin
     || private.input_error(v_is_dated and p_new.class_status = 'scheduled'
         and p_new.date > private.today() + private.setting_integer('days_ahead') and p_new.date is distinct from p_old.date,
       'date', format('Classes are planned at most %s days ahead', private.setting_integer('days_ahead')))
+    || private.input_error(p_new.instructor_id <> all(array_remove(array[p_old.instructor_id], null))
+        and not exists (select from public.user_profiles p where p.id = p_new.instructor_id),
+      'instructor_id', 'There is no such instructor')
     || private.input_error(p_new.class_status = 'scheduled' and p_new.instructor_id is distinct from p_old.instructor_id
         and exists (select from public.user_profiles p where p.id = p_new.instructor_id and not p.is_active),
       'instructor_id', 'This instructor has left');
@@ -118,6 +121,16 @@ begin
       old.schedule_id, old.occurs_on, old.starts_at, old.ends_at) then
     if not private.is_plain_assignment(new, case tg_op when 'UPDATE' then old end) then
       perform private.fail_input(private.assignment_errors(new, case tg_op when 'UPDATE' then old end));
+  -- Of two at once the index refuses the second.
+  if new.schedule_id is not null and new.class_status <> 'cancelled'
+    and (tg_op = 'INSERT' or (new.schedule_id, new.occurs_on) is distinct from (old.schedule_id, old.occurs_on))
+    and exists (
+      select from public.class_assignments a
+      where a.schedule_id = new.schedule_id and a.occurs_on = new.occurs_on and a.class_status <> 'cancelled' and a.id <> new.id
+    ) then
+    perform private.fail('time_conflict', format('%s of this schedule is already assigned', new.occurs_on), 'occurs_on',
+      jsonb_build_object('schedule_id', new.schedule_id, 'occurs_on', new.occurs_on));
+  end if;
     end if;
     new.starts_at := private.local_to_instant(new.date, new.start_time, new.time_zone);
     new.ends_at := private.local_end_to_instant(new.date, new.end_time, new.time_zone);

@@ -35,25 +35,72 @@ create trigger t30_prepare_insert after insert on public.class_assignments
 create trigger t30_prepare_update after update on public.class_assignments
   referencing new table as new_rows for each statement execute function private.prepare_assignments();
 
--- The rows are read again by id, since a later trigger may have changed them. All resources the classes will claim are
--- locked together with those of the schedules.
+-- Classes that leave dates they took over: the dates, then their rules, then everybody the rules and the classes take are
+-- locked, before any claim goes.
+create function private.lock_taken_dates(p_ids uuid[], p_all_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_rule_ids uuid[];
+begin
+  select array_agg(distinct t.rule_id) into v_rule_ids
+  from (
+    select e.rule_id
+    from public.weekly_rule_exceptions e
+    where e.taken_by_id = any(p_ids) and e.taken_by_table = 'class_assignments'
+    order by e.rule_id, e.occurs_on
+    for update
+  ) t;
+  if v_rule_ids is not null then
+    perform private.lock_rules(v_rule_ids, private.resources_of_assignments(p_all_ids));
+  end if;
+end;
+$$;
+comment on function private.lock_taken_dates(uuid[], uuid[]) is
+  'Locks what these classes are about to leave, and whatever else the classes of the same statement take, in the order everybody locks it in.';
+
+create function private.resources_of_assignments(p_ids uuid[]) returns uuid[]
+language sql stable security definer set search_path = ''
+return array(
+  select c.resource_id from public.claims c where c.source_id = any(p_ids) and c.source_table = 'class_assignments'
+  union select a.instructor_id from public.class_assignments a where a.id = any(p_ids)
+  union select a.location_id from public.class_assignments a where a.id = any(p_ids) and a.location_id is not null
+);
+comment on function private.resources_of_assignments(uuid[]) is 'Whom and what these classes take, or are about to.';
+
+-- The rows are read again by id, since a later trigger may have changed them. All resources the statement's classes will
+-- claim are locked together with those of the schedules.
 create function private.take_over_for_assignments() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_taken_ids uuid[];
   v_cancelled_ids uuid[];
+  v_left_ids uuid[];
+  v_all_ids uuid[];
 begin
-  if tg_op = 'INSERT' then
-    select array_agg(n.id) into v_taken_ids from new_rows n where n.schedule_id is not null and n.class_status <> 'cancelled';
+  if tg_op = 'DELETE' then
+    select array_agg(o.id) filter (where o.schedule_id is not null and o.class_status <> 'cancelled'), array_agg(o.id)
+    into v_left_ids, v_all_ids
+    from old_rows o;
+  elsif tg_op = 'INSERT' then
+    select array_agg(n.id) filter (where n.schedule_id is not null and n.class_status <> 'cancelled'), array_agg(n.id)
+    into v_taken_ids, v_all_ids
+    from new_rows n;
   else
     select
       array_agg(n.id) filter (where n.class_status <> 'cancelled' and n.schedule_id is not null
         and (n.schedule_id, n.occurs_on) is distinct from (o.schedule_id, o.occurs_on)),
-      array_agg(n.id) filter (where n.class_status = 'cancelled' and o.class_status <> 'cancelled')
-    into v_taken_ids, v_cancelled_ids
+      array_agg(n.id) filter (where n.class_status = 'cancelled' and o.class_status <> 'cancelled' and o.schedule_id is not null),
+      array_agg(n.id) filter (where o.schedule_id is not null and o.class_status <> 'cancelled'
+        and (n.class_status = 'cancelled' or (n.schedule_id, n.occurs_on) is distinct from (o.schedule_id, o.occurs_on))),
+      array_agg(n.id)
+    into v_taken_ids, v_cancelled_ids, v_left_ids, v_all_ids
     from new_rows n
     join old_rows o on o.id = n.id;
+  end if;
+  if v_left_ids is not null then
+    perform private.lock_taken_dates(v_left_ids, v_all_ids);
   end if;
   if v_cancelled_ids is not null then
     perform private.cancel_taken_dates(v_cancelled_ids);
@@ -62,8 +109,7 @@ begin
     perform private.take_over('class_assignments', t.ids, t.schedule_ids, t.dates, t.resource_ids, true)
     from (
       select array_agg(a.id order by a.id) as ids, array_agg(a.schedule_id order by a.id) as schedule_ids,
-        array_agg(a.occurs_on order by a.id) as dates,
-        array_agg(a.instructor_id) || array_remove(array_agg(a.location_id), null) as resource_ids
+        array_agg(a.occurs_on order by a.id) as dates, private.resources_of_assignments(v_all_ids) as resource_ids
       from public.class_assignments a
       where a.id = any(v_taken_ids)
     ) t;
@@ -72,7 +118,7 @@ begin
 end;
 $$;
 comment on function private.take_over_for_assignments() is
-  'Statement trigger: classes made from a schedule take those dates of it over; a cancelled class leaves its date cancelled.';
+  'Statement trigger: classes made from a schedule take those dates of it over; a cancelled class leaves its date cancelled; what a class leaves is locked.';
 
 -- The date of a class that was called off does not come back by itself; another class may take it.
 create function private.cancel_taken_dates(p_ids uuid[]) returns void
@@ -96,6 +142,9 @@ create trigger t40_take_over_insert after insert on public.class_assignments
 create trigger t40_take_over_update after update on public.class_assignments
   referencing old table as old_rows new table as new_rows for each statement execute function private.take_over_for_assignments();
 
+create trigger t40_leave_delete after delete on public.class_assignments
+  referencing old table as old_rows for each statement execute function private.take_over_for_assignments();
+
 select private.attach_claims('public.class_assignments');
 
 -- No promised class is ever missing: a date to come that its class leaves, or that loses its class, is the schedule's
@@ -110,13 +159,16 @@ declare
   v_past_ids uuid[];
 begin
   if tg_op = 'DELETE' then
-    select array_agg(o.id) filter (where o.occurs_on >= private.today()),
-      array_agg(o.schedule_id) filter (where o.occurs_on >= private.today()),
-      array_agg(o.occurs_on) filter (where o.occurs_on >= private.today()),
-      array_agg(o.id) filter (where o.occurs_on < private.today())
+    -- A class that moves to the archive was held, perhaps before the date it stood for.
+    select array_agg(o.id) filter (where not o.is_over), array_agg(o.schedule_id) filter (where not o.is_over),
+      array_agg(o.occurs_on) filter (where not o.is_over), array_agg(o.id) filter (where o.is_over)
     into v_ids, v_schedule_ids, v_dates, v_past_ids
-    from old_rows o
-    where o.schedule_id is not null and o.class_status <> 'cancelled';
+    from (
+      select d.id, d.schedule_id, d.occurs_on,
+        d.occurs_on < private.today() or exists (select from public.class_assignments_archive r where r.id = d.id) as is_over
+      from old_rows d
+      where d.schedule_id is not null and d.class_status <> 'cancelled'
+    ) o;
   else
     select array_agg(o.id), array_agg(o.schedule_id), array_agg(o.occurs_on) into v_ids, v_schedule_ids, v_dates
     from old_rows o

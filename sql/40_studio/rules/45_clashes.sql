@@ -58,12 +58,21 @@ begin
       select a.n, a.resource_id, 'class_assignments', null, b.n, 'class_assignment', b.title, b.during
       from wanted a
       join wanted b on b.resource_id = a.resource_id and b.during && a.during and b.n <> a.n
+    ), dated as (
+      select g.n, r.id, r.schedule_id, r.occurs_on
+      from generate_subscripts(p_rows, 1) as g(n)
+      cross join lateral unnest(array[p_rows[g.n]]) as r
+      where r.schedule_id is not null and r.occurs_on is not null and r.class_status is distinct from 'cancelled'
     ), dates as (
-      -- A date of a schedule is taken once.
-      select w.n, w.schedule_id, w.occurs_on, e.taken_by_table, e.taken_by_id, e.kind
-      from (select distinct w.n, w.id, w.schedule_id, w.occurs_on from wanted w) w
-      join public.weekly_rule_exceptions e on e.rule_id = w.schedule_id and e.occurs_on = w.occurs_on
-      where e.kind <> 'cancelled' and e.taken_by_id is distinct from w.id
+      -- A date of a schedule is taken once, whatever the time.
+      select d.n, d.occurs_on, e.taken_by_table, e.taken_by_id, e.kind, null::integer as with_n
+      from dated d
+      join public.weekly_rule_exceptions e on e.rule_id = d.schedule_id and e.occurs_on = d.occurs_on
+      where e.kind <> 'cancelled' and e.taken_by_id is distinct from d.id
+      union all
+      select a.n, a.occurs_on, 'class_assignments', null, 'taken_over', b.n
+      from dated a
+      join dated b on b.schedule_id = a.schedule_id and b.occurs_on = a.occurs_on and b.n <> a.n
     )
     select f.n, f.resource_id, s.name,
       case when t.is_told then private.conflict_type(s.kind, f.source_table, f.kind) else 'busy' end,
@@ -75,8 +84,9 @@ begin
     join public.resources s on s.id = f.resource_id
     cross join lateral (select v_sees_all or f.resource_id = v_self as is_told) t
     union all
-    select d.n, null, null, 'schedule_date', d.taken_by_table, d.taken_by_id, null, null, null,
-      format('%s of this schedule is already %s', d.occurs_on, case d.kind when 'taken_over' then 'assigned' else d.kind end)
+    select d.n, null, null, 'schedule_date', d.taken_by_table, d.taken_by_id, d.with_n, null, null,
+      case when d.with_n is not null then format('%s of this schedule would be assigned twice in this list', d.occurs_on)
+        else format('%s of this schedule is already %s', d.occurs_on, case d.kind when 'taken_over' then 'assigned' else d.kind end) end
     from dates d
     order by 1, 8, 3;
 end;

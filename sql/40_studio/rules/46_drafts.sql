@@ -49,7 +49,6 @@ comment on function private.read_draft(jsonb) is 'The class an object asks for, 
 create function private.draft_errors(p_row public.class_assignments) returns jsonb
 language sql stable security definer set search_path = ''
 return private.assignment_errors(p_row, null)
-  || private.input_error(p_row.instructor_id is not null and not exists (select from public.user_profiles p where p.id = p_row.instructor_id), 'instructor_id', 'There is no such instructor')
   || private.input_error(p_row.class_type_id is not null and not exists (select from public.class_types t where t.id = p_row.class_type_id), 'class_type_id', 'There is no such class type')
   || private.input_error(p_row.package_id is not null and not exists (select from public.packages p where p.id = p_row.package_id), 'package_id', 'There is no such package')
   || private.input_error(p_row.location_id is not null and not exists (select from public.locations l where l.id = p_row.location_id), 'location_id', 'There is no such location')

@@ -12,6 +12,16 @@ end;
 $$;
 comment on function private.refuse_bulk(uuid[], text) is 'Raises limit_exceeded for more rows than one call may change.';
 
+create function private.lock_assignments(p_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('update:assignment');
+  perform private.lock_sources('class_assignments', p_ids);
+end;
+$$;
+comment on function private.lock_assignments(uuid[]) is 'Locks classes in the order everybody locks them in, for a holder of update:assignment.';
+
 create function private.missing_assignments(p_ids uuid[]) returns uuid[]
 language sql stable security definer set search_path = ''
 return array(select u.id from unnest(p_ids) as u(id) where not exists (select from public.class_assignments a where a.id = u.id));
@@ -32,29 +42,25 @@ comment on function private.refuse_missing(uuid[], text) is 'Raises not_found na
 
 -- What would be in the way if these classes were changed so.
 create function private.changed_clashes(p_ids uuid[], p_changes jsonb, p_days integer default 0) returns setof private.assignment_clash
-language plpgsql stable security definer set search_path = ''
-as $$
-declare
-  v_rows public.class_assignments[];
-begin
-  select array_agg(c order by c.id) into v_rows
-  from (
-    select (jsonb_populate_record(a, p_changes || jsonb_build_object(
-      'date', coalesce((p_changes ->> 'date')::date, a.date + p_days),
-      'instructor_status', case when (p_changes ->> 'instructor_id')::uuid <> a.instructor_id then 'pending' else a.instructor_status end))).*
+language sql stable security definer set search_path = ''
+begin atomic
+  select c.*
+  from private.assignment_clashes((
+    select array_agg(t order by t.id)
     from public.class_assignments a
+    cross join lateral jsonb_populate_record(a, p_changes || jsonb_build_object(
+      'date', coalesce((p_changes ->> 'date')::date, a.date + p_days),
+      'instructor_status', case when (p_changes ->> 'instructor_id')::uuid <> a.instructor_id then 'pending' else a.instructor_status end)) m
+    cross join lateral (
+      -- Where that is no zone, something else will say so.
+      select private.local_to_instant(m.date, m.start_time, z.name) as starts_at, private.local_end_to_instant(m.date, m.end_time, z.name) as ends_at
+      from (select case when private.is_time_zone(m.time_zone) then m.time_zone end as name) z
+    ) w
+    cross join lateral jsonb_populate_record(m, jsonb_build_object(
+      'starts_at', case when w.starts_at < w.ends_at then w.starts_at end, 'ends_at', w.ends_at)) t
     where a.id = any(p_ids)
-  ) c;
-  for i in 1..coalesce(cardinality(v_rows), 0) loop
-    v_rows[i].starts_at := private.local_to_instant(v_rows[i].date, v_rows[i].start_time, v_rows[i].time_zone);
-    v_rows[i].ends_at := private.local_end_to_instant(v_rows[i].date, v_rows[i].end_time, v_rows[i].time_zone);
-    if not v_rows[i].starts_at < v_rows[i].ends_at then
-      v_rows[i].starts_at := null;
-    end if;
-  end loop;
-  return query select c.* from private.assignment_clashes(v_rows) c;
+  )) c;
 end;
-$$;
 comment on function private.changed_clashes(uuid[], jsonb, integer) is
   'What would be in the way of these classes (counted in the order of their ids) with these changes, so many days later.';
 
@@ -63,7 +69,7 @@ language plpgsql stable set search_path = ''
 as $$
 begin
   perform private.refuse_clashes(array(select c from private.changed_clashes(p_ids, p_changes, p_days) c),
-    array(select u.id::text from unnest(p_ids) as u(id) order by u.id));
+    array(select distinct u.id::text from unnest(p_ids) as u(id) order by 1));
 end;
 $$;
 comment on function private.refuse_changed_clashes(uuid[], jsonb, integer) is 'Raises time_conflict naming every clash these changes would bring; rows are named by their ids.';

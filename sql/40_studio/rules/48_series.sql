@@ -34,6 +34,23 @@ $$;
 comment on function private.continue_schedule(public.class_schedules, date, integer, jsonb) is
   'Ends a schedule before a date and makes the one that goes on from there, so many days later in the week, with these changes; not active yet. Its called-off and moved dates come along.';
 
+-- Dates, classes, the rule, and everybody they take now or will take: all there is to lock, in the order everybody locks
+-- it in, before anything changes.
+create function private.lock_series(p_schedule_id uuid, p_from date, p_ids uuid[], p_changes jsonb) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform from public.weekly_rule_exceptions e
+  where e.rule_id = p_schedule_id and e.occurs_on >= p_from
+  order by e.rule_id, e.occurs_on
+  for update;
+  perform private.lock_sources('class_assignments', p_ids);
+  perform private.lock_rules(array_remove(array[p_schedule_id], null), private.resources_of_assignments(p_ids)
+    || array_remove(array[(p_changes ->> 'instructor_id')::uuid, (p_changes ->> 'location_id')::uuid], null));
+end;
+$$;
+comment on function private.lock_series(uuid, date, uuid[], jsonb) is 'Locks a series from a date on, with what changes in it.';
+
 -- p_template is what the classes were like; p_changes what of it changes.
 create function private.change_series(
   p_ids uuid[], p_template public.class_assignments, p_changes jsonb, p_shift integer, p_schedule_id uuid
@@ -153,7 +170,7 @@ begin
       order by a.id
     );
   end if;
-  perform private.lock_sources('class_assignments', v_ids);
+  perform private.lock_series(v_schedule.id, v_from, v_ids, p_changes);
   if v_schedule.id is not null then
     if v_from > v_schedule.effective_from or v_shift <> 0 then
       v_next_id := private.continue_schedule(v_schedule, v_from, v_shift, p_changes);

@@ -1,7 +1,7 @@
 -- What links between classes and bookings bring about: room for so many, and the bookings' status.
 --
--- Whoever changes links or classes locks the classes, then what says how many can take part, then the bookings, each in
--- order, and reads in a later statement: of two who act on one booking at once, the second sees what the first did.
+-- Whoever changes links or classes locks the classes, then the bookings, each in order, and reads in a later statement: of
+-- two who act on one booking at once, the second sees what the first did.
 
 create function private.max_participants(p_assignment_id uuid) returns integer
 language sql stable security definer set search_path = ''
@@ -29,17 +29,6 @@ as $$
 declare
   v_full record;
 begin
-  perform from public.class_schedules s
-  where s.id in (select a.schedule_id from public.class_assignments a where a.id = any(p_ids))
-  order by s.id
-  for share;
-  perform from public.class_types t
-  where t.id in (
-    select a.class_type_id from public.class_assignments a where a.id = any(p_ids)
-    union select s.class_type_id from public.class_assignments a join public.class_schedules s on s.id = a.schedule_id where a.id = any(p_ids)
-  )
-  order by t.id
-  for share;
   select a.id, a.date, c.participants, private.max_participants(a.id) as room into v_full
   from public.class_assignments a
   join private.participant_counts c on c.assignment_id = a.id
@@ -167,34 +156,56 @@ comment on function private.follow_served_class() is 'Statement trigger on class
 create trigger t70_follow_served after update on public.class_assignments
   referencing old table as old_rows new table as new_rows for each statement execute function private.follow_served_class();
 
--- Less room is refused while coming classes need more. Whoever links a booking meanwhile waits for this row, and this
--- statement, which comes after its lock, sees whoever did so before.
+-- Less room is refused while coming classes need more. Whoever links a booking holds the lock on the class, and whoever
+-- writes a class one on its class type and schedule (their foreign keys take it), which the strongest lock waits for; what
+-- they did is seen by the statement after the locks. Before the row changes, since resources are locked later.
 create function private.keep_room() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
+  v_ids uuid[];
   v_full record;
 begin
-  select a.id, a.date, c.participants into v_full
+  if tg_table_name = 'class_schedules' then
+    perform from public.class_schedules s where s.id = new.id for update;
+  else
+    perform from public.class_types t where t.id = new.id for update;
+  end if;
+  v_ids := array(
+    select a.id
+    from public.class_assignments a
+    left join public.class_schedules s on s.id = a.schedule_id
+    where (case tg_table_name when 'class_schedules' then s.id = new.id
+        else coalesce(a.class_type_id, s.class_type_id) = new.id and s.max_participants is null end)
+      and a.class_status = 'scheduled' and a.date >= private.today()
+  );
+  perform private.lock_sources('class_assignments', v_ids);
+  select a.id, a.date, c.participants, m.room into v_full
   from public.class_assignments a
   join private.participant_counts c on c.assignment_id = a.id
-  left join public.class_schedules s on s.id = a.schedule_id
-  where (case tg_table_name when 'class_schedules' then a.schedule_id = new.id else coalesce(a.class_type_id, s.class_type_id) = new.id end)
-    and a.class_status = 'scheduled' and a.date >= private.today()
-    and c.participants > private.max_participants(a.id)
+  cross join lateral (
+    select case tg_table_name
+      when 'class_types' then new.max_participants
+      else coalesce(new.max_participants, (
+        select t.max_participants from public.class_types t
+        where t.id = coalesce(a.class_type_id, (to_jsonb(new) ->> 'class_type_id')::uuid)
+      ))
+    end as room
+  ) m
+  where a.id = any(v_ids) and c.participants > m.room
   order by c.participants desc, a.date
   limit 1;
   if found then
     perform private.fail('seats_full', format('%s take part on %s', v_full.participants, v_full.date), 'max_participants',
-      jsonb_build_object('assignment_id', v_full.id, 'asked', v_full.participants, 'limit', private.max_participants(v_full.id)));
+      jsonb_build_object('assignment_id', v_full.id, 'asked', v_full.participants, 'limit', v_full.room));
   end if;
-  return null;
+  return new;
 end;
 $$;
 comment on function private.keep_room() is 'Row trigger on class_types and class_schedules: room for fewer than take part in a coming class is refused.';
 
-create trigger t60_keep_room after update of max_participants on public.class_types
+create trigger t30_keep_room before update of max_participants on public.class_types
   for each row when (new.max_participants < old.max_participants) execute function private.keep_room();
-create trigger t60_keep_room after update of max_participants, class_type_id on public.class_schedules
+create trigger t30_keep_room before update of max_participants, class_type_id on public.class_schedules
   for each row when ((new.max_participants, new.class_type_id) is distinct from (old.max_participants, old.class_type_id))
   execute function private.keep_room();

@@ -23,7 +23,7 @@ as $$
 declare
   v_count integer;
 begin
-  perform private.lock_sources('class_assignments', p_ids);
+  perform from public.class_assignments a where a.id = any(p_ids) order by a.id for update;
   insert into public.class_assignments_archive
   select a.*, array(select l.booking_id from public.assignment_bookings l where l.assignment_id = a.id order by l.booking_id),
     private.caller_id(), private.now()
