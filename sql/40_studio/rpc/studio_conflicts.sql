@@ -64,7 +64,7 @@ begin
       left join public.user_profiles i on i.id = s.instructor_id
       cross join lateral (
         select min(g.day)::date as day
-        from generate_series(p_from::timestamp, least(p_to, p_from + 6)::timestamp, interval '1 day') as g(day)
+        from generate_series(greatest(p_from, s.effective_from)::timestamp, least(p_to, greatest(p_from, s.effective_from) + 6)::timestamp, interval '1 day') as g(day)
         where extract(dow from g.day) = s.day_of_week and g.day::date <@ daterange(s.effective_from, s.effective_until, '[]')
       ) d
       where s.is_active and (s.instructor_id is null or not i.is_active) and d.day is not null
