@@ -1,6 +1,4 @@
 alter table public.fix_runs enable row level security;
-alter table private.fix_changes enable row level security;
-alter table private.open_fixes enable row level security;
 
 -- The images are for undo_fix() only: they hold what their rows hold, of everybody.
 grant select on public.fix_runs to authenticated, service_role;

@@ -12050,7 +12050,8 @@ declare
   v_ids uuid[];
   v_booking_ids text[];
 begin
-  select array_agg(n.id) filter (where (n.class_type_id, n.schedule_id) is distinct from (o.class_type_id, o.schedule_id)),
+  select array_agg(n.id) filter (where (n.class_type_id, n.schedule_id) is distinct from (o.class_type_id, o.schedule_id)
+      and n.class_status = 'scheduled' and n.date >= private.today()),
     array_agg(l.booking_id) filter (where n.class_status = 'cancelled' and o.class_status <> 'cancelled')
   into v_ids, v_booking_ids
   from new_rows n
@@ -12067,7 +12068,7 @@ begin
   return null;
 end;
 $$;
-comment on function private.follow_served_class() is 'Statement trigger on class_assignments: bookings of cancelled classes follow, and a class is not moved to where it has less room than it needs.';
+comment on function private.follow_served_class() is 'Statement trigger on class_assignments: bookings of cancelled classes follow, and a coming class is not moved to where it has less room than it needs.';
 
 create trigger t70_follow_served after update on public.class_assignments
   referencing old table as old_rows new table as new_rows for each statement execute function private.follow_served_class();
@@ -15535,7 +15536,7 @@ begin
       left join public.user_profiles i on i.id = s.instructor_id
       cross join lateral (
         select min(g.day)::date as day
-        from generate_series(p_from::timestamp, least(p_to, p_from + 6)::timestamp, interval '1 day') as g(day)
+        from generate_series(greatest(p_from, s.effective_from)::timestamp, least(p_to, greatest(p_from, s.effective_from) + 6)::timestamp, interval '1 day') as g(day)
         where extract(dow from g.day) = s.day_of_week and g.day::date <@ daterange(s.effective_from, s.effective_until, '[]')
       ) d
       where s.is_active and (s.instructor_id is null or not i.is_active) and d.day is not null
@@ -17381,8 +17382,6 @@ comment on function public.undo_fix(bigint, boolean, text) is
 -- sql/90_operations/policies.sql
 
 alter table public.fix_runs enable row level security;
-alter table private.fix_changes enable row level security;
-alter table private.open_fixes enable row level security;
 
 -- The images are for undo_fix() only: they hold what their rows hold, of everybody.
 grant select on public.fix_runs to authenticated, service_role;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -112,7 +111,7 @@ def test_a_row_that_came_again_is_not_overwritten(place: Place) -> None:
     place.plant(
         "insert into public.claims (resource_id, during, share_key, source_table, source_id, occurs_on, kind, title)"
         " select %s, tstzrange(now(), now() + interval '1 h'), gen_random_uuid(), 'meetings', %s, private.today() + 10, 'meeting', 'Other'",
-        place.zoe, place.first,
+        [place.zoe, place.first],
     )  # fmt: skip
     assert [row["key"]["resource_id"] for row in place.refused(fix_id).details["rows"]] == [str(place.zoe)]
 

@@ -59,11 +59,11 @@ class Repairs:
 
     def try_fix(self, check: str, *, dry_run: bool = False) -> tuple[int, int, int, int | None]:
         """How many were at fault, fixed and remain; and the fix, where it changed anything."""
-        [row] = self.db.execute(
+        [(faults, fixed, remaining, fix_id)] = self.db.execute(
             "select faults, fixed, remaining, fix_id from public.apply_fixes(p_checks => %s, p_dry_run => %s)",
             [[check], dry_run],
         ).fetchall()
-        return row
+        return faults, fixed, remaining, fix_id
 
     def fix(self, check: str) -> int:
         """Fixes all that one check finds."""

@@ -134,7 +134,8 @@ declare
   v_ids uuid[];
   v_booking_ids text[];
 begin
-  select array_agg(n.id) filter (where (n.class_type_id, n.schedule_id) is distinct from (o.class_type_id, o.schedule_id)),
+  select array_agg(n.id) filter (where (n.class_type_id, n.schedule_id) is distinct from (o.class_type_id, o.schedule_id)
+      and n.class_status = 'scheduled' and n.date >= private.today()),
     array_agg(l.booking_id) filter (where n.class_status = 'cancelled' and o.class_status <> 'cancelled')
   into v_ids, v_booking_ids
   from new_rows n
@@ -151,7 +152,7 @@ begin
   return null;
 end;
 $$;
-comment on function private.follow_served_class() is 'Statement trigger on class_assignments: bookings of cancelled classes follow, and a class is not moved to where it has less room than it needs.';
+comment on function private.follow_served_class() is 'Statement trigger on class_assignments: bookings of cancelled classes follow, and a coming class is not moved to where it has less room than it needs.';
 
 create trigger t70_follow_served after update on public.class_assignments
   referencing old table as old_rows new table as new_rows for each statement execute function private.follow_served_class();
