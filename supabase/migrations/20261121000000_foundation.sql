@@ -16869,29 +16869,26 @@ declare
   );
   v_old jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
   v_new jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+  v_old_key jsonb;
+  v_new_key jsonb;
 begin
   if v_fix_id is null then
     return null;
   end if;
+  v_old_key := (select jsonb_object_agg(c, v_old -> c) from unnest(tg_argv) c where v_old is not null);
+  v_new_key := (select jsonb_object_agg(c, v_new -> c) from unnest(tg_argv) c where v_new is not null);
   -- A row that gets another key is one row gone and another one come.
+  if v_old_key <> v_new_key then
+    insert into private.fix_changes (fix_id, table_name, row_key, before) values (v_fix_id, tg_table_name, v_old_key, v_old);
+    v_old := null;
+  end if;
   insert into private.fix_changes (fix_id, table_name, row_key, before, after)
-  select v_fix_id, tg_table_name, c.row_key, max(c.before::text)::jsonb, max(c.after::text)::jsonb
-  from (
-    select private.key_of(v_old, tg_argv) as row_key, v_old as before, null::jsonb as after where v_old is not null
-    union all
-    select private.key_of(v_new, tg_argv), null, v_new where v_new is not null
-  ) c
-  group by c.row_key;
+  values (v_fix_id, tg_table_name, coalesce(v_new_key, v_old_key), v_old, v_new);
   return null;
 end;
 $$;
 comment on function private.keep_image() is
   'Row trigger of every table in public: while a repair runs, keeps the row as it was and as it is. Its arguments are the primary key''s columns.';
-
-create function private.key_of(p_row jsonb, p_columns text[]) returns jsonb
-language sql immutable set search_path = ''
-return (select jsonb_object_agg(c, p_row -> c) from unnest(p_columns) c);
-comment on function private.key_of(jsonb, text[]) is 'These columns of a row.';
 
 create function private.key_columns(p_table regclass) returns text[]
 language sql stable set search_path = ''
