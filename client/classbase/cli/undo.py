@@ -40,8 +40,8 @@ def undo(
 ) -> None:
     """Put every row a fix changed back as it was before, if nothing changed them since. What was wrong is wrong again.
 
-    Exit codes: 0 undone (or, with --dry-run, could be), 1 refused, since rows moved on or others depend on them; 2 and 3
-    as always.
+    Exit codes: 0 undone (or, with --dry-run, could be), 1 refused, since rows moved on or others depend on them;
+    2 and 3 as always.
     """
     out = Output(as_json=as_json, quiet=quiet)
     with open_client(resolve_target(url, key, db_url, project_dir)) as cb:
