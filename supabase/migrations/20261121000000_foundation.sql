@@ -3727,6 +3727,10 @@ comment on function private.check_weekly_rule_exception() is
 create trigger t20_check before insert or update on public.weekly_rule_exceptions
   for each row execute function private.check_weekly_rule_exception();
 
+-- sql/20_time/rules/45_taking_over.sql
+
+-- Dates of weekly rules that happenings of their own stand in for.
+
 -- One taker wins: a date somebody stands in for is not given away behind their back. Triggers may, since they know
 -- that the stand-in has left.
 create function private.keep_taken_over() returns trigger
@@ -11175,7 +11179,8 @@ begin
       end if;
     end if;
     if new.instructor_id <> old.instructor_id then
-      new.instructor_status := 'pending';
+      -- Who turns out to have taught a class is not asked whether they will.
+      new.instructor_status := case old.class_status when 'completed' then 'accepted' else 'pending' end;
       new.instructor_response_at := null;
     elsif new.instructor_status <> old.instructor_status then
       new.instructor_response_at := private.now();

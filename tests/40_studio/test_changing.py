@@ -216,6 +216,8 @@ def test_what_cannot_be_reassigned(studio: Studio, manager: User) -> None:
     over = studio.assignment(-60, class_status="completed")
     with refused("illegal_transition"):
         reassign(studio, studio.world.user("staff"), [over.id], other)
+    # Who did teach it is corrected by whoever pays for it, and nobody is asked any more.
+    assert reassign(studio, manager, [over.id], other)[0]["instructor_status"] == "accepted"
 
 
 def test_pay_follows_who_teaches(studio: Studio, manager: User) -> None:

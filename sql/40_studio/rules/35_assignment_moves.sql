@@ -65,7 +65,8 @@ begin
       end if;
     end if;
     if new.instructor_id <> old.instructor_id then
-      new.instructor_status := 'pending';
+      -- Who turns out to have taught a class is not asked whether they will.
+      new.instructor_status := case old.class_status when 'completed' then 'accepted' else 'pending' end;
       new.instructor_response_at := null;
     elsif new.instructor_status <> old.instructor_status then
       new.instructor_response_at := private.now();
