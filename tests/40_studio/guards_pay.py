@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from tests.support.calls import refused
+from tests.support.calls import call, refused
 from tests.support.guards import guards
 from tests.support.identity import as_user
 from tests.support.stage import Stage
@@ -132,3 +132,18 @@ def pay_that_follows_is_kept_too(stage: Stage) -> None:
             [assignment],
         )
         assert kept.fetchone() == (41,)
+
+
+@guards("public.class_assignments.t20_guard_paid")
+def what_was_paid_for_is_not_deleted_by_whoever_assigned_it(stage: Stage) -> None:
+    staff = stage.people["staff"]
+    row = stage.world.insert(
+        "public.class_assignments",
+        instructor_id=stage.people["instructor"].profile_id,
+        date="2020-01-01",
+        class_status="completed",
+        payment_status="paid",
+        assigned_by=staff.id,
+    )
+    with refused("forbidden"):
+        call(stage.db, staff, "bulk_assignment_operations", operation_type="delete", assignment_ids=[row.id])

@@ -200,6 +200,7 @@ def test_others_only_what_they_assigned(studio: Studio, manager: User) -> None:
         ("reschedule", {"time_zone": None}, "update_data.time_zone"),
         ("reschedule", [], "update_data"),
         ("reschedule", "tomorrow", "update_data"),
+        ("reschedule", {"location_id": "11111111-1111-4111-8111-111111111111"}, "update_data.location_id"),
     ],
 )
 def test_what_makes_no_sense(studio: Studio, manager: User, operation: str, data: Any, field: str) -> None:

@@ -109,7 +109,12 @@ def test_a_change_of_several_fields(studio: Studio, manager: User) -> None:
         ({"instructor_id": None}, "instructor_id"),
         ({"class_status": "lost"}, "class_status"),
         ({"date": None}, "date"),
+        ({"class_type_id": str(uuid4())}, "p_changes.class_type_id"),
+        ({"package_id": str(uuid4())}, "p_changes.package_id"),
+        ({"location_id": str(uuid4())}, "p_changes.location_id"),
+        ({"schedule_id": str(uuid4())}, "p_changes.schedule_id"),
     ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else str(value),
 )
 def test_changes_that_make_no_sense(studio: Studio, manager: User, changes: Any, field: str) -> None:
     lesson = studio.assignment()

@@ -114,6 +114,18 @@ def test_less_room_than_are_coming(studio: Studio) -> None:
     studio.db.execute("update public.class_types set max_participants = 1")
 
 
+def test_out_of_the_past_into_less_room(studio: Studio) -> None:
+    lesson = studio.assignment(-60)
+    served = codes(studio, 3)
+    studio.link(lesson.id, *served)
+    studio.db.execute("update public.class_types set max_participants = 2")
+    with refused("seats_full"):
+        studio.db.execute("update public.class_assignments set date = %s", [studio.day(0)])
+    studio.db.execute("update public.class_assignments set date = date - 1")
+    studio.db.execute("delete from public.assignment_bookings where booking_id = %s", [served[0]])
+    studio.db.execute("update public.class_assignments set date = %s", [studio.day(0)])
+
+
 @pytest.mark.parametrize("end", ["completed", "cancelled"])
 def test_what_has_ended_is_not_served(studio: Studio, end: str) -> None:
     code = studio.booking().booking_id

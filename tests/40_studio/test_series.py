@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, time
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from psycopg.types.json import Jsonb
@@ -189,3 +189,35 @@ def test_what_does_not_repeat_says_so(studio: Studio, manager: User) -> None:
 def test_staff_without_permission(studio: Studio, series: tuple[Any, list[Any]]) -> None:
     with refused("forbidden"):
         edit(studio, studio.teacher, "following", {"notes": "Mine"}, assignment_id=series[1][0].id)
+
+
+UNKNOWN = str(uuid4())
+
+
+@pytest.mark.parametrize(
+    ("scope", "changes", "field"),
+    [
+        ("this", {"class_type_id": UNKNOWN}, "p_changes.class_type_id"),
+        ("following", {"class_type_id": None}, "class_type_id"),
+        ("all", {"location_id": UNKNOWN}, "p_changes.location_id"),
+        ("this", {"instructor_id": UNKNOWN}, "instructor_id"),
+        ("following", {"instructor_id": UNKNOWN}, "instructor_id"),
+        ("this", {"day_of_week": None}, "p_changes.day_of_week"),
+        ("following", {"day_of_week": None}, "p_changes.day_of_week"),
+        ("this", {"max_participants": 3}, "p_changes.max_participants"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else str(value),
+)
+def test_changes_that_make_no_sense(
+    studio: Studio, manager: User, series: tuple[Any, list[Any]], scope: str, changes: dict[str, Any], field: str
+) -> None:
+    with refused("invalid_input") as refusal:
+        edit(studio, manager, scope, changes, assignment_id=series[1][1].id)
+    assert refusal.fields == {field}
+
+
+def test_a_plan_without_a_schedule_has_the_room_of_its_class_type(studio: Studio, manager: User) -> None:
+    made = studio.assignment(plan_id=uuid4())
+    with refused("invalid_input") as refusal:
+        edit(studio, manager, "all", {"max_participants": 3}, assignment_id=made.id)
+    assert refusal.fields == {"p_changes.max_participants"}

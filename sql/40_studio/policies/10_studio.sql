@@ -123,6 +123,7 @@ grant execute on function
   private.json_value_error(text, jsonb), private.json_object_errors(jsonb, jsonb, text), private.json_list_errors(jsonb, jsonb, text),
   private.text_to_date(text), private.text_to_time(text),
   private.within(jsonb, text), private.is_uuid(text), private.draft_fields(), private.change_fields(),
+  private.unknown_errors(uuid, uuid, uuid, uuid), private.unknown_in(jsonb, text),
   private.check_assignment_conflict(uuid, date, time, time, uuid), private.assignment_clashes(public.class_assignments[]),
   private.refuse_clashes(private.assignment_clash[], text[]), private.drafts_of(jsonb), private.drafts_errors(public.class_assignments[], text),
   private.association_errors(jsonb, text[]), private.plan_template(text, uuid, uuid, uuid, uuid, uuid, time, time, text, text, text),

@@ -202,6 +202,7 @@ begin
         'An instructor''s answer is pending, accepted or rejected')
       || case when v_fields is null then '[]' else private.json_object_errors(v_changes, v_fields, 'update_data.') end
     );
+    perform private.fail_input(private.unknown_in(v_changes, 'update_data.'));
     -- Mostly nothing is in the way, and asking first would take longer than trying.
     begin
       v_affected := private.change_many(v_operation, v_ids, v_changes, v_days);

@@ -21,12 +21,16 @@ begin
       || private.input_error(p_changes = '{}', 'p_changes', 'Say what changes')
       || private.json_object_errors(p_changes, '{"day_of_week": "count", "start_time": "time", "end_time": "time", "instructor_id": "uuid",
         "location_id": "uuid", "class_type_id": "uuid", "max_participants": "count", "notes": "text"}', 'p_changes.')
-      || private.input_error(p_changes ->> 'day_of_week' !~ '^[0-6]$', 'p_changes.day_of_week', 'A day is 0 (Sunday) to 6 (Saturday)')
+      || private.input_error(p_changes -> 'day_of_week' = 'null' or p_changes ->> 'day_of_week' !~ '^[0-6]$', 'p_changes.day_of_week',
+        'A day is 0 (Sunday) to 6 (Saturday)')
+      || private.input_error(p_scope = 'this' and p_changes ? 'max_participants', 'p_changes.max_participants',
+        'How many can take part is said for the whole schedule, not for one date')
       || private.input_error(p_assignment_id is null and (p_schedule_id is null or p_occurs_on is null), 'p_assignment_id',
         'Name a class, or a schedule and one of its dates')
       || private.input_error(p_assignment_id is not null and (p_schedule_id is not null or p_occurs_on is not null), 'p_schedule_id',
         'Name a class, or a schedule and one of its dates, not both')
     );
+    perform private.fail_input(private.unknown_in(p_changes, 'p_changes.'));
     select to_jsonb(e) into v_answer from private.edit_series(p_scope, p_changes, p_assignment_id, p_schedule_id, p_occurs_on) e;
     perform private.remember_answer('edit_repeating_class', p_idempotency_key, v_request, v_answer);
   end if;

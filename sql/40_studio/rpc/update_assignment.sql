@@ -49,6 +49,7 @@ begin
     || private.input_error(p_changes = '{}', 'p_changes', 'Say what changes')
     || private.json_object_errors(p_changes, private.change_fields(), 'p_changes.')
   );
+  perform private.fail_input(private.unknown_in(p_changes, 'p_changes.'));
   select * into v_row from private.apply_changes(array[p_id], p_changes, p_expected_version);
   if not found then
     if exists (select from public.class_assignments a where a.id = p_id) then

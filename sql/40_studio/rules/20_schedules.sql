@@ -39,7 +39,8 @@ declare
   v_max constant integer := private.setting_integer('class_minutes_max');
   v_minutes constant integer := extract(epoch from p_new.end_time - p_new.start_time) / 60;
 begin
-  return private.input_error(coalesce(p_new.day_of_week, -1) not between 0 and 6, 'day_of_week', 'A day is 0 (Sunday) to 6 (Saturday)')
+  return private.input_error(p_new.class_type_id is null, 'class_type_id', 'Say which class type it is')
+    || private.input_error(coalesce(p_new.day_of_week, -1) not between 0 and 6, 'day_of_week', 'A day is 0 (Sunday) to 6 (Saturday)')
     || private.input_error(p_new.start_time is null, 'start_time', 'Say when it starts')
     || private.input_error(p_new.start_time is not null and p_new.end_time is null, 'end_time', 'Say when it ends, on the same day, or how long it takes')
     || private.input_error(p_new.end_time <= p_new.start_time, 'end_time', 'The end must be after the start')
@@ -60,7 +61,11 @@ begin
       p_new.is_active and p_new.instructor_id is not null
         and (p_old.id is null or (p_new.instructor_id, p_new.is_active) is distinct from (p_old.instructor_id, p_old.is_active))
         and exists (select from public.user_profiles p where p.id = p_new.instructor_id and not p.is_active),
-      'instructor_id', 'This instructor has left');
+      'instructor_id', 'This instructor has left')
+    || private.input_error(
+      p_new.instructor_id is not null and p_new.instructor_id is distinct from p_old.instructor_id
+        and not exists (select from public.user_profiles p where p.id = p_new.instructor_id),
+      'instructor_id', 'There is no such instructor');
 end;
 $$;
 comment on function private.schedule_errors(public.class_schedules, public.class_schedules) is

@@ -51,7 +51,7 @@ begin
     || private.input_error(v_is_dated and p_new.class_status = 'scheduled'
         and p_new.date > private.today() + private.setting_integer('days_ahead') and p_new.date is distinct from p_old.date,
       'date', format('Classes are planned at most %s days ahead', private.setting_integer('days_ahead')))
-    || private.input_error(p_new.instructor_id <> all(array_remove(array[p_old.instructor_id], null))
+    || private.input_error(p_new.instructor_id is not null and p_new.instructor_id is distinct from p_old.instructor_id
         and not exists (select from public.user_profiles p where p.id = p_new.instructor_id),
       'instructor_id', 'There is no such instructor')
     || private.input_error(p_new.class_status = 'scheduled' and p_new.instructor_id is distinct from p_old.instructor_id

@@ -96,8 +96,11 @@ as $$
 begin
   if not private.has_permission('manage:pay') and exists (
     select from new_rows n
-    join old_rows o on o.id = n.id and o.payment_status <> n.payment_status
-    where not (n.payment_status = 'cancelled' and n.class_status = 'cancelled' and o.class_status = 'scheduled')
+    join old_rows o on o.id = n.id
+    where o.payment_status <> n.payment_status
+        and not (n.payment_status = 'cancelled' and n.class_status = 'cancelled' and o.class_status = 'scheduled')
+      or o.payment_status = 'paid'
+        and row(n.instructor_id, n.payment_amount, n.payment_type, n.rate) is distinct from row(o.instructor_id, o.payment_amount, o.payment_type, o.rate)
   ) then
     perform private.require_permission('manage:pay');
   end if;
@@ -115,8 +118,26 @@ begin
   return null;
 end;
 $$;
-comment on function private.guard_assignments() is 'Statement trigger: pay is settled by holders of manage:pay; instructors change nothing but their answer, that a class is over, and notes.';
+comment on function private.guard_assignments() is 'Statement trigger: pay is settled, and what was paid corrected, by holders of manage:pay; instructors change nothing but their answer, that a class is over, and notes.';
 
+-- One that moves to the archive is still on record.
+create function private.guard_paid_assignments() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if not private.has_permission('manage:pay') and exists (
+    select from old_rows o
+    where o.payment_status = 'paid' and not exists (select from public.class_assignments_archive r where r.id = o.id)
+  ) then
+    perform private.require_permission('manage:pay');
+  end if;
+  return null;
+end;
+$$;
+comment on function private.guard_paid_assignments() is 'Statement trigger: a class that was paid for is deleted by holders of manage:pay only.';
+
+create trigger t20_guard_paid after delete on public.class_assignments
+  referencing old table as old_rows for each statement execute function private.guard_paid_assignments();
 create trigger t20_guard after update on public.class_assignments
   referencing old table as old_rows new table as new_rows for each statement execute function private.guard_assignments();
 create trigger t25_move before insert or update on public.class_assignments

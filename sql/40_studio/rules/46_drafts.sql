@@ -46,16 +46,28 @@ end;
 $$;
 comment on function private.read_draft(jsonb) is 'The class an object asks for, whose fields private.json_list_errors found nothing wrong with; a new id, and what was left out filled in.';
 
+create function private.unknown_errors(p_class_type_id uuid, p_package_id uuid, p_location_id uuid, p_schedule_id uuid) returns jsonb
+language sql stable security definer set search_path = ''
+return private.input_error(p_class_type_id is not null and not exists (select from public.class_types t where t.id = p_class_type_id), 'class_type_id', 'There is no such class type')
+  || private.input_error(p_package_id is not null and not exists (select from public.packages p where p.id = p_package_id), 'package_id', 'There is no such package')
+  || private.input_error(p_location_id is not null and not exists (select from public.locations l where l.id = p_location_id), 'location_id', 'There is no such location')
+  || private.input_error(p_schedule_id is not null and not exists (select from public.class_schedules s where s.id = p_schedule_id), 'schedule_id', 'There is no such schedule');
+comment on function private.unknown_errors(uuid, uuid, uuid, uuid) is 'Which of the rows a class is to refer to are not there.';
+
+-- Asked once for all classes that change so, and not for each of them.
+create function private.unknown_in(p_changes jsonb, p_prefix text) returns jsonb
+language sql stable set search_path = ''
+return private.within(private.unknown_errors((p_changes ->> 'class_type_id')::uuid, (p_changes ->> 'package_id')::uuid,
+  (p_changes ->> 'location_id')::uuid, (p_changes ->> 'schedule_id')::uuid), p_prefix);
+comment on function private.unknown_in(jsonb, text) is 'The same of changes, whose fields private.json_object_errors found nothing wrong with.';
+
 create function private.draft_errors(p_row public.class_assignments) returns jsonb
 language sql stable security definer set search_path = ''
 return private.assignment_errors(p_row, null)
-  || private.input_error(p_row.class_type_id is not null and not exists (select from public.class_types t where t.id = p_row.class_type_id), 'class_type_id', 'There is no such class type')
-  || private.input_error(p_row.package_id is not null and not exists (select from public.packages p where p.id = p_row.package_id), 'package_id', 'There is no such package')
-  || private.input_error(p_row.location_id is not null and not exists (select from public.locations l where l.id = p_row.location_id), 'location_id', 'There is no such location')
+  || private.unknown_errors(p_row.class_type_id, p_row.package_id, p_row.location_id, p_row.schedule_id)
   || private.input_error(not exists (
     select from public.class_schedules s
     where s.id = p_row.schedule_id and p_row.occurs_on <@ daterange(s.effective_from, s.effective_until, '[]')
       and extract(dow from p_row.occurs_on) = s.day_of_week
-  ) and exists (select from public.class_schedules s where s.id = p_row.schedule_id), 'occurs_on', 'The schedule does not have this date')
-  || private.input_error(p_row.schedule_id is not null and not exists (select from public.class_schedules s where s.id = p_row.schedule_id), 'schedule_id', 'There is no such schedule');
+  ) and exists (select from public.class_schedules s where s.id = p_row.schedule_id), 'occurs_on', 'The schedule does not have this date');
 comment on function private.draft_errors(public.class_assignments) is 'What is wrong with an asked-for class, and with what it refers to.';

@@ -112,6 +112,8 @@ begin
   if v_schedule.id is null and v_class.plan_id is null and p_scope <> 'this' then
     perform private.fail('invalid_input', 'This class does not repeat', 'p_scope');
   end if;
+  perform private.fail_input(private.input_error(v_schedule.id is null and p_changes ? 'max_participants', 'p_changes.max_participants',
+    'These classes have no schedule that says how many can take part'));
   if v_schedule.id is not null and p_scope <> 'this' then
     perform private.require_permission('manage:schedules');
   end if;

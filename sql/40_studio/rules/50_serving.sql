@@ -126,22 +126,25 @@ create trigger t50_follow_update after update on public.assignment_bookings
 create trigger t50_follow_delete after delete on public.assignment_bookings
   referencing old table as old_rows for each statement execute function private.follow_links();
 
--- A class that is cancelled serves nobody any more; one that gets another type or schedule may have less room.
+-- A class that is cancelled serves nobody any more; one that gets another type or schedule may have less room, and so may
+-- one that is moved out of the past, where room is lowered without asking.
 create function private.follow_served_class() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
+  v_today constant date := private.today();
   v_ids uuid[];
   v_booking_ids text[];
 begin
-  select array_agg(n.id) filter (where (n.class_type_id, n.schedule_id) is distinct from (o.class_type_id, o.schedule_id)
-      and n.class_status = 'scheduled' and n.date >= private.today()),
+  select array_agg(n.id) filter (where ((n.class_type_id, n.schedule_id) is distinct from (o.class_type_id, o.schedule_id) or o.date < v_today)
+      and n.class_status = 'scheduled' and n.date >= v_today),
     array_agg(l.booking_id) filter (where n.class_status = 'cancelled' and o.class_status <> 'cancelled')
   into v_ids, v_booking_ids
   from new_rows n
   join old_rows o on o.id = n.id
   left join public.assignment_bookings l on l.assignment_id = n.id
   where (n.class_type_id, n.schedule_id) is distinct from (o.class_type_id, o.schedule_id)
+    or o.date < v_today and n.date >= v_today
     or n.class_status = 'cancelled' and o.class_status <> 'cancelled';
   if v_ids is not null then
     perform private.refuse_overfull(v_ids);

@@ -71,7 +71,15 @@ declare
   v_follows boolean := false;
   v_rate public.instructor_rates;
 begin
-  if tg_op = 'UPDATE' and new.rate_id = old.rate_id then
+  if tg_op = 'UPDATE' and new.rate_id is not distinct from old.rate_id and new.payment_amount = old.payment_amount
+    and new.rate is distinct from old.rate then
+    -- Another rate was given, and nothing else of the amount.
+    new.rate_id := null;
+    if v_pays_by_class and new.rate is not null then
+      new.payment_amount := new.rate;
+    end if;
+    return new;
+  elsif tg_op = 'UPDATE' and new.rate_id = old.rate_id then
     v_follows := new.payment_amount = old.payment_amount
       and (new.instructor_id, new.date, new.class_type_id, new.payment_type)
         is distinct from (old.instructor_id, old.date, old.class_type_id, old.payment_type);

@@ -44,9 +44,7 @@ return array(
   from unnest(p_items) i
   join private.read_schedules(p_items) s on s.id = i.id
   cross join lateral private.faults_of_errors(i,
-    private.schedule_errors(s, null)
-    || private.input_error(s.class_type_id is null, 'class_type_id', 'Say which class type it is'),
-    private.schedule_columns()) f
+    private.schedule_errors(s, null), private.schedule_columns()) f
 ) || array(
   select row(i.row_number, i.line, d.column_name, 'invalid_input', w.reason, d.text)::private.import_fault
   from private.read_schedule_dates(p_items) d
