@@ -197,3 +197,25 @@ def test_how_it_is_paid_for_stays_while_classes_serve_it(
     studio.db.execute("delete from public.assignment_bookings")
     assert rest.patch(f"/bookings?id=eq.{row.id}", body, user=bea).status_code == 200
     assert kinds(studio, purchase) == ["used", "returned"]
+
+
+@pytest.mark.parametrize("by", ["customer", "desk"])
+@pytest.mark.parametrize(("days", "kind"), [(-2, "forfeited"), (2, "returned")])
+def test_without_a_time_it_is_late_once_the_day_is_over(
+    studio: Studio, bea: User, rest: Rest, by: str, days: int, kind: str
+) -> None:
+    package, _ = buy(studio, bea)
+    purchase = studio.world.insert(
+        "public.package_purchases",
+        profile_id=bea.profile_id, package_id=package, purchased_on=studio.today - timedelta(days=5),
+    ).id  # fmt: skip
+    booking = studio.booking(bea, uses_credits=True, class_package_id=package)
+    lesson = studio.assignment((studio.today - studio.monday).days + days, None, None)
+    studio.link(lesson.id, booking.booking_id)
+    if by == "customer":
+        answer = rest.patch(f"/bookings?id=eq.{booking.id}", {"status": "cancelled"}, user=bea)
+    else:
+        staff = studio.world.user("staff")
+        answer = rest.delete(f"/assignment_bookings?assignment_id=eq.{lesson.id}", user=staff)
+    assert (answer.status_code, len(answer.json())) == (200, 1)
+    assert kinds(studio, purchase) == ["used", kind]

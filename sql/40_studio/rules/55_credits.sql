@@ -2,13 +2,20 @@
 -- comes back when the class is called off, or when the customer cancels in time. Purchases are locked last, in the order
 -- of their owners.
 
+-- Of a class whose time was never set nobody can cancel late, until its day is over.
+create function private.credit_deadline(p_class public.class_assignments) returns timestamptz
+language sql stable set search_path = ''
+return coalesce(p_class.starts_at, case when p_class.date < private.today() then p_class.date::timestamp at time zone p_class.time_zone end);
+comment on function private.credit_deadline(public.class_assignments) is
+  'What cancelling late is counted from: the start of a class, or of its day once that is over without a time; null where neither is known.';
+
 create function private.return_link_credits(p_link_ids uuid[], p_by_customer boolean) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
   perform private.return_credit('assignment_bookings', u.source_id, u.starts_at)
   from (
-    select e.source_id, case when p_by_customer then a.starts_at end as starts_at
+    select e.source_id, case when p_by_customer then private.credit_deadline(a) end as starts_at
     from public.credit_entries e
     join public.package_purchases p on p.id = e.purchase_id
     left join public.assignment_bookings l on l.id = e.source_id
@@ -49,7 +56,7 @@ begin
   if tg_op = 'DELETE' then
     perform private.return_credit('assignment_bookings', u.id, u.starts_at)
     from (
-      select o.id, case when a.class_status <> 'cancelled' then a.starts_at end as starts_at
+      select o.id, case when a.class_status <> 'cancelled' then private.credit_deadline(a) end as starts_at
       from old_rows o
       join public.bookings b on b.booking_id = o.booking_id
       left join public.class_assignments a on a.id = o.assignment_id
@@ -60,7 +67,7 @@ begin
   else
     perform private.return_credit('assignment_bookings', u.id, u.starts_at)
     from (
-      select o.id, case when a.class_status <> 'cancelled' then a.starts_at end as starts_at
+      select o.id, case when a.class_status <> 'cancelled' then private.credit_deadline(a) end as starts_at
       from old_rows o
       join public.bookings b on b.booking_id = o.booking_id
       left join public.class_assignments a on a.id = o.assignment_id
