@@ -10764,7 +10764,8 @@ declare
   v_max constant integer := private.setting_integer('class_minutes_max');
   v_minutes constant integer := extract(epoch from p_new.end_time - p_new.start_time) / 60;
 begin
-  return private.input_error(coalesce(p_new.day_of_week, -1) not between 0 and 6, 'day_of_week', 'A day is 0 (Sunday) to 6 (Saturday)')
+  return private.input_error(p_new.class_type_id is null, 'class_type_id', 'Say which class type it is')
+    || private.input_error(coalesce(p_new.day_of_week, -1) not between 0 and 6, 'day_of_week', 'A day is 0 (Sunday) to 6 (Saturday)')
     || private.input_error(p_new.start_time is null, 'start_time', 'Say when it starts')
     || private.input_error(p_new.start_time is not null and p_new.end_time is null, 'end_time', 'Say when it ends, on the same day, or how long it takes')
     || private.input_error(p_new.end_time <= p_new.start_time, 'end_time', 'The end must be after the start')
@@ -10785,7 +10786,11 @@ begin
       p_new.is_active and p_new.instructor_id is not null
         and (p_old.id is null or (p_new.instructor_id, p_new.is_active) is distinct from (p_old.instructor_id, p_old.is_active))
         and exists (select from public.user_profiles p where p.id = p_new.instructor_id and not p.is_active),
-      'instructor_id', 'This instructor has left');
+      'instructor_id', 'This instructor has left')
+    || private.input_error(
+      p_new.instructor_id is not null and p_new.instructor_id is distinct from p_old.instructor_id
+        and not exists (select from public.user_profiles p where p.id = p_new.instructor_id),
+      'instructor_id', 'There is no such instructor');
 end;
 $$;
 comment on function private.schedule_errors(public.class_schedules, public.class_schedules) is
@@ -11012,7 +11017,7 @@ begin
     || private.input_error(v_is_dated and p_new.class_status = 'scheduled'
         and p_new.date > private.today() + private.setting_integer('days_ahead') and p_new.date is distinct from p_old.date,
       'date', format('Classes are planned at most %s days ahead', private.setting_integer('days_ahead')))
-    || private.input_error(p_new.instructor_id <> all(array_remove(array[p_old.instructor_id], null))
+    || private.input_error(p_new.instructor_id is not null and p_new.instructor_id is distinct from p_old.instructor_id
         and not exists (select from public.user_profiles p where p.id = p_new.instructor_id),
       'instructor_id', 'There is no such instructor')
     || private.input_error(p_new.class_status = 'scheduled' and p_new.instructor_id is distinct from p_old.instructor_id
@@ -11210,8 +11215,11 @@ as $$
 begin
   if not private.has_permission('manage:pay') and exists (
     select from new_rows n
-    join old_rows o on o.id = n.id and o.payment_status <> n.payment_status
-    where not (n.payment_status = 'cancelled' and n.class_status = 'cancelled' and o.class_status = 'scheduled')
+    join old_rows o on o.id = n.id
+    where o.payment_status <> n.payment_status
+        and not (n.payment_status = 'cancelled' and n.class_status = 'cancelled' and o.class_status = 'scheduled')
+      or o.payment_status = 'paid'
+        and row(n.instructor_id, n.payment_amount, n.payment_type, n.rate) is distinct from row(o.instructor_id, o.payment_amount, o.payment_type, o.rate)
   ) then
     perform private.require_permission('manage:pay');
   end if;
@@ -11229,8 +11237,26 @@ begin
   return null;
 end;
 $$;
-comment on function private.guard_assignments() is 'Statement trigger: pay is settled by holders of manage:pay; instructors change nothing but their answer, that a class is over, and notes.';
+comment on function private.guard_assignments() is 'Statement trigger: pay is settled, and what was paid corrected, by holders of manage:pay; instructors change nothing but their answer, that a class is over, and notes.';
 
+-- One that moves to the archive is still on record.
+create function private.guard_paid_assignments() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if not private.has_permission('manage:pay') and exists (
+    select from old_rows o
+    where o.payment_status = 'paid' and not exists (select from public.class_assignments_archive r where r.id = o.id)
+  ) then
+    perform private.require_permission('manage:pay');
+  end if;
+  return null;
+end;
+$$;
+comment on function private.guard_paid_assignments() is 'Statement trigger: a class that was paid for is deleted by holders of manage:pay only.';
+
+create trigger t20_guard_paid after delete on public.class_assignments
+  referencing old table as old_rows for each statement execute function private.guard_paid_assignments();
 create trigger t20_guard after update on public.class_assignments
   referencing old table as old_rows new table as new_rows for each statement execute function private.guard_assignments();
 create trigger t25_move before insert or update on public.class_assignments
@@ -11624,18 +11650,30 @@ end;
 $$;
 comment on function private.read_draft(jsonb) is 'The class an object asks for, whose fields private.json_list_errors found nothing wrong with; a new id, and what was left out filled in.';
 
+create function private.unknown_errors(p_class_type_id uuid, p_package_id uuid, p_location_id uuid, p_schedule_id uuid) returns jsonb
+language sql stable security definer set search_path = ''
+return private.input_error(p_class_type_id is not null and not exists (select from public.class_types t where t.id = p_class_type_id), 'class_type_id', 'There is no such class type')
+  || private.input_error(p_package_id is not null and not exists (select from public.packages p where p.id = p_package_id), 'package_id', 'There is no such package')
+  || private.input_error(p_location_id is not null and not exists (select from public.locations l where l.id = p_location_id), 'location_id', 'There is no such location')
+  || private.input_error(p_schedule_id is not null and not exists (select from public.class_schedules s where s.id = p_schedule_id), 'schedule_id', 'There is no such schedule');
+comment on function private.unknown_errors(uuid, uuid, uuid, uuid) is 'Which of the rows a class is to refer to are not there.';
+
+-- Asked once for all classes that change so, and not for each of them.
+create function private.unknown_in(p_changes jsonb, p_prefix text) returns jsonb
+language sql stable set search_path = ''
+return private.within(private.unknown_errors((p_changes ->> 'class_type_id')::uuid, (p_changes ->> 'package_id')::uuid,
+  (p_changes ->> 'location_id')::uuid, (p_changes ->> 'schedule_id')::uuid), p_prefix);
+comment on function private.unknown_in(jsonb, text) is 'The same of changes, whose fields private.json_object_errors found nothing wrong with.';
+
 create function private.draft_errors(p_row public.class_assignments) returns jsonb
 language sql stable security definer set search_path = ''
 return private.assignment_errors(p_row, null)
-  || private.input_error(p_row.class_type_id is not null and not exists (select from public.class_types t where t.id = p_row.class_type_id), 'class_type_id', 'There is no such class type')
-  || private.input_error(p_row.package_id is not null and not exists (select from public.packages p where p.id = p_row.package_id), 'package_id', 'There is no such package')
-  || private.input_error(p_row.location_id is not null and not exists (select from public.locations l where l.id = p_row.location_id), 'location_id', 'There is no such location')
+  || private.unknown_errors(p_row.class_type_id, p_row.package_id, p_row.location_id, p_row.schedule_id)
   || private.input_error(not exists (
     select from public.class_schedules s
     where s.id = p_row.schedule_id and p_row.occurs_on <@ daterange(s.effective_from, s.effective_until, '[]')
       and extract(dow from p_row.occurs_on) = s.day_of_week
-  ) and exists (select from public.class_schedules s where s.id = p_row.schedule_id), 'occurs_on', 'The schedule does not have this date')
-  || private.input_error(p_row.schedule_id is not null and not exists (select from public.class_schedules s where s.id = p_row.schedule_id), 'schedule_id', 'There is no such schedule');
+  ) and exists (select from public.class_schedules s where s.id = p_row.schedule_id), 'occurs_on', 'The schedule does not have this date');
 comment on function private.draft_errors(public.class_assignments) is 'What is wrong with an asked-for class, and with what it refers to.';
 
 -- sql/40_studio/rules/47_changing_many.sql
@@ -11832,6 +11870,8 @@ begin
   if v_schedule.id is null and v_class.plan_id is null and p_scope <> 'this' then
     perform private.fail('invalid_input', 'This class does not repeat', 'p_scope');
   end if;
+  perform private.fail_input(private.input_error(v_schedule.id is null and p_changes ? 'max_participants', 'p_changes.max_participants',
+    'These classes have no schedule that says how many can take part'));
   if v_schedule.id is not null and p_scope <> 'this' then
     perform private.require_permission('manage:schedules');
   end if;
@@ -12047,22 +12087,25 @@ create trigger t50_follow_update after update on public.assignment_bookings
 create trigger t50_follow_delete after delete on public.assignment_bookings
   referencing old table as old_rows for each statement execute function private.follow_links();
 
--- A class that is cancelled serves nobody any more; one that gets another type or schedule may have less room.
+-- A class that is cancelled serves nobody any more; one that gets another type or schedule may have less room, and so may
+-- one that is moved out of the past, where room is lowered without asking.
 create function private.follow_served_class() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
+  v_today constant date := private.today();
   v_ids uuid[];
   v_booking_ids text[];
 begin
-  select array_agg(n.id) filter (where (n.class_type_id, n.schedule_id) is distinct from (o.class_type_id, o.schedule_id)
-      and n.class_status = 'scheduled' and n.date >= private.today()),
+  select array_agg(n.id) filter (where ((n.class_type_id, n.schedule_id) is distinct from (o.class_type_id, o.schedule_id) or o.date < v_today)
+      and n.class_status = 'scheduled' and n.date >= v_today),
     array_agg(l.booking_id) filter (where n.class_status = 'cancelled' and o.class_status <> 'cancelled')
   into v_ids, v_booking_ids
   from new_rows n
   join old_rows o on o.id = n.id
   left join public.assignment_bookings l on l.assignment_id = n.id
   where (n.class_type_id, n.schedule_id) is distinct from (o.class_type_id, o.schedule_id)
+    or o.date < v_today and n.date >= v_today
     or n.class_status = 'cancelled' and o.class_status <> 'cancelled';
   if v_ids is not null then
     perform private.refuse_overfull(v_ids);
@@ -12138,13 +12181,20 @@ create trigger t30_keep_room before update of max_participants, class_type_id on
 -- comes back when the class is called off, or when the customer cancels in time. Purchases are locked last, in the order
 -- of their owners.
 
+-- Of a class whose time was never set nobody can cancel late, until its day is over.
+create function private.credit_deadline(p_class public.class_assignments) returns timestamptz
+language sql stable set search_path = ''
+return coalesce(p_class.starts_at, case when p_class.date < private.today() then p_class.date::timestamp at time zone p_class.time_zone end);
+comment on function private.credit_deadline(public.class_assignments) is
+  'What cancelling late is counted from: the start of a class, or of its day once that is over without a time; null where neither is known.';
+
 create function private.return_link_credits(p_link_ids uuid[], p_by_customer boolean) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
   perform private.return_credit('assignment_bookings', u.source_id, u.starts_at)
   from (
-    select e.source_id, case when p_by_customer then a.starts_at end as starts_at
+    select e.source_id, case when p_by_customer then private.credit_deadline(a) end as starts_at
     from public.credit_entries e
     join public.package_purchases p on p.id = e.purchase_id
     left join public.assignment_bookings l on l.id = e.source_id
@@ -12185,7 +12235,7 @@ begin
   if tg_op = 'DELETE' then
     perform private.return_credit('assignment_bookings', u.id, u.starts_at)
     from (
-      select o.id, case when a.class_status <> 'cancelled' then a.starts_at end as starts_at
+      select o.id, case when a.class_status <> 'cancelled' then private.credit_deadline(a) end as starts_at
       from old_rows o
       join public.bookings b on b.booking_id = o.booking_id
       left join public.class_assignments a on a.id = o.assignment_id
@@ -12196,7 +12246,7 @@ begin
   else
     perform private.return_credit('assignment_bookings', u.id, u.starts_at)
     from (
-      select o.id, case when a.class_status <> 'cancelled' then a.starts_at end as starts_at
+      select o.id, case when a.class_status <> 'cancelled' then private.credit_deadline(a) end as starts_at
       from old_rows o
       join public.bookings b on b.booking_id = o.booking_id
       left join public.class_assignments a on a.id = o.assignment_id
@@ -12443,7 +12493,15 @@ declare
   v_follows boolean := false;
   v_rate public.instructor_rates;
 begin
-  if tg_op = 'UPDATE' and new.rate_id = old.rate_id then
+  if tg_op = 'UPDATE' and new.rate_id is not distinct from old.rate_id and new.payment_amount = old.payment_amount
+    and new.rate is distinct from old.rate then
+    -- Another rate was given, and nothing else of the amount.
+    new.rate_id := null;
+    if v_pays_by_class and new.rate is not null then
+      new.payment_amount := new.rate;
+    end if;
+    return new;
+  elsif tg_op = 'UPDATE' and new.rate_id = old.rate_id then
     v_follows := new.payment_amount = old.payment_amount
       and (new.instructor_id, new.date, new.class_type_id, new.payment_type)
         is distinct from (old.instructor_id, old.date, old.class_type_id, old.payment_type);
@@ -13560,9 +13618,7 @@ return array(
   from unnest(p_items) i
   join private.read_schedules(p_items) s on s.id = i.id
   cross join lateral private.faults_of_errors(i,
-    private.schedule_errors(s, null)
-    || private.input_error(s.class_type_id is null, 'class_type_id', 'Say which class type it is'),
-    private.schedule_columns()) f
+    private.schedule_errors(s, null), private.schedule_columns()) f
 ) || array(
   select row(i.row_number, i.line, d.column_name, 'invalid_input', w.reason, d.text)::private.import_fault
   from private.read_schedule_dates(p_items) d
@@ -14389,6 +14445,7 @@ begin
         'An instructor''s answer is pending, accepted or rejected')
       || case when v_fields is null then '[]' else private.json_object_errors(v_changes, v_fields, 'update_data.') end
     );
+    perform private.fail_input(private.unknown_in(v_changes, 'update_data.'));
     -- Mostly nothing is in the way, and asking first would take longer than trying.
     begin
       v_affected := private.change_many(v_operation, v_ids, v_changes, v_days);
@@ -14748,12 +14805,16 @@ begin
       || private.input_error(p_changes = '{}', 'p_changes', 'Say what changes')
       || private.json_object_errors(p_changes, '{"day_of_week": "count", "start_time": "time", "end_time": "time", "instructor_id": "uuid",
         "location_id": "uuid", "class_type_id": "uuid", "max_participants": "count", "notes": "text"}', 'p_changes.')
-      || private.input_error(p_changes ->> 'day_of_week' !~ '^[0-6]$', 'p_changes.day_of_week', 'A day is 0 (Sunday) to 6 (Saturday)')
+      || private.input_error(p_changes -> 'day_of_week' = 'null' or p_changes ->> 'day_of_week' !~ '^[0-6]$', 'p_changes.day_of_week',
+        'A day is 0 (Sunday) to 6 (Saturday)')
+      || private.input_error(p_scope = 'this' and p_changes ? 'max_participants', 'p_changes.max_participants',
+        'How many can take part is said for the whole schedule, not for one date')
       || private.input_error(p_assignment_id is null and (p_schedule_id is null or p_occurs_on is null), 'p_assignment_id',
         'Name a class, or a schedule and one of its dates')
       || private.input_error(p_assignment_id is not null and (p_schedule_id is not null or p_occurs_on is not null), 'p_schedule_id',
         'Name a class, or a schedule and one of its dates, not both')
     );
+    perform private.fail_input(private.unknown_in(p_changes, 'p_changes.'));
     select to_jsonb(e) into v_answer from private.edit_series(p_scope, p_changes, p_assignment_id, p_schedule_id, p_occurs_on) e;
     perform private.remember_answer('edit_repeating_class', p_idempotency_key, v_request, v_answer);
   end if;
@@ -15704,6 +15765,7 @@ begin
     || private.input_error(p_changes = '{}', 'p_changes', 'Say what changes')
     || private.json_object_errors(p_changes, private.change_fields(), 'p_changes.')
   );
+  perform private.fail_input(private.unknown_in(p_changes, 'p_changes.'));
   select * into v_row from private.apply_changes(array[p_id], p_changes, p_expected_version);
   if not found then
     if exists (select from public.class_assignments a where a.id = p_id) then
@@ -15845,6 +15907,7 @@ grant execute on function
   private.json_value_error(text, jsonb), private.json_object_errors(jsonb, jsonb, text), private.json_list_errors(jsonb, jsonb, text),
   private.text_to_date(text), private.text_to_time(text),
   private.within(jsonb, text), private.is_uuid(text), private.draft_fields(), private.change_fields(),
+  private.unknown_errors(uuid, uuid, uuid, uuid), private.unknown_in(jsonb, text),
   private.check_assignment_conflict(uuid, date, time, time, uuid), private.assignment_clashes(public.class_assignments[]),
   private.refuse_clashes(private.assignment_clash[], text[]), private.drafts_of(jsonb), private.drafts_errors(public.class_assignments[], text),
   private.association_errors(jsonb, text[]), private.plan_template(text, uuid, uuid, uuid, uuid, uuid, time, time, text, text, text),
