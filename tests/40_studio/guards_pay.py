@@ -147,3 +147,13 @@ def what_was_paid_for_is_not_deleted_by_whoever_assigned_it(stage: Stage) -> Non
     )
     with refused("forbidden"):
         call(stage.db, staff, "bulk_assignment_operations", operation_type="delete", assignment_ids=[row.id])
+
+
+@guards("public.bookings.t30_keep_what_is_paid")
+def a_booking_that_was_paid_for_is_not_deleted(stage: Stage) -> None:
+    member = stage.people["member"].profile_id
+    booking = stage.world.insert("public.bookings", profile_id=member).id
+    payment = stage.world.insert("public.payments", payer_id=member, amount=5, method="cash").id
+    stage.world.insert("public.payment_items", payment_id=payment, source_table="bookings", source_id=booking, amount=5)
+    with refused("illegal_transition"), stage.db.transaction():
+        stage.db.execute("delete from public.bookings where id = %s", [booking])
