@@ -3,7 +3,8 @@
 --
 -- A small studio: one person of every role, a teacher who has no login yet, two rooms, weekly classes of which one date
 -- is cancelled, a staff meeting, one class under two names, working hours and a day on which it is closed; what it
--- teaches and sells; a member who bought two packages, paid one of them in part and paused the other. All dates lie
+-- teaches and sells; a member who bought two packages, paid one of them in part and paused the other; a month of classes
+-- made from the weekly ones, some of them over, one of them nobody wants to teach, with bookings and pay. All dates lie
 -- around today, whenever that is. The people have no password here, since it would
 -- be the same everywhere: `classbase up --sample` gives them one of the installation's own and shows it; on a hosted
 -- project set one in the dashboard.
@@ -23,6 +24,7 @@ declare
   v_ten_classes uuid;
   v_crash_course uuid;
   v_paused uuid;
+  v_plan jsonb;
 begin
   if exists (select from auth.users where email = 'admin@example.org') then
     return;
@@ -72,11 +74,23 @@ begin
       from generate_series(0, 6) as day
     )
   );
-  perform public.create_weekly_rule('Morning yoga', array[v_instructor, v_large_room], 1, '09:00', '10:15');
-  perform public.create_weekly_rule('Ballet for beginners', array[v_guest, v_large_room], 2, '17:00', '18:30');
+  insert into public.class_types (name, description, difficulty_level, duration_minutes, max_participants, is_active) values
+    ('Morning yoga', 'Slow, and early.', 'beginner', 75, 15, true),
+    ('Evening pilates', null, 'intermediate', 60, 8, true),
+    ('Ballet for beginners', null, 'beginner', 90, 15, true),
+    ('Aerobics', 'As it was taught until last year.', 'advanced', 60, 20, false);
+  insert into public.class_schedules (class_type_id, day_of_week, start_time, end_time, instructor_id, location_id, effective_from)
+  select t.id, n.day_of_week, n.start_time, n.end_time, n.instructor_id, n.location_id, v_today - 40
+  from (values
+    ('Morning yoga', 1, time '09:00', time '10:15', v_instructor, v_large_room),
+    ('Ballet for beginners', 2, time '17:00', time '18:30', v_guest, v_large_room),
+    ('Evening pilates', 3, time '18:00', time '19:00', v_instructor, v_small_room)
+  ) as n (name, day_of_week, start_time, end_time, instructor_id, location_id)
+  join public.class_types as t on t.name = n.name;
   perform public.create_weekly_rule('Ballet for children', array[v_guest, v_large_room], 6, '10:00', '11:00');
-  select r.id into v_pilates
-  from public.create_weekly_rule('Evening pilates', array[v_instructor, v_small_room], 3, '18:00', '19:00') as r;
+  select s.id into v_pilates
+  from public.class_schedules as s
+  join public.class_types as t on t.id = s.class_type_id and t.name = 'Evening pilates';
   perform public.cancel_occurrence(v_pilates, v_wednesday, 'Ines is at a congress');
   perform public.schedule_meeting(
     'Staff meeting', v_today + 1, '12:00', '12:45', array[v_instructor, v_manager, v_small_room]
@@ -97,11 +111,6 @@ begin
 
   perform public.add_closure('Inventory', v_today + 28, p_cancel_occurrences => true);
 
-  insert into public.class_types (name, description, difficulty_level, duration_minutes, max_participants, is_active) values
-    ('Morning yoga', 'Slow, and early.', 'beginner', 75, 15, true),
-    ('Evening pilates', null, 'intermediate', 60, 8, true),
-    ('Ballet for beginners', null, 'beginner', 90, 15, true),
-    ('Aerobics', 'As it was taught until last year.', 'advanced', 60, 20, false);
   insert into public.packages (name, description, price, class_count, validity_days, duration) values
     ('Ten classes', 'Any class, within three months.', 120, 10, 90, '3 months')
   returning id into v_ten_classes;
@@ -130,5 +139,55 @@ begin
   );
   select p.id into v_paused from public.purchase_package(v_member, v_crash_course, v_today - 2) as p;
   perform public.pause_package(v_paused, 'Mei is travelling');
+
+  -- What both are paid for a class, whatever its type, and for pilates.
+  insert into public.instructor_rates (instructor_id, class_type_id, rate, effective_from) values
+    (v_instructor, null, 40, v_today - 365), (v_guest, null, 35, v_today - 365),
+    (v_instructor, (select t.id from public.class_types as t where t.name = 'Evening pilates'), 45, v_today - 365);
+
+  -- The last four weeks and the next two, made from the schedules as anybody would: planned, then created.
+  select jsonb_agg(p.assignment order by p.date, p.start_time) into v_plan
+  from public.class_schedules as s
+  cross join lateral public.plan_assignments('weekly', p_schedule_id => s.id, p_from => v_today - 28, p_until => v_today + 13) as p
+  where p.status = 'planned';
+  perform public.create_assignments(v_plan);
+
+  insert into public.bookings (profile_id, class_name, class_date, first_name, last_name, email, class_package_id) values
+    (v_member, 'Morning yoga', v_today + 7, 'Mei', 'Tanaka', 'member@example.org', v_ten_classes);
+  insert into public.bookings (class_name, first_name, last_name, email, phone, booking_type)
+  select (array['Morning yoga', 'Evening pilates', 'Ballet for beginners'])[n.no % 3 + 1], n.first_name, n.last_name,
+    lower(n.first_name) || '@example.com', '+91 98450 1000' || n.no, case n.no when 4 then 'corporate' else 'individual' end
+  from (values (0, 'Noor', 'Haddad'), (1, 'Olga', 'Petrova'), (2, 'Pablo', 'Reyes'), (3, 'Quentin', 'Moreau'), (4, 'Rita', 'Svensson'), (5, 'Tom', 'Baker'))
+    as n (no, first_name, last_name);
+  -- Everybody is in each class of what they asked for, but for Tom, for whom nothing was found yet.
+  insert into public.assignment_bookings (assignment_id, booking_id)
+  select a.id, b.booking_id
+  from public.bookings as b
+  join public.class_types as t on t.name = b.class_name
+  join public.class_assignments as a on a.class_type_id = t.id
+  where coalesce(b.email, '') <> 'tom@example.com';
+
+  -- What is over is over, and half of it paid for.
+  update public.class_assignments set instructor_status = 'accepted' where date < v_today or instructor_id = v_instructor and date < v_today + 7;
+  update public.class_assignments set class_status = 'completed' where date < v_today;
+  update public.class_assignments set payment_status = 'paid' where date < v_today - 14;
+  update public.bookings set status = 'completed' where email = 'rita@example.com';
+  update public.bookings set status = 'cancelled' where email = 'quentin@example.com';
+  -- Tomás cannot come to the last of his classes: somebody else has to be asked. The yoga before that is called off.
+  update public.class_assignments set instructor_status = 'rejected'
+  where id = (select a.id from public.class_assignments as a where a.instructor_id = v_guest order by a.date desc limit 1);
+  update public.class_assignments set class_status = 'cancelled', notes = 'The heating is being repaired'
+  where id = (
+    select a.id from public.class_assignments as a
+    join public.class_types as t on t.id = a.class_type_id and t.name = 'Morning yoga'
+    where a.date > v_today order by a.date desc limit 1
+  );
+  -- A workshop whose hour is still to be arranged, and one that is no weekly class.
+  insert into public.class_assignments (class_type_id, instructor_id, date, payment_amount, notes)
+  select t.id, v_guest, v_today + 6, 60, 'Workshop; the hour depends on the hall'
+  from public.class_types as t where t.name = 'Ballet for beginners';
+  insert into public.class_assignments (class_type_id, package_id, instructor_id, location_id, date, start_time, end_time, payment_amount, schedule_type)
+  select t.id, v_crash_course, v_guest, v_small_room, v_today + n.day, '13:00', '14:00', 30, 'crash'
+  from public.class_types as t cross join generate_series(2, 4) as n (day) where t.name = 'Evening pilates';
 end
 $$;

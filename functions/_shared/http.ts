@@ -22,7 +22,10 @@ export function serve(methods: readonly string[], handler: (request: Request) =>
     }
     try {
       if (!methods.includes(request.method)) {
-        throw new Refusal("invalid_input", `${request.method} is not understood here.`, `Use ${methods.join(" or ")}.`);
+        const hint = `Use ${methods.join(" or ")}.`;
+        const refused = json(new Refusal("invalid_input", `${request.method} is not understood here.`, hint), 405);
+        refused.headers.set("Allow", [...methods, "OPTIONS"].join(", "));
+        return refused;
       }
       return await handler(request);
     } catch (error) {

@@ -1,2 +1,11 @@
-grant execute on function public.run_diagnostics(text[], text[]), public.apply_fixes(text[], text[], boolean, text) to authenticated, service_role;
-grant execute on function private.find_faults(text[], text[]), private.mend_faults(text[], text[], boolean) to authenticated, service_role;
+alter table public.fix_runs enable row level security;
+
+-- The images are for undo_fix() only: they hold what their rows hold, of everybody.
+grant select on public.fix_runs to authenticated, service_role;
+create policy "holders of read:diagnostics see what was repaired" on public.fix_runs for select to authenticated
+  using ((select private.has_permission('read:diagnostics')));
+
+grant execute on function public.run_diagnostics(text[], text[]), public.apply_fixes(text[], text[], boolean, text),
+  public.undo_fix(bigint, boolean, text) to authenticated, service_role;
+grant execute on function private.find_faults(text[], text[]), private.mend_faults(text[], text[], boolean), private.take_back(bigint, boolean)
+  to authenticated, service_role;

@@ -3727,6 +3727,10 @@ comment on function private.check_weekly_rule_exception() is
 create trigger t20_check before insert or update on public.weekly_rule_exceptions
   for each row execute function private.check_weekly_rule_exception();
 
+-- sql/20_time/rules/45_taking_over.sql
+
+-- Dates of weekly rules that happenings of their own stand in for.
+
 -- One taker wins: a date somebody stands in for is not given away behind their back. Triggers may, since they know
 -- that the stand-in has left.
 create function private.keep_taken_over() returns trigger
@@ -3753,7 +3757,8 @@ create trigger t10_keep_taken_over before update or delete on public.weekly_rule
 -- Exceptions come first, then rules, then resources. The locks are taken within the statement that writes the
 -- exceptions, before its triggers run: those would lock the rules' resources alone, and the others would come out of turn.
 create function private.take_over(
-  p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[], p_resource_ids uuid[] default '{}'
+  p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[], p_resource_ids uuid[] default '{}',
+  p_cancelled_too boolean default false
 ) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -3763,7 +3768,21 @@ declare
 begin
   perform private.require_read_committed();
   for attempt in 1..5 loop
-    with taken as (
+    with revived as (
+      update public.weekly_rule_exceptions e
+      set kind = 'taken_over', taken_by_table = p_source_table, taken_by_id = t.source_id, reason = null
+      from (
+        select e.rule_id, e.occurs_on, t.source_id
+        from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
+        join public.weekly_rule_exceptions e on e.rule_id = t.rule_id and e.occurs_on = t.occurs_on and e.kind = 'cancelled'
+        where p_cancelled_too
+        order by e.rule_id, e.occurs_on
+        for update of e
+      ) t
+      where e.rule_id = t.rule_id and e.occurs_on = t.occurs_on
+      returning e.rule_id
+    ),
+    taken as (
       insert into public.weekly_rule_exceptions as e (rule_id, occurs_on, kind, taken_by_table, taken_by_id)
       select t.rule_id, t.occurs_on, 'taken_over', p_source_table, t.source_id
       from unnest(p_source_ids, p_rule_ids, p_dates) as t(source_id, rule_id, occurs_on)
@@ -3772,7 +3791,7 @@ begin
       returning e.rule_id
     ),
     counted as (
-      select count(*) as dates from taken
+      select (select count(*) from taken) + (select count(*) from revived) as dates
     ),
     locked as (
       select case when c.dates > 0 then private.lock_rules(p_rule_ids, p_resource_ids)::text end from counted c
@@ -3801,8 +3820,8 @@ begin
   end if;
 end;
 $$;
-comment on function private.take_over(text, uuid[], uuid[], date[], uuid[]) is
-  'Gives dates of rules to happenings of their own, in the same transaction as their claims; the second taker gets time_conflict.';
+comment on function private.take_over(text, uuid[], uuid[], date[], uuid[], boolean) is
+  'Gives dates of rules to happenings of their own, in the same transaction as their claims, cancelled dates only where p_cancelled_too; the second taker gets time_conflict.';
 
 create function private.give_back(p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[]) returns void
 language sql volatile security definer set search_path = ''
@@ -10065,16 +10084,7024 @@ on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
 
+-- sql/40_studio/tables/10_bookings.sql
+
+-- 40_studio: bookings, class schedules, class assignments and instructors' pay.
+--
+-- A customer's booking asks for classes; a class schedule is a weekly template; an assignment is one class that an
+-- instructor is to teach, for pay, on a date, with the bookings it serves.
+--
+-- The life of a booking: pending; confirmed for as long as a class that is not cancelled serves it; completed or
+-- cancelled, which are ends. Nobody sets confirmed or pending: it follows from the links in assignment_bookings, whoever
+-- writes those.
+--
+-- The life of a class: scheduled; completed once it has begun, or cancelled. Beside it runs the instructor's answer
+-- (pending, accepted or rejected; a rejected class is given to somebody else) and the pay (pending, paid or cancelled).
+--
+-- Promises: a class takes its instructor and its room in the ledger of 20_time, unless it is cancelled; a rejected one
+-- frees the instructor. A class made from a schedule takes over that date of it. A class never serves more bookings than
+-- its schedule or class type has room for. The amount paid for a class changes in open pay periods only.
+--
+-- Lock order: exceptions to weekly rules, class assignments and class schedules, resources, claims (as in 20_time); then
+-- class types, bookings by their code, and at last packages bought.
+
+create table public.bookings (
+  id uuid primary key default gen_random_uuid(),
+  booking_id text not null,
+  user_id uuid references auth.users (id) on delete set null default private.caller_id(),
+  profile_id uuid references public.user_profiles (id) on delete restrict,
+  class_name text,
+  instructor text,
+  class_date date,
+  class_time time,
+  preferred_days text[] not null default '{}',
+  preferred_times text[] not null default '{}',
+  timezone text not null default 'Asia/Kolkata',
+  first_name text,
+  last_name text,
+  email text,
+  phone text,
+  status text not null default 'pending',
+  booking_type text not null default 'individual',
+  class_package_id uuid references public.packages (id) on delete restrict,
+  uses_credits boolean not null default false,
+  notes text,
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint bookings_one_booking_id unique (booking_id),
+  constraint booking_id_is_a_code check (booking_id ~ '^[A-Z0-9]{1,10}-[0-9]{8}-[0-9A-Z]{4,12}$'),
+  constraint status_is_known check (status in ('pending', 'confirmed', 'completed', 'cancelled')),
+  constraint booking_type_is_known check (booking_type in ('individual', 'corporate', 'private_group', 'public_group')),
+  constraint timezone_exists check (private.is_time_zone(timezone)),
+  constraint email_is_an_address check (private.is_email(email)),
+  constraint class_date_is_between_1970_and_2200 check (class_date between date '1970-01-01' and date '2199-12-31'),
+  constraint preferences_are_few check (
+    cardinality(preferred_days) <= 20 and cardinality(preferred_times) <= 20
+    and length(array_to_string(preferred_days, '')) <= 1000 and length(array_to_string(preferred_times, '')) <= 1000
+  ),
+  constraint texts_are_short check (
+    length(class_name) <= 200 and length(instructor) <= 200 and length(first_name) <= 200 and length(last_name) <= 200
+    and length(phone) <= 50 and length(notes) <= 1000
+  ),
+  constraint credits_belong_to_somebody check (not uses_credits or profile_id is not null)
+);
+create index bookings_user on public.bookings (user_id);
+create index bookings_profile on public.bookings (profile_id);
+create index bookings_class_package on public.bookings (class_package_id);
+create index bookings_status_date on public.bookings (status, class_date);
+create index bookings_created_at on public.bookings (created_at);
+create index bookings_created_by on public.bookings (created_by);
+comment on table public.bookings is 'What customers ask for: classes of a kind, at times that suit them.';
+comment on column public.bookings.booking_id is
+  'The code customers are told, such as YOG-20260131-0417: the prefix is a setting, the date the organisation''s on the day of booking. Given by the database.';
+comment on column public.bookings.user_id is 'The login the booking belongs to; follows from profile_id where only that is given.';
+comment on column public.bookings.profile_id is 'The customer, where they are known as a person; follows from user_id.';
+comment on column public.bookings.class_name is 'What was asked for, in the customer''s words.';
+comment on column public.bookings.instructor is 'Whom they would like, in their words.';
+comment on column public.bookings.class_date is 'The day they would like, in their time zone.';
+comment on column public.bookings.class_time is 'The time they would like, in their time zone.';
+comment on column public.bookings.timezone is 'The IANA zone in which the customer means date and times.';
+comment on column public.bookings.status is
+  'pending, confirmed while a class that is not cancelled serves it, completed or cancelled. confirmed and pending follow from the classes.';
+comment on column public.bookings.booking_type is 'individual, corporate, private_group or public_group.';
+comment on column public.bookings.class_package_id is 'The package it asks for.';
+comment on column public.bookings.uses_credits is
+  'Whether each class that serves it uses a credit of what the customer bought (of class_package_id, or of any package where that is null).';
+
+-- One counter for all days: drawing from it waits for nobody. A day can hold 36^4 codes before one is drawn twice.
+create sequence private.booking_numbers;
+comment on sequence private.booking_numbers is 'Where the last part of booking codes comes from.';
+
+-- sql/40_studio/tables/20_schedules.sql
+
+-- Weekly templates. Each is the weekly rule with its id in 20_time, which follows it and cannot be written otherwise.
+
+create table public.class_schedules (
+  id uuid primary key default gen_random_uuid(),
+  class_type_id uuid not null references public.class_types (id) on delete restrict,
+  day_of_week smallint not null,
+  start_time time not null,
+  end_time time not null,
+  time_zone text not null,
+  instructor_id uuid references public.user_profiles (id) on delete restrict,
+  location_id uuid references public.locations (id) on delete restrict,
+  duration_minutes integer not null,
+  max_participants integer,
+  is_active boolean not null default true,
+  effective_from date not null default private.today(),
+  effective_until date,
+  notes text,
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint day_of_week_is_sunday_0_to_saturday_6 check (day_of_week between 0 and 6),
+  constraint start_is_before_end check (start_time < end_time),
+  constraint duration_is_from_start_to_end check (duration_minutes * interval '1 minute' = end_time - start_time),
+  constraint time_zone_exists check (private.is_time_zone(time_zone)),
+  constraint somebody_can_take_part check (max_participants between 1 and 10000),
+  constraint effective_ends_after_it_begins check (effective_from <= effective_until),
+  constraint effective_is_between_1970_and_2200 check (effective_from >= date '1970-01-01' and effective_until <= date '2199-12-31'),
+  constraint notes_are_short check (length(notes) <= 1000)
+);
+create index class_schedules_class_type on public.class_schedules (class_type_id);
+create index class_schedules_instructor on public.class_schedules (instructor_id, day_of_week, start_time);
+create index class_schedules_location on public.class_schedules (location_id);
+create index class_schedules_created_by on public.class_schedules (created_by);
+comment on table public.class_schedules is
+  'Weekly templates of classes. While active it takes its instructor and room every week, in the ledger; dates are taken over by class_assignments.';
+comment on column public.class_schedules.day_of_week is '0 Sunday to 6 Saturday.';
+comment on column public.class_schedules.start_time is 'Wall-clock time in time_zone.';
+comment on column public.class_schedules.end_time is 'On the same day, 24:00 is midnight; start_time and duration_minutes give it where it is missing.';
+comment on column public.class_schedules.time_zone is 'IANA zone; the location''s, else the organisation''s, where none is given.';
+comment on column public.class_schedules.instructor_id is 'Who teaches it; null while nobody was found.';
+comment on column public.class_schedules.location_id is 'The room it takes; null where it needs none.';
+comment on column public.class_schedules.duration_minutes is 'From start to end; within the settings class_minutes_min and class_minutes_max when it is written.';
+comment on column public.class_schedules.max_participants is 'How many can take part in each of its classes; null is as the class type says.';
+comment on column public.class_schedules.is_active is 'An inactive template takes no time and is not planned from.';
+comment on column public.class_schedules.effective_from is 'The first date it holds for.';
+comment on column public.class_schedules.effective_until is 'The last date it holds for; null is without end.';
+
+-- sql/40_studio/tables/30_pay.sql
+
+-- What instructors are paid, and the periods it is paid in.
+
+create table public.instructor_rates (
+  id uuid primary key default gen_random_uuid(),
+  instructor_id uuid not null references public.user_profiles (id) on delete restrict,
+  class_type_id uuid references public.class_types (id) on delete restrict,
+  payment_type text not null default 'per_class',
+  rate numeric(12,2) not null,
+  effective_from date not null default private.today(),
+  effective_until date,
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint payment_type_is_known check (
+    payment_type in ('per_class', 'monthly', 'per_member', 'total_duration', 'per_class_total', 'per_student_per_class')
+  ),
+  constraint rate_is_above_zero check (rate > 0 and rate <= 9999999999.99),
+  constraint effective_ends_after_it_begins check (effective_from <= effective_until),
+  constraint effective_is_between_1970_and_2200 check (effective_from >= date '1970-01-01' and effective_until <= date '2199-12-31'),
+  constraint one_rate_at_a_time exclude using gist (
+    instructor_id with =, coalesce(class_type_id, '00000000-0000-0000-0000-000000000000') with =, payment_type with =,
+    daterange(effective_from, effective_until, '[]') with &&
+  )
+);
+create index instructor_rates_class_type on public.instructor_rates (class_type_id);
+create index instructor_rates_created_by on public.instructor_rates (created_by);
+comment on table public.instructor_rates is 'What each instructor is paid from when until when, for one class type or for all that have no rate of their own.';
+comment on column public.instructor_rates.class_type_id is 'The class type it is for; null is for all others.';
+comment on column public.instructor_rates.payment_type is 'What the rate buys: per_class, monthly, per_member, total_duration, per_class_total or per_student_per_class; see calculate_payment().';
+comment on column public.instructor_rates.rate is 'In the organisation''s currency.';
+comment on column public.instructor_rates.effective_until is 'The last date it is in force; null is without end.';
+
+create table public.pay_periods (
+  id uuid primary key default gen_random_uuid(),
+  name text not null,
+  starts_on date not null,
+  ends_on date not null,
+  status text not null default 'open',
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint pay_periods_one_name unique (name),
+  constraint name_is_given check (name is not distinct from private.clean_text(name) and length(name) <= 200),
+  constraint status_is_known check (status in ('open', 'closed')),
+  constraint ends_after_it_starts check (starts_on <= ends_on),
+  constraint is_between_1970_and_2200 check (starts_on >= date '1970-01-01' and ends_on <= date '2199-12-31'),
+  constraint periods_do_not_overlap exclude using gist (daterange(starts_on, ends_on, '[]') with &&)
+);
+create index pay_periods_created_by on public.pay_periods (created_by);
+comment on table public.pay_periods is 'Stretches of days instructors are paid for together; once closed, nothing that is paid for in them changes.';
+comment on column public.pay_periods.ends_on is 'The last day of it.';
+comment on column public.pay_periods.status is 'open or closed; follows from pay_period_events.';
+
+create table public.pay_period_events (
+  pay_period_id uuid not null references public.pay_periods (id) on delete restrict,
+  event_no integer not null,
+  kind text not null,
+  reason text,
+  recorded_by uuid,
+  created_at timestamptz not null default private.now(),
+  primary key (pay_period_id, event_no),
+  constraint kind_is_known check (kind in ('closed', 'reopened')),
+  constraint closing_and_reopening_take_turns check (event_no > 0 and (event_no % 2 = 1) = (kind = 'closed')),
+  constraint reopening_says_why check (
+    reason is not distinct from private.clean_text(reason) and length(coalesce(reason, '')) <= 1000 and (kind = 'closed' or reason is not null)
+  )
+);
+comment on table public.pay_period_events is 'Who closed and reopened pay periods, when and why. Only ever added to.';
+comment on column public.pay_period_events.event_no is 'Counts within the period; odd ones close it, even ones reopen it.';
+comment on column public.pay_period_events.recorded_by is 'The login; null when a server did it.';
+
+-- sql/40_studio/tables/40_assignments.sql
+
+-- Classes that instructors are to teach, and the bookings they serve.
+
+create table public.class_assignments (
+  id uuid primary key default gen_random_uuid(),
+  class_type_id uuid references public.class_types (id) on delete restrict,
+  package_id uuid references public.packages (id) on delete restrict,
+  instructor_id uuid not null references public.user_profiles (id) on delete restrict,
+  location_id uuid references public.locations (id) on delete restrict,
+  date date not null,
+  start_time time,
+  end_time time,
+  time_zone text not null,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  payment_amount numeric(12,2) not null,
+  payment_type text not null default 'per_class',
+  schedule_type text not null default 'adhoc',
+  booking_type text not null default 'individual',
+  class_status text not null default 'scheduled',
+  payment_status text not null default 'pending',
+  instructor_status text not null default 'pending',
+  instructor_response_at timestamptz,
+  notes text,
+  assigned_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  assigned_at timestamptz not null default private.now(),
+  schedule_id uuid references public.class_schedules (id) on delete set null,
+  occurs_on date,
+  plan_id uuid,
+  rate numeric(12,2),
+  rate_id uuid references public.instructor_rates (id) on delete restrict,
+  version integer not null default 1,
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint times_go_together check ((start_time is null) = (end_time is null)),
+  constraint start_is_before_end check (start_time < end_time),
+  constraint instants_follow_the_times check (
+    (start_time is null) = (starts_at is null) and (start_time is null) = (ends_at is null) and coalesce(starts_at < ends_at, true)
+  ),
+  constraint date_is_between_1970_and_2200 check (date between date '1970-01-01' and date '2199-12-31'),
+  constraint time_zone_exists check (private.is_time_zone(time_zone)),
+  constraint payment_amount_is_an_amount check (payment_amount between 0 and 9999999999.99),
+  constraint rate_is_above_zero check (rate > 0 and rate <= 9999999999.99),
+  constraint payment_type_is_known check (
+    payment_type in ('per_class', 'monthly', 'per_member', 'total_duration', 'per_class_total', 'per_student_per_class')
+  ),
+  constraint schedule_type_is_known check (schedule_type in ('adhoc', 'weekly', 'monthly', 'crash', 'package')),
+  constraint booking_type_is_known check (booking_type in ('individual', 'corporate', 'private_group', 'public_group')),
+  constraint class_status_is_known check (class_status in ('scheduled', 'completed', 'cancelled')),
+  constraint payment_status_is_known check (payment_status in ('pending', 'paid', 'cancelled')),
+  constraint instructor_status_is_known check (instructor_status in ('pending', 'accepted', 'rejected')),
+  constraint schedule_says_which_date check (schedule_id is null or occurs_on is not null),
+  constraint notes_are_short check (length(notes) <= 1000)
+);
+-- The order frontends list in, and what a window of days is read with.
+create index class_assignments_date on public.class_assignments (date, start_time);
+create index class_assignments_instructor on public.class_assignments (instructor_id, date, start_time);
+create index class_assignments_class_type on public.class_assignments (class_type_id);
+create index class_assignments_package on public.class_assignments (package_id);
+create index class_assignments_location on public.class_assignments (location_id);
+create index class_assignments_assigned_by on public.class_assignments (assigned_by);
+create index class_assignments_rate on public.class_assignments (rate_id);
+create index class_assignments_plan on public.class_assignments (plan_id) where plan_id is not null;
+create index class_assignments_schedule on public.class_assignments (schedule_id, occurs_on);
+comment on table public.class_assignments is 'Classes that instructors are to teach, each with its pay. Its instructor and room are taken in the ledger.';
+comment on column public.class_assignments.class_type_id is 'What is taught; null where only a package says.';
+comment on column public.class_assignments.package_id is 'The package it is part of, if it is.';
+comment on column public.class_assignments.instructor_id is 'Who teaches it, and is paid.';
+comment on column public.class_assignments.location_id is 'The room it takes; null where it needs none.';
+comment on column public.class_assignments.date is 'The local date in time_zone.';
+comment on column public.class_assignments.start_time is 'Wall-clock time in time_zone; null together with end_time where the time is not arranged, which takes nobody''s time.';
+comment on column public.class_assignments.end_time is 'On the same day; 24:00 is midnight.';
+comment on column public.class_assignments.time_zone is 'IANA zone; the schedule''s, else the location''s, else the organisation''s, where none is given.';
+comment on column public.class_assignments.starts_at is 'When it starts, worked out from date, start_time and time_zone.';
+comment on column public.class_assignments.ends_at is 'When it ends, worked out likewise.';
+comment on column public.class_assignments.payment_amount is 'What the instructor is paid for this class, in the organisation''s currency; left out, it follows from the instructor''s rate, or is 0.';
+comment on column public.class_assignments.payment_type is 'How the amount was agreed; see calculate_payment().';
+comment on column public.class_assignments.schedule_type is 'How it came about: adhoc, weekly, monthly, crash or package.';
+comment on column public.class_assignments.booking_type is 'individual, corporate, private_group or public_group.';
+comment on column public.class_assignments.class_status is 'scheduled, completed or cancelled.';
+comment on column public.class_assignments.payment_status is 'pending, paid or cancelled.';
+comment on column public.class_assignments.instructor_status is 'pending, accepted or rejected; pending again once somebody else is asked.';
+comment on column public.class_assignments.instructor_response_at is 'When the instructor accepted or rejected.';
+comment on column public.class_assignments.assigned_by is 'The login that assigned it; null when a server did.';
+comment on column public.class_assignments.schedule_id is 'The template it came from; it takes over the date occurs_on of it.';
+comment on column public.class_assignments.occurs_on is 'The date of the template it stands for; stays when the class is moved.';
+comment on column public.class_assignments.plan_id is 'Classes planned together, over which a total was split.';
+comment on column public.class_assignments.rate is 'The rate the amount was worked out from, frozen; null where only an amount was agreed.';
+comment on column public.class_assignments.rate_id is 'The instructor''s own rate it was taken from; null where one was given.';
+
+create table public.assignment_bookings (
+  assignment_id uuid not null references public.class_assignments (id) on delete cascade,
+  booking_id text not null references public.bookings (booking_id) on delete restrict,
+  id uuid not null default gen_random_uuid(),
+  created_at timestamptz not null default private.now(),
+  primary key (assignment_id, booking_id),
+  constraint assignment_bookings_one_id unique (id)
+);
+create index assignment_bookings_booking on public.assignment_bookings (booking_id);
+comment on table public.assignment_bookings is 'Which bookings a class serves.';
+comment on column public.assignment_bookings.booking_id is 'The booking''s code.';
+comment on column public.assignment_bookings.id is 'What a credit is used for.';
+
+create table public.class_assignments_archive (
+  like public.class_assignments including defaults including comments,
+  booking_ids text[] not null default '{}',
+  archived_by uuid default private.caller_id(),
+  archived_at timestamptz not null default private.now(),
+  primary key (id)
+);
+create index class_assignments_archive_date on public.class_assignments_archive (date, start_time);
+create index class_assignments_archive_instructor on public.class_assignments_archive (instructor_id, date);
+create index class_assignments_archive_bookings on public.class_assignments_archive using gin (booking_ids);
+comment on table public.class_assignments_archive is 'Classes of long ago, as they were when they were moved here, with the bookings they served.';
+comment on column public.class_assignments_archive.booking_ids is 'The codes of the bookings it served.';
+comment on column public.class_assignments_archive.archived_by is 'The login that moved it here; null when a server did.';
+
+-- sql/40_studio/tables/50_calculations.sql
+
+-- How amounts came about.
+
+create table public.payment_calculations (
+  id bigint generated always as identity primary key,
+  assignment_id uuid not null,
+  method text not null,
+  original_amount numeric(12,2) not null,
+  calculated_amount numeric(12,2) not null,
+  difference numeric(13,2) generated always as (calculated_amount - original_amount) stored,
+  inputs jsonb not null,
+  calculated_by uuid,
+  calculated_at timestamptz not null default private.now(),
+  constraint method_is_known check (
+    method in ('per_class', 'monthly', 'per_member', 'total_duration', 'per_class_total', 'per_student_per_class')
+  ),
+  constraint inputs_are_an_object check (jsonb_typeof(inputs) = 'object')
+);
+create index payment_calculations_assignment on public.payment_calculations (assignment_id, id);
+comment on table public.payment_calculations is 'Every calculation that set a class''s amount: from what, by whom, when. Only ever added to; kept when the class is gone.';
+comment on column public.payment_calculations.assignment_id is 'The class; no foreign key, so that it stays known.';
+comment on column public.payment_calculations.method is 'The payment type it was worked out by.';
+comment on column public.payment_calculations.original_amount is 'What the class was paid before.';
+comment on column public.payment_calculations.calculated_amount is 'What the calculation says, this class''s part of it.';
+comment on column public.payment_calculations.difference is 'Calculated less original.';
+comment on column public.payment_calculations.inputs is 'rate, class_count, student_count, minutes, months, total, and position in the split.';
+comment on column public.payment_calculations.calculated_by is 'The login; null when a server did it.';
+
+-- sql/40_studio/tables/60_feeds.sql
+
+-- Calendar feeds: secret addresses at which a calendar program finds what is planned, until they are revoked.
+
+create table public.calendar_feeds (
+  id uuid primary key default gen_random_uuid(),
+  name text not null,
+  resource_id uuid references public.resources (id) on delete cascade,
+  token_hash text not null,
+  created_by uuid references auth.users (id) on delete cascade default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  revoked_at timestamptz,
+  constraint calendar_feeds_one_token unique (token_hash),
+  constraint name_is_given check (name is not distinct from private.clean_text(name) and length(name) <= 200),
+  constraint token_hash_is_sha256 check (token_hash ~ '^[0-9a-f]{64}$')
+);
+create index calendar_feeds_resource on public.calendar_feeds (resource_id);
+create index calendar_feeds_created_by on public.calendar_feeds (created_by);
+comment on table public.calendar_feeds is
+  'Calendars at secret addresses. Whoever has the address reads it, as long as it is not revoked and its maker may still see what it shows.';
+comment on column public.calendar_feeds.name is 'What a calendar program calls it.';
+comment on column public.calendar_feeds.resource_id is 'Whose or what room''s calendar it is; null is everything.';
+comment on column public.calendar_feeds.token_hash is 'SHA-256 of the secret part of the address, in hexadecimal; the secret itself is kept nowhere.';
+comment on column public.calendar_feeds.created_by is 'The login that made it, and whose rights it has; null when a server did.';
+comment on column public.calendar_feeds.revoked_at is 'When it was revoked, for good.';
+
+-- sql/40_studio/rules/05_reading.sql
+
+-- What functions are handed as JSON: every field of every row is looked at before anything is written.
+
+create function private.is_uuid(p_text text) returns boolean
+language sql immutable set search_path = ''
+return p_text ~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$';
+comment on function private.is_uuid(text) is 'Whether text is an id; null for null.';
+
+-- Kinds: uuid, date, time, amount, count, text, words (a list of texts).
+create function private.json_value_error(p_kind text, p_value jsonb) returns text
+language sql immutable set search_path = ''
+return case
+    when p_value is null or p_value = 'null' then null
+    when p_kind = 'words' then case
+      when jsonb_typeof(p_value) <> 'array' or jsonb_path_exists(p_value, '$[*] ? (@.type() != "string")') then 'This is a list of texts' end
+    when p_kind in ('amount', 'count') and jsonb_typeof(p_value) not in ('number', 'string')
+      or p_kind not in ('amount', 'count') and jsonb_typeof(p_value) <> 'string' then
+      case p_kind when 'uuid' then 'This is an id' when 'date' then 'A date is written 2026-01-31' when 'time' then 'A time is written 09:30'
+        when 'text' then 'This is a text' else 'This is a number' end
+    when p_kind = 'uuid' and not private.is_uuid(p_value #>> '{}') then 'This is an id'
+    when p_kind = 'date' and private.text_to_date(p_value #>> '{}') is null then 'A date is written 2026-01-31, and lies between 1970 and 2199'
+    when p_kind = 'time' and private.text_to_time(p_value #>> '{}') is null then 'A time is written 09:30'
+    when p_kind = 'amount' and (p_value #>> '{}') !~ '^[0-9]{1,10}([.][0-9]{1,2})?$' then 'An amount is not below zero and has at most two decimals'
+    when p_kind = 'count' and (p_value #>> '{}') !~ '^[0-9]{1,6}$' then 'This is a whole number'
+  end;
+comment on function private.json_value_error(text, jsonb) is 'What is wrong with one value, or null.';
+
+create function private.json_object_errors(p_object jsonb, p_fields jsonb, p_prefix text default '') returns jsonb
+language sql immutable set search_path = ''
+return case
+    when jsonb_typeof(p_object) is distinct from 'object' then private.input_error(true, rtrim(p_prefix, '.'), 'This is an object')
+    else coalesce((
+      select jsonb_agg(jsonb_build_object('field', p_prefix || f.key, 'message', f.message) order by f.key)
+      from (
+        select e.key, case when p_fields ? e.key then private.json_value_error(p_fields ->> e.key, e.value) else 'There is no such field' end as message
+        from jsonb_each(p_object) e
+      ) f
+      where f.message is not null
+    ), '[]')
+  end;
+comment on function private.json_object_errors(jsonb, jsonb, text) is
+  'What is wrong with an object whose fields, by name, have these kinds: one error a field; unknown fields are errors.';
+
+create function private.json_list_errors(p_list jsonb, p_fields jsonb, p_field text) returns jsonb
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  if jsonb_typeof(p_list) is distinct from 'array' then
+    return private.input_error(true, p_field, 'This is a list of objects');
+  end if;
+  return coalesce((
+    select jsonb_agg(w.error order by i.position)
+    from jsonb_array_elements(p_list) with ordinality as i(item, position)
+    cross join lateral jsonb_array_elements(
+      private.json_object_errors(i.item, p_fields, format('%s[%s].', p_field, i.position - 1))
+    ) as w(error)
+  ), '[]');
+end;
+$$;
+comment on function private.json_list_errors(jsonb, jsonb, text) is 'What is wrong with a list of such objects, each field with its place, such as p_rows[3].date.';
+
+create function private.within(p_errors jsonb, p_prefix text) returns jsonb
+language sql immutable set search_path = ''
+return coalesce((
+  select jsonb_agg(jsonb_set(e.error, '{field}', to_jsonb(p_prefix || coalesce(e.error ->> 'field', ''))) order by e.n)
+  from jsonb_array_elements(p_errors) with ordinality as e(error, n)
+), '[]');
+comment on function private.within(jsonb, text) is 'Errors with a prefix before the name of each field.';
+
+-- sql/40_studio/rules/10_bookings.sql
+
+-- Bookings by themselves: their code, whom they belong to, and how their status moves. What confirms them is in
+-- 50_serving.sql.
+
+-- Drawing a number waits for nobody and never gives one twice within 36^4, so codes of one day differ however many
+-- arrive at once. Multiplying by a number without a factor in common with 36^4 visits every code once a round, and
+-- keeps a code from telling how many bookings there were.
+create function private.booking_code(p_prefix text, p_day date, p_number bigint) returns text
+language sql immutable strict set search_path = ''
+return p_prefix || '-' || to_char(p_day, 'YYYYMMDD') || '-' || (
+  select string_agg(substr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', 1 + (p_number % 1679616 * 1000003 % 1679616 / d.place % 36)::integer, 1), '' order by d.place desc)
+  from unnest(array[46656, 1296, 36, 1]) as d(place)
+);
+comment on function private.booking_code(text, date, bigint) is 'The code of the n-th booking drawn, for a day: PREFIX-YYYYMMDD-XXXX.';
+
+-- Else every booking would be refused from then on.
+create function private.check_booking_prefix() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  perform private.fail_input(private.input_error(
+    coalesce(new.value, new.default_value) #>> '{}' !~ '^[A-Z0-9]{1,10}$', 'value', 'A prefix is 1 to 10 capital letters and digits'));
+  return new;
+end;
+$$;
+comment on function private.check_booking_prefix() is 'Row trigger on settings: codes of bookings can begin with the prefix.';
+
+create trigger t30_check_booking_prefix before insert or update on public.settings
+  for each row when (new.key = 'booking_prefix') execute function private.check_booking_prefix();
+
+create function private.clean_booking(p_row public.bookings) returns public.bookings
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  p_row.class_name := private.clean_text(p_row.class_name);
+  p_row.instructor := private.clean_text(p_row.instructor);
+  p_row.first_name := private.clean_text(p_row.first_name);
+  p_row.last_name := private.clean_text(p_row.last_name);
+  p_row.email := lower(private.clean_text(p_row.email));
+  p_row.phone := private.clean_text(p_row.phone);
+  p_row.notes := private.clean_text(p_row.notes);
+  p_row.preferred_days := array(select t.t from (select private.clean_text(u.t) as t, u.n from unnest(p_row.preferred_days) with ordinality as u(t, n)) t where t.t is not null order by t.n);
+  p_row.preferred_times := array(select t.t from (select private.clean_text(u.t) as t, u.n from unnest(p_row.preferred_times) with ordinality as u(t, n)) t where t.t is not null order by t.n);
+  return p_row;
+end;
+$$;
+comment on function private.clean_booking(public.bookings) is 'A booking with its texts cleaned.';
+
+create function private.booking_errors(p_row public.bookings) returns jsonb
+language sql stable set search_path = ''
+return private.input_error(length(p_row.class_name) > 200, 'class_name', 'A class name has at most 200 characters')
+  || private.input_error(length(p_row.instructor) > 200, 'instructor', 'An instructor''s name has at most 200 characters')
+  || private.input_error(length(p_row.first_name) > 200, 'first_name', 'A name has at most 200 characters')
+  || private.input_error(length(p_row.last_name) > 200, 'last_name', 'A name has at most 200 characters')
+  || private.input_error(not private.is_email(p_row.email), 'email', 'That is no email address')
+  || private.input_error(length(p_row.phone) > 50, 'phone', 'A phone number has at most 50 characters')
+  || private.input_error(length(p_row.notes) > 1000, 'notes', 'Notes have at most 1000 characters')
+  || private.input_error(not private.is_time_zone(p_row.timezone), 'timezone', 'A time zone is an IANA name, such as Asia/Kolkata')
+  || private.input_error(p_row.class_date not between date '1970-01-01' and date '2199-12-31', 'class_date', 'A date lies between 1970 and 2199')
+  || private.input_error(cardinality(p_row.preferred_days) > 20 or length(array_to_string(p_row.preferred_days, '')) > 1000,
+    'preferred_days', 'At most 20 days, of 1000 characters together')
+  || private.input_error(cardinality(p_row.preferred_times) > 20 or length(array_to_string(p_row.preferred_times, '')) > 1000,
+    'preferred_times', 'At most 20 times, of 1000 characters together')
+  || private.input_error(coalesce(p_row.status, '') not in ('pending', 'confirmed', 'completed', 'cancelled'), 'status',
+    'A booking is pending, confirmed, completed or cancelled')
+  || private.input_error(coalesce(p_row.booking_type, '') not in ('individual', 'corporate', 'private_group', 'public_group'), 'booking_type',
+    'A booking is individual, corporate, private_group or public_group')
+  || private.input_error(p_row.uses_credits and p_row.profile_id is null, 'uses_credits', 'Credits belong to a person: say whose');
+comment on function private.booking_errors(public.bookings) is 'What is wrong with a booking by itself, every field at once; its texts have been cleaned.';
+
+create function private.check_booking() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_errors jsonb := '[]';
+begin
+  if tg_op = 'UPDATE' and new.booking_id is distinct from old.booking_id then
+    perform private.fail('invalid_input', 'A booking keeps its code', 'booking_id', jsonb_build_object('booking_id', old.booking_id));
+  end if;
+  new := private.clean_booking(new);
+  -- The person and their login go together. Only the one that is new decides.
+  if tg_op = 'INSERT' or (new.user_id, new.profile_id) is distinct from (old.user_id, old.profile_id) then
+    if new.profile_id is not null and (tg_op = 'INSERT' or new.profile_id is distinct from old.profile_id) then
+      if tg_op = 'INSERT' and new.user_id is not distinct from private.caller_id()
+        or tg_op = 'UPDATE' and new.user_id is not distinct from old.user_id then
+        new.user_id := (select p.user_id from public.user_profiles p where p.id = new.profile_id);
+      end if;
+      v_errors := v_errors || private.input_error(
+        new.user_id is distinct from (select p.user_id from public.user_profiles p where p.id = new.profile_id),
+        'user_id', 'The login and the profile belong to different people');
+    elsif new.user_id is not null then
+      new.profile_id := coalesce((select p.id from public.user_profiles p where p.user_id = new.user_id), new.profile_id);
+    end if;
+  end if;
+  perform private.fail_input(private.booking_errors(new) || v_errors);
+  -- Whoever links classes has locked the booking, and read this after that.
+  if tg_op = 'UPDATE' and (old.uses_credits or new.uses_credits)
+    and (new.uses_credits, new.profile_id, new.class_package_id) is distinct from (old.uses_credits, old.profile_id, old.class_package_id)
+    and exists (
+      select from public.assignment_bookings l
+      join public.class_assignments a on a.id = l.assignment_id and a.class_status <> 'cancelled'
+      where l.booking_id = new.booking_id
+    ) then
+    perform private.fail('illegal_transition', 'Classes serve this booking already: whose credits it uses, and of which package, stays', 'uses_credits',
+      jsonb_build_object('booking_id', new.booking_id), 'Take it off its classes first, or book anew.');
+  end if;
+  if tg_op = 'INSERT' then
+    -- Whoever books gets a code; a server that brings bookings along brings their codes.
+    if new.booking_id is null or not private.is_trusted() then
+      loop
+        new.booking_id := private.booking_code(private.setting_text('booking_prefix'), private.today(), nextval('private.booking_numbers'));
+        exit when not exists (select from public.bookings b where b.booking_id = new.booking_id);
+      end loop;
+    end if;
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_booking() is
+  'Row trigger: cleans texts, names every bad field, gives a code, and keeps the person and their login together.';
+
+-- confirmed and pending follow from the classes. Only the trigger that works them out, which runs inside another, sets
+-- them; everybody else may end a booking.
+create function private.check_booking_status() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_from text := case tg_op when 'UPDATE' then old.status end;
+begin
+  if tg_op = 'INSERT' and (new.status = 'pending' or new.status <> 'confirmed' and private.has_permission('update:booking')) then
+    return new;
+  end if;
+  if tg_op = 'UPDATE' then
+    if new.status = old.status then
+      return new;
+    end if;
+    if old.status in ('pending', 'confirmed') then
+      if new.status = 'cancelled' or new.status = 'completed' and private.has_permission('update:booking') and old.status = 'confirmed' then
+        return new;
+      end if;
+      if new.status in ('pending', 'confirmed') and (new.status = 'confirmed') = private.is_served(new.booking_id) then
+        return new;
+      end if;
+    end if;
+  end if;
+  perform private.fail('illegal_transition',
+    case when new.status in ('pending', 'confirmed') and coalesce(v_from, 'pending') in ('pending', 'confirmed')
+      then 'A booking is confirmed by a class that serves it, and pending again without one'
+      else format('A booking cannot go from %s to %s', coalesce(v_from, 'nothing'), new.status) end,
+    'status', jsonb_build_object('booking_id', new.booking_id, 'from', v_from, 'to', new.status),
+    case when new.status = 'confirmed' then 'Link it to a class in assignment_bookings.' end);
+  return new;
+end;
+$$;
+comment on function private.check_booking_status() is
+  'Row trigger: pending and confirmed are what the classes say; only completed and cancelled are set, and are ends.';
+
+create function private.is_served(p_booking_id text) returns boolean
+language sql stable security definer set search_path = ''
+begin atomic
+  select exists (
+    select
+    from public.assignment_bookings l
+    join public.class_assignments a on a.id = l.assignment_id and a.class_status <> 'cancelled'
+    where l.booking_id = p_booking_id
+  ) or exists (
+    select from public.class_assignments_archive a where a.booking_ids @> array[p_booking_id] and a.class_status <> 'cancelled'
+  );
+end;
+comment on function private.is_served(text) is 'Whether a class that is not cancelled serves this booking.';
+
+create trigger t10_keep_version before update on public.bookings
+  for each row execute function private.keep_version();
+create trigger t20_check before insert or update on public.bookings
+  for each row execute function private.check_booking();
+create trigger t25_check_status before insert or update of status on public.bookings
+  for each row execute function private.check_booking_status();
+
+-- sql/40_studio/rules/20_schedules.sql
+
+-- Class schedules: what they take is a weekly rule of 20_time with their id, which follows them.
+
+create function private.complete_schedule(p_new public.class_schedules, p_old public.class_schedules) returns public.class_schedules
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_minutes integer;
+begin
+  p_new.notes := private.clean_text(p_new.notes);
+  p_new.time_zone := coalesce(p_new.time_zone, private.resource_time_zone(p_new.location_id));
+  -- Start and duration are as good as start and end. Where both are there, a changed duration moves the end.
+  if p_new.end_time is null or p_old.id is not null and p_new.duration_minutes is distinct from p_old.duration_minutes
+    and (p_new.start_time, p_new.end_time) is not distinct from (p_old.start_time, p_old.end_time) then
+    if p_new.duration_minutes is null and p_new.end_time is null then
+      p_new.duration_minutes := (select t.duration_minutes from public.class_types t where t.id = p_new.class_type_id);
+    end if;
+    if p_new.duration_minutes between 1 and 1440 and p_new.start_time is not null
+      and extract(epoch from p_new.start_time) / 60 + p_new.duration_minutes <= 1440 then
+      p_new.end_time := case when extract(epoch from p_new.start_time) / 60 + p_new.duration_minutes = 1440 then time '24:00'
+        else p_new.start_time + make_interval(mins => p_new.duration_minutes) end;
+    end if;
+  end if;
+  v_minutes := extract(epoch from p_new.end_time - p_new.start_time) / 60;
+  if p_old.id is not null and p_new.duration_minutes is not distinct from p_old.duration_minutes then
+    p_new.duration_minutes := v_minutes;
+  end if;
+  p_new.duration_minutes := coalesce(p_new.duration_minutes, v_minutes);
+  return p_new;
+end;
+$$;
+comment on function private.complete_schedule(public.class_schedules, public.class_schedules) is
+  'A schedule with what was left out worked out (end or duration, time zone); against what it was before.';
+
+create function private.schedule_errors(p_new public.class_schedules, p_old public.class_schedules) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_min constant integer := private.setting_integer('class_minutes_min');
+  v_max constant integer := private.setting_integer('class_minutes_max');
+  v_minutes constant integer := extract(epoch from p_new.end_time - p_new.start_time) / 60;
+begin
+  return private.input_error(p_new.class_type_id is null, 'class_type_id', 'Say which class type it is')
+    || private.input_error(coalesce(p_new.day_of_week, -1) not between 0 and 6, 'day_of_week', 'A day is 0 (Sunday) to 6 (Saturday)')
+    || private.input_error(p_new.start_time is null, 'start_time', 'Say when it starts')
+    || private.input_error(p_new.start_time is not null and p_new.end_time is null, 'end_time', 'Say when it ends, on the same day, or how long it takes')
+    || private.input_error(p_new.end_time <= p_new.start_time, 'end_time', 'The end must be after the start')
+    || private.input_error(p_new.end_time > p_new.start_time and p_new.duration_minutes <> v_minutes, 'duration_minutes',
+      format('From start to end it is %s minutes', v_minutes))
+    || private.input_error(p_new.end_time > p_new.start_time and v_minutes not between v_min and v_max
+        and (p_old.id is null or (p_new.start_time, p_new.end_time) is distinct from (p_old.start_time, p_old.end_time)),
+      'duration_minutes', format('A class takes %s to %s minutes', v_min, v_max))
+    || private.input_error(p_new.end_time > p_new.start_time and mod(extract(epoch from p_new.end_time - p_new.start_time), 60) <> 0, 'end_time', 'A class takes whole minutes')
+    || private.input_error(not private.is_time_zone(p_new.time_zone), 'time_zone', 'A time zone is an IANA name, such as Europe/Paris')
+    || private.input_error(p_new.max_participants not between 1 and 10000, 'max_participants', 'Between 1 and 10000 can take part')
+    || private.input_error(p_new.effective_from is null, 'effective_from', 'Say from when')
+    || private.input_error(p_new.effective_from not between date '1970-01-01' and date '2199-12-31', 'effective_from', 'A date lies between 1970 and 2199')
+    || private.input_error(p_new.effective_until not between date '1970-01-01' and date '2199-12-31', 'effective_until', 'A date lies between 1970 and 2199')
+    || private.input_error(p_new.effective_until < p_new.effective_from, 'effective_until', 'The last day must not be before the first')
+    || private.input_error(length(p_new.notes) > 1000, 'notes', 'Notes have at most 1000 characters')
+    || private.input_error(
+      p_new.is_active and p_new.instructor_id is not null
+        and (p_old.id is null or (p_new.instructor_id, p_new.is_active) is distinct from (p_old.instructor_id, p_old.is_active))
+        and exists (select from public.user_profiles p where p.id = p_new.instructor_id and not p.is_active),
+      'instructor_id', 'This instructor has left')
+    || private.input_error(
+      p_new.instructor_id is not null and p_new.instructor_id is distinct from p_old.instructor_id
+        and not exists (select from public.user_profiles p where p.id = p_new.instructor_id),
+      'instructor_id', 'There is no such instructor');
+end;
+$$;
+comment on function private.schedule_errors(public.class_schedules, public.class_schedules) is
+  'What is wrong with a schedule by itself, every field at once; against what it was before, so that old rows may stay as they are.';
+
+create function private.check_schedule() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  new := private.complete_schedule(new, case tg_op when 'UPDATE' then old end);
+  perform private.fail_input(private.schedule_errors(new, case tg_op when 'UPDATE' then old end));
+  return new;
+end;
+$$;
+comment on function private.check_schedule() is
+  'Row trigger: works out what was left out (end or duration, time zone), and names every bad field.';
+
+create trigger t10_keep_version before update on public.class_schedules
+  for each row execute function private.keep_version();
+create trigger t20_check before insert or update on public.class_schedules
+  for each row execute function private.check_schedule();
+
+-- What each schedule promises, in the words of 20_time.
+create view private.class_schedule_rules as
+select s.id, t.name as title, 'class_schedule' as kind, s.day_of_week as weekday, s.start_time, s.end_time, s.time_zone,
+  daterange(s.effective_from, s.effective_until, '[]') as effective, 'class_schedules' as source_table
+from public.class_schedules s
+join public.class_types t on t.id = s.class_type_id;
+comment on view private.class_schedule_rules is 'The weekly rule each class schedule is.';
+
+create view private.class_schedule_resources as
+select s.id as rule_id, u.resource_id
+from public.class_schedules s
+cross join lateral (select s.instructor_id as resource_id union select s.location_id) u
+where s.is_active and u.resource_id is not null;
+comment on view private.class_schedule_resources is 'Who and what each active class schedule takes.';
+
+-- Exceptions, then rules, then resources are locked before anything changes; what a schedule no longer takes goes before
+-- what it takes anew comes.
+create function private.sync_schedules(p_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_read_committed();
+  perform private.ensure_people(array(select s.instructor_id from public.class_schedules s where s.id = any(p_ids) and s.is_active));
+  perform private.lock_rules(p_ids, array(select w.resource_id from private.class_schedule_resources w where w.rule_id = any(p_ids)));
+  if exists (select from public.weekly_rules r where r.id = any(p_ids) and r.source_table is distinct from 'class_schedules') then
+    perform private.fail('duplicate', 'There is a weekly rule with this id', 'id', jsonb_build_object('ids', to_jsonb(p_ids)));
+  end if;
+  delete from public.weekly_rules r
+  where r.id = any(p_ids) and r.source_table = 'class_schedules'
+    and not exists (select from public.class_schedules s where s.id = r.id);
+  delete from public.weekly_rule_resources r
+  where r.rule_id = any(p_ids)
+    and not exists (select from private.class_schedule_resources w where w.rule_id = r.rule_id and w.resource_id = r.resource_id);
+  insert into public.weekly_rules as r (id, title, kind, weekday, start_time, end_time, time_zone, effective, source_table, source_id)
+  select w.id, w.title, w.kind, w.weekday, w.start_time, w.end_time, w.time_zone, w.effective, w.source_table, w.id
+  from private.class_schedule_rules w
+  where w.id = any(p_ids)
+  order by w.id
+  on conflict (id) do update
+  set title = excluded.title, weekday = excluded.weekday, start_time = excluded.start_time, end_time = excluded.end_time,
+    time_zone = excluded.time_zone, effective = excluded.effective
+  where (r.title, r.weekday, r.start_time, r.end_time, r.time_zone, r.effective)
+    is distinct from (excluded.title, excluded.weekday, excluded.start_time, excluded.end_time, excluded.time_zone, excluded.effective);
+  insert into public.weekly_rule_resources (rule_id, resource_id)
+  select w.rule_id, w.resource_id
+  from private.class_schedule_resources w
+  where w.rule_id = any(p_ids)
+    and not exists (select from public.weekly_rule_resources r where r.rule_id = w.rule_id and r.resource_id = w.resource_id)
+  order by w.rule_id, w.resource_id;
+end;
+$$;
+comment on function private.sync_schedules(uuid[]) is 'Makes the weekly rules of these class schedules what the schedules say.';
+
+create function private.follow_schedules() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+begin
+  execute case tg_op
+      when 'INSERT' then 'select array_agg(n.id order by n.id) from new_rows n'
+      when 'DELETE' then 'select array_agg(o.id order by o.id) from old_rows o'
+      else 'select array_agg(u.id order by u.id) from (select n.id from new_rows n union select o.id from old_rows o) u'
+    end into v_ids;
+  if v_ids is not null then
+    perform private.sync_schedules(v_ids);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.follow_schedules() is 'Statement trigger on class_schedules: their weekly rules follow.';
+
+create trigger t00_read_committed before insert or update or delete on public.class_schedules
+  for each statement execute function private.refuse_other_isolation();
+create trigger t00_no_truncate before truncate on public.class_schedules
+  for each statement execute function private.refuse_truncate();
+create trigger t50_follow_insert after insert on public.class_schedules
+  referencing new table as new_rows for each statement execute function private.follow_schedules();
+create trigger t50_follow_update after update on public.class_schedules
+  referencing old table as old_rows new table as new_rows for each statement execute function private.follow_schedules();
+create trigger t50_follow_delete after delete on public.class_schedules
+  referencing old table as old_rows for each statement execute function private.follow_schedules();
+
+-- A class type's name is what its classes are called in the ledger.
+create function private.rename_schedules() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.sync_schedules(array(select s.id from public.class_schedules s where s.class_type_id = new.id order by s.id));
+  return null;
+end;
+$$;
+comment on function private.rename_schedules() is 'Row trigger on class_types: weekly rules of its schedules carry its name.';
+
+create trigger t60_rename_schedules after update of name on public.class_types
+  for each row when (old.name is distinct from new.name) execute function private.rename_schedules();
+
+-- Whoever changes such a rule itself is sent to the schedule. Sync writes what the schedule says, so it passes.
+create function private.keep_schedule_rule() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if (case tg_op
+      when 'DELETE' then exists (select from public.class_schedules s where s.id = old.id)
+      else not exists (
+        select from private.class_schedule_rules w
+        where (w.id, w.title, w.kind, w.weekday, w.start_time, w.end_time, w.time_zone, w.effective, w.source_table, w.id)
+          = (new.id, new.title, new.kind, new.weekday, new.start_time, new.end_time, new.time_zone, new.effective, new.source_table, new.source_id)
+      )
+    end) then
+    perform private.fail('forbidden', 'This weekly rule follows a class schedule', 'source_table',
+      jsonb_build_object('source_table', 'class_schedules', 'source_id', coalesce(new.id, old.id)), 'Change the class schedule.');
+  end if;
+  return null;
+end;
+$$;
+comment on function private.keep_schedule_rule() is 'Row trigger on weekly_rules: the rule of a class schedule says what the schedule says.';
+
+create trigger t70_keep_schedule_rule_new after insert or update on public.weekly_rules
+  for each row when (new.source_table = 'class_schedules') execute function private.keep_schedule_rule();
+create trigger t70_keep_schedule_rule_old after update or delete on public.weekly_rules
+  for each row when (old.source_table = 'class_schedules') execute function private.keep_schedule_rule();
+
+create function private.keep_schedule_resource() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[] := array_remove(array[case when tg_op <> 'INSERT' then old.rule_id end, case when tg_op <> 'DELETE' then new.rule_id end], null);
+begin
+  if exists (select from public.weekly_rules r where r.id = any(v_ids) and r.source_table = 'class_schedules')
+    and (
+      tg_op <> 'INSERT' and exists (
+        select from private.class_schedule_resources w where w.rule_id = old.rule_id and w.resource_id = old.resource_id
+      )
+      or tg_op <> 'DELETE' and not exists (
+        select from private.class_schedule_resources w where w.rule_id = new.rule_id and w.resource_id = new.resource_id
+      )
+    ) then
+    perform private.fail('forbidden', 'This weekly rule follows a class schedule', 'rule_id',
+      jsonb_build_object('source_table', 'class_schedules', 'source_id', v_ids[1]), 'Change the class schedule.');
+  end if;
+  return null;
+end;
+$$;
+comment on function private.keep_schedule_resource() is 'Row trigger on weekly_rule_resources: a class schedule''s rule takes what the schedule takes.';
+
+create trigger t70_keep_schedule_resource after insert or update or delete on public.weekly_rule_resources
+  for each row execute function private.keep_schedule_resource();
+
+-- sql/40_studio/rules/30_assignments.sql
+
+-- Class assignments by themselves: what is left out is filled in, local times become instants, and what makes no sense
+-- is refused, every field at once.
+
+create function private.assignment_errors(p_new public.class_assignments, p_old public.class_assignments) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_min constant integer := private.setting_integer('class_minutes_min');
+  v_max constant integer := private.setting_integer('class_minutes_max');
+  v_minutes constant numeric := extract(epoch from p_new.end_time - p_new.start_time) / 60;
+  v_is_dated constant boolean := coalesce(p_new.date between date '1970-01-01' and date '2199-12-31', false);
+  v_is_zoned constant boolean := coalesce(private.is_time_zone(p_new.time_zone), false);
+  v_errors jsonb;
+begin
+  v_errors := private.input_error(p_new.date is null, 'date', 'Say on which day')
+    || private.input_error(p_new.date is not null and not v_is_dated, 'date', 'A date lies between 1970 and 2199')
+    || private.input_error(p_new.instructor_id is null, 'instructor_id', 'Say who teaches it')
+    || private.input_error(p_new.start_time is null and p_new.end_time is not null, 'start_time', 'Start and end go together')
+    || private.input_error(p_new.end_time is null and p_new.start_time is not null, 'end_time', 'Start and end go together')
+    || private.input_error(p_new.end_time <= p_new.start_time, 'end_time', 'The end must be after the start')
+    || private.input_error(v_minutes > 0 and v_minutes not between v_min and v_max
+        and (p_new.start_time, p_new.end_time) is distinct from (p_old.start_time, p_old.end_time),
+      'end_time', format('A class takes %s to %s minutes', v_min, v_max))
+    || private.input_error(not v_is_zoned, 'time_zone', 'A time zone is an IANA name, such as Europe/Paris')
+    || private.input_error(coalesce(p_new.payment_amount = 'NaN' or p_new.payment_amount not between 0 and 9999999999.99, false),
+      'payment_amount', 'An amount is not below zero')
+    || private.input_error(p_new.rate = 'NaN' or p_new.rate not between 0.01 and 9999999999.99, 'rate', 'A rate is above zero')
+    || private.input_error(coalesce(p_new.payment_type, '') not in (
+        'per_class', 'monthly', 'per_member', 'total_duration', 'per_class_total', 'per_student_per_class'), 'payment_type',
+      'A payment type is per_class, monthly, per_member, total_duration, per_class_total or per_student_per_class')
+    || private.input_error(coalesce(p_new.schedule_type, '') not in ('adhoc', 'weekly', 'monthly', 'crash', 'package'), 'schedule_type',
+      'A schedule type is adhoc, weekly, monthly, crash or package')
+    || private.input_error(coalesce(p_new.booking_type, '') not in ('individual', 'corporate', 'private_group', 'public_group'), 'booking_type',
+      'A booking type is individual, corporate, private_group or public_group')
+    || private.input_error(coalesce(p_new.class_status, '') not in ('scheduled', 'completed', 'cancelled'), 'class_status',
+      'A class is scheduled, completed or cancelled')
+    || private.input_error(coalesce(p_new.payment_status, '') not in ('pending', 'paid', 'cancelled'), 'payment_status',
+      'Pay is pending, paid or cancelled')
+    || private.input_error(coalesce(p_new.instructor_status, '') not in ('pending', 'accepted', 'rejected'), 'instructor_status',
+      'An instructor''s answer is pending, accepted or rejected')
+    || private.input_error(length(p_new.notes) > 1000, 'notes', 'Notes have at most 1000 characters')
+    || private.input_error(p_new.schedule_id is not null and p_new.occurs_on is null, 'occurs_on', 'Say which date of the schedule it stands for');
+  if v_is_dated and v_is_zoned and p_new.start_time < p_new.end_time then
+    v_errors := v_errors
+      || private.input_error(private.local_to_instant(p_new.date, p_new.start_time, p_new.time_zone) is null, 'start_time',
+        private.describe_skipped(p_new.date, p_new.start_time, p_new.time_zone))
+      || private.input_error(private.local_end_to_instant(p_new.date, p_new.end_time, p_new.time_zone) is null, 'end_time',
+        private.describe_skipped(p_new.date, p_new.end_time, p_new.time_zone));
+  end if;
+  return v_errors
+    || private.input_error(v_is_dated and p_new.class_status = 'scheduled'
+        and p_new.date > private.today() + private.setting_integer('days_ahead') and p_new.date is distinct from p_old.date,
+      'date', format('Classes are planned at most %s days ahead', private.setting_integer('days_ahead')))
+    || private.input_error(p_new.instructor_id is not null and p_new.instructor_id is distinct from p_old.instructor_id
+        and not exists (select from public.user_profiles p where p.id = p_new.instructor_id),
+      'instructor_id', 'There is no such instructor')
+    || private.input_error(p_new.class_status = 'scheduled' and p_new.instructor_id is distinct from p_old.instructor_id
+        and exists (select from public.user_profiles p where p.id = p_new.instructor_id and not p.is_active),
+      'instructor_id', 'This instructor has left');
+end;
+$$;
+comment on function private.assignment_errors(public.class_assignments, public.class_assignments) is
+  'What is wrong with a class, every field at once; against what it was before, so that old rows may stay as they are.';
+
+-- True for what is clearly right; whatever else is looked at field by field, to say what is wrong with it.
+create function private.is_plain_assignment(p_new public.class_assignments, p_old public.class_assignments) returns boolean
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_is_as_long constant boolean := p_new.end_time - p_new.start_time is not distinct from p_old.end_time - p_old.start_time;
+begin
+  return coalesce(
+    p_new.date between date '1970-01-01' and date '2199-12-31'
+    and (p_new.start_time is null and p_new.end_time is null or p_new.start_time < p_new.end_time)
+    and (v_is_as_long or extract(epoch from p_new.end_time - p_new.start_time) / 60
+      between private.setting_integer('class_minutes_min') and private.setting_integer('class_minutes_max'))
+    and (p_new.time_zone = p_old.time_zone or private.is_time_zone(p_new.time_zone))
+    and (p_new.payment_amount is null or p_new.payment_amount between 0 and 9999999999.99)
+    and (p_new.rate is null or p_new.rate between 0.01 and 9999999999.99)
+    and p_new.payment_type in ('per_class', 'monthly', 'per_member', 'total_duration', 'per_class_total', 'per_student_per_class')
+    and p_new.schedule_type in ('adhoc', 'weekly', 'monthly', 'crash', 'package')
+    and p_new.booking_type in ('individual', 'corporate', 'private_group', 'public_group')
+    and p_new.class_status in ('scheduled', 'completed', 'cancelled') and p_new.payment_status in ('pending', 'paid', 'cancelled')
+    and p_new.instructor_status in ('pending', 'accepted', 'rejected')
+    and (p_new.notes is null or length(p_new.notes) <= 1000)
+    and (p_new.schedule_id is null or p_new.occurs_on is not null)
+    and (p_new.date is not distinct from p_old.date or p_new.class_status <> 'scheduled'
+      or p_new.date <= private.today() + private.setting_integer('days_ahead'))
+    and (p_new.instructor_id is not distinct from p_old.instructor_id or p_new.class_status <> 'scheduled'
+      or exists (select from public.user_profiles p where p.id = p_new.instructor_id and p.is_active)),
+    false);
+end;
+$$;
+comment on function private.is_plain_assignment(public.class_assignments, public.class_assignments) is
+  'Whether private.assignment_errors would find nothing wrong, but for times the clock skips; quickly.';
+
+create function private.check_assignment() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  new.notes := private.clean_text(new.notes);
+  new.schedule_type := case new.schedule_type when 'crash_course' then 'crash' else new.schedule_type end;
+  if new.schedule_id is not null and new.occurs_on is null then
+    new.occurs_on := new.date;
+  end if;
+  if new.time_zone is null then
+    new.time_zone := coalesce(
+      (select s.time_zone from public.class_schedules s where s.id = new.schedule_id), private.resource_time_zone(new.location_id));
+  end if;
+  -- Whoever is signed in assigns in their own name.
+  if tg_op = 'INSERT' and private.caller_id() is not null then
+    new.assigned_by := private.caller_id();
+    new.assigned_at := private.now();
+  end if;
+  -- Bulk changes come through here: what did not change was looked at before.
+  if tg_op = 'INSERT' or row(new.date, new.start_time, new.end_time, new.time_zone, new.instructor_id, new.payment_amount, new.rate,
+      new.payment_type, new.schedule_type, new.booking_type, new.class_status, new.payment_status, new.instructor_status, new.notes,
+      new.schedule_id, new.occurs_on, new.starts_at, new.ends_at)
+    is distinct from row(old.date, old.start_time, old.end_time, old.time_zone, old.instructor_id, old.payment_amount, old.rate,
+      old.payment_type, old.schedule_type, old.booking_type, old.class_status, old.payment_status, old.instructor_status, old.notes,
+      old.schedule_id, old.occurs_on, old.starts_at, old.ends_at) then
+    if not private.is_plain_assignment(new, case tg_op when 'UPDATE' then old end) then
+      perform private.fail_input(private.assignment_errors(new, case tg_op when 'UPDATE' then old end));
+  -- Of two at once the index refuses the second.
+  if new.schedule_id is not null and new.class_status <> 'cancelled'
+    and (tg_op = 'INSERT' or (new.schedule_id, new.occurs_on) is distinct from (old.schedule_id, old.occurs_on))
+    and exists (
+      select from public.class_assignments a
+      where a.schedule_id = new.schedule_id and a.occurs_on = new.occurs_on and a.class_status <> 'cancelled' and a.id <> new.id
+    ) then
+    perform private.fail('time_conflict', format('%s of this schedule is already assigned', new.occurs_on), 'occurs_on',
+      jsonb_build_object('schedule_id', new.schedule_id, 'occurs_on', new.occurs_on));
+  end if;
+    end if;
+    new.starts_at := private.local_to_instant(new.date, new.start_time, new.time_zone);
+    new.ends_at := private.local_end_to_instant(new.date, new.end_time, new.time_zone);
+    if new.starts_at is null <> (new.start_time is null) or new.ends_at is null <> (new.end_time is null) then
+      perform private.fail_input(private.assignment_errors(new, null));
+    end if;
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_assignment() is
+  'Row trigger: fills in time zone and the schedule''s date, works out starts_at and ends_at, and names every bad field.';
+
+create trigger t10_keep_version before update on public.class_assignments
+  for each row execute function private.keep_version();
+create trigger t20_check before insert or update on public.class_assignments
+  for each row execute function private.check_assignment();
+
+-- sql/40_studio/rules/35_assignment_moves.sql
+
+-- How a class moves through its three statuses, and who may move it.
+--
+-- class_status: scheduled → completed (once it has begun) or cancelled. instructor_status: pending → accepted or
+-- rejected, by the instructor or for them; pending again when somebody else is asked. payment_status: pending → paid or
+-- cancelled, by holders of manage:pay. A cancelled class is not paid for unless it was already.
+
+-- Asked by the trigger, and by who wants to know before trying.
+create function private.illegal_move(p_old public.class_assignments, p_new public.class_assignments, p_pays boolean)
+returns table (field text, from_status text, to_status text, message text)
+language sql immutable set search_path = ''
+begin atomic
+  select m.field, m.from_status, m.to_status, m.message
+  from (
+    values
+      ('class_status', p_old.class_status, p_new.class_status, format('A class that is %s does not become %s', p_old.class_status, p_new.class_status),
+        p_new.class_status <> p_old.class_status and p_old.class_status <> 'scheduled'),
+      ('class_status', p_old.class_status, p_new.class_status, 'A class that its instructor rejected is not completed: give it to somebody else',
+        p_old.class_status = 'scheduled' and p_new.class_status = 'completed' and p_new.instructor_status = 'rejected'
+          and p_new.instructor_id = p_old.instructor_id),
+      ('instructor_id', p_old.class_status, p_new.class_status, format('Nobody else teaches a class that is %s', p_old.class_status),
+        p_new.instructor_id <> p_old.instructor_id and p_old.class_status <> 'scheduled' and not p_pays),
+      ('instructor_status', p_old.instructor_status, p_new.instructor_status,
+        format('An answer that is %s does not become %s', p_old.instructor_status, p_new.instructor_status),
+        p_new.instructor_status <> p_old.instructor_status and p_new.instructor_id = p_old.instructor_id
+          and (p_old.instructor_status <> 'pending' or p_old.class_status <> 'scheduled')),
+      ('payment_status', p_old.payment_status, p_new.payment_status,
+        format('Pay that is %s does not become %s', p_old.payment_status, p_new.payment_status),
+        p_new.payment_status <> p_old.payment_status and p_old.payment_status <> 'pending'),
+      ('payment_status', p_old.payment_status, p_new.payment_status, 'A cancelled class is not paid for',
+        p_new.payment_status <> p_old.payment_status and p_new.payment_status = 'paid' and p_new.class_status = 'cancelled'),
+      ('date', p_old.class_status, p_new.class_status, format('A class that is %s stays when and where it was', p_old.class_status),
+        p_old.class_status <> 'scheduled' and not p_pays
+          and (p_new.date, p_new.start_time, p_new.end_time, p_new.time_zone, p_new.location_id)
+            is distinct from (p_old.date, p_old.start_time, p_old.end_time, p_old.time_zone, p_old.location_id))
+  ) as m(field, from_status, to_status, message, applies)
+  where m.applies
+  limit 1;
+end;
+comment on function private.illegal_move(public.class_assignments, public.class_assignments, boolean) is
+  'The first thing about a change that no class can do, if there is one; p_pays is whether the caller holds manage:pay, who may correct what is over.';
+
+create function private.move_assignment() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_problem record;
+begin
+  if tg_op = 'INSERT' then
+    -- What a server or a holder of bulk:assignment brings along may be anywhere on its way; others begin at the beginning.
+    if new.instructor_status <> 'pending' and not private.has_permission('bulk:assignment') then
+      perform private.fail('illegal_transition', 'A class begins with the instructor''s answer pending', 'instructor_status',
+        jsonb_build_object('id', new.id, 'to', new.instructor_status));
+    end if;
+    if new.payment_status <> 'pending' then
+      perform private.require_permission('manage:pay');
+    end if;
+  else
+    if old.class_status <> 'scheduled' or (new.class_status, new.instructor_status, new.payment_status)
+      is distinct from (old.class_status, old.instructor_status, old.payment_status) then
+      select m.* into v_problem
+      from private.illegal_move(old, new, old.class_status <> 'scheduled' and private.has_permission('manage:pay')) m;
+      if found then
+        perform private.fail('illegal_transition', v_problem.message, v_problem.field,
+          jsonb_build_object('id', new.id, 'from', v_problem.from_status, 'to', v_problem.to_status));
+      end if;
+    end if;
+    if new.instructor_id <> old.instructor_id then
+      -- Who turns out to have taught a class is not asked whether they will.
+      new.instructor_status := case old.class_status when 'completed' then 'accepted' else 'pending' end;
+      new.instructor_response_at := null;
+    elsif new.instructor_status <> old.instructor_status then
+      new.instructor_response_at := private.now();
+    else
+      new.instructor_response_at := old.instructor_response_at;
+    end if;
+    if old.class_status = 'scheduled' and new.class_status = 'cancelled' and old.payment_status = 'pending' then
+      new.payment_status := 'cancelled';
+    end if;
+  end if;
+  if new.class_status = 'completed' and (tg_op = 'INSERT' or old.class_status <> 'completed')
+    and coalesce(new.starts_at > private.now(), new.date > private.today()) then
+    perform private.fail('illegal_transition', 'This class has not begun yet', 'class_status',
+      jsonb_build_object('id', new.id, 'from', case tg_op when 'UPDATE' then old.class_status end, 'to', 'completed'));
+  end if;
+  return new;
+end;
+$$;
+comment on function private.move_assignment() is
+  'Row trigger: statuses move forward only; asking somebody else begins their answer anew.';
+
+-- Who teaches a class answers for it, says that it is over, and keeps notes; nothing else. Asked once a statement, since
+-- asking takes longer than writing a row.
+create function private.guard_assignments() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if not private.has_permission('manage:pay') and exists (
+    select from new_rows n
+    join old_rows o on o.id = n.id
+    where o.payment_status <> n.payment_status
+        and not (n.payment_status = 'cancelled' and n.class_status = 'cancelled' and o.class_status = 'scheduled')
+      or o.payment_status = 'paid'
+        and row(n.instructor_id, n.payment_amount, n.payment_type, n.rate) is distinct from row(o.instructor_id, o.payment_amount, o.payment_type, o.rate)
+  ) then
+    perform private.require_permission('manage:pay');
+  end if;
+  if not private.has_permission('update:assignment') and exists (
+    select from new_rows n
+    join old_rows o on o.id = n.id
+    where n.class_status = 'cancelled' and o.class_status <> 'cancelled'
+      or row(n.instructor_id, n.class_type_id, n.package_id, n.location_id, n.date, n.start_time, n.end_time, n.time_zone, n.payment_amount,
+          n.payment_type, n.schedule_type, n.booking_type, n.schedule_id, n.occurs_on, n.plan_id, n.rate, n.rate_id)
+        is distinct from row(o.instructor_id, o.class_type_id, o.package_id, o.location_id, o.date, o.start_time, o.end_time, o.time_zone, o.payment_amount,
+          o.payment_type, o.schedule_type, o.booking_type, o.schedule_id, o.occurs_on, o.plan_id, o.rate, o.rate_id)
+  ) then
+    perform private.require_permission('update:assignment');
+  end if;
+  return null;
+end;
+$$;
+comment on function private.guard_assignments() is 'Statement trigger: pay is settled, and what was paid corrected, by holders of manage:pay; instructors change nothing but their answer, that a class is over, and notes.';
+
+-- One that moves to the archive is still on record.
+create function private.guard_paid_assignments() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if not private.has_permission('manage:pay') and exists (
+    select from old_rows o
+    where o.payment_status = 'paid' and not exists (select from public.class_assignments_archive r where r.id = o.id)
+  ) then
+    perform private.require_permission('manage:pay');
+  end if;
+  return null;
+end;
+$$;
+comment on function private.guard_paid_assignments() is 'Statement trigger: a class that was paid for is deleted by holders of manage:pay only.';
+
+create trigger t20_guard_paid after delete on public.class_assignments
+  referencing old table as old_rows for each statement execute function private.guard_paid_assignments();
+create trigger t20_guard after update on public.class_assignments
+  referencing old table as old_rows new table as new_rows for each statement execute function private.guard_assignments();
+create trigger t25_move before insert or update on public.class_assignments
+  for each row execute function private.move_assignment();
+
+-- sql/40_studio/rules/40_taking_over.sql
+
+-- Classes in the ledger: they take their instructor and their room, and the dates of the schedules they were made from.
+-- The triggers' names say in which order they run: dates are taken over before claims are derived, and given back after.
+
+create view private.class_assignments_claims as
+select a.id as source_id, u.resource_id, tstzrange(a.starts_at, a.ends_at) as during, a.date as occurs_on,
+  'class_assignment' as kind, coalesce(t.name, p.name, 'Class') as title
+from public.class_assignments a
+left join public.class_types t on t.id = a.class_type_id
+left join public.packages p on p.id = a.package_id
+cross join lateral (
+  select a.instructor_id as resource_id where a.instructor_status <> 'rejected'
+  union
+  select a.location_id where a.location_id is not null
+) u
+where a.starts_at is not null and a.class_status <> 'cancelled';
+comment on view private.class_assignments_claims is
+  'What classes take: the room unless they are cancelled, the instructor unless cancelled or rejected; nothing without times.';
+
+create function private.prepare_assignments() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.ensure_people(array(
+    select distinct n.instructor_id from new_rows n
+    where not exists (select from public.resources r where r.id = n.instructor_id)
+    order by n.instructor_id
+  ));
+  return null;
+end;
+$$;
+comment on function private.prepare_assignments() is 'Statement trigger: who is to teach a class can be planned with from then on.';
+
+create trigger t30_prepare_insert after insert on public.class_assignments
+  referencing new table as new_rows for each statement execute function private.prepare_assignments();
+create trigger t30_prepare_update after update on public.class_assignments
+  referencing new table as new_rows for each statement execute function private.prepare_assignments();
+
+-- Classes that leave dates they took over: the dates, then their rules, then everybody the rules and the classes take are
+-- locked, before any claim goes.
+create function private.lock_taken_dates(p_ids uuid[], p_all_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_rule_ids uuid[];
+begin
+  select array_agg(distinct t.rule_id) into v_rule_ids
+  from (
+    select e.rule_id
+    from public.weekly_rule_exceptions e
+    where e.taken_by_id = any(p_ids) and e.taken_by_table = 'class_assignments'
+    order by e.rule_id, e.occurs_on
+    for update
+  ) t;
+  if v_rule_ids is not null then
+    perform private.lock_rules(v_rule_ids, private.resources_of_assignments(p_all_ids));
+  end if;
+end;
+$$;
+comment on function private.lock_taken_dates(uuid[], uuid[]) is
+  'Locks what these classes are about to leave, and whatever else the classes of the same statement take, in the order everybody locks it in.';
+
+create function private.resources_of_assignments(p_ids uuid[]) returns uuid[]
+language sql stable security definer set search_path = ''
+return array(
+  select c.resource_id from public.claims c where c.source_id = any(p_ids) and c.source_table = 'class_assignments'
+  union select a.instructor_id from public.class_assignments a where a.id = any(p_ids)
+  union select a.location_id from public.class_assignments a where a.id = any(p_ids) and a.location_id is not null
+);
+comment on function private.resources_of_assignments(uuid[]) is 'Whom and what these classes take, or are about to.';
+
+-- The rows are read again by id, since a later trigger may have changed them. All resources the statement's classes will
+-- claim are locked together with those of the schedules.
+create function private.take_over_for_assignments() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_taken_ids uuid[];
+  v_cancelled_ids uuid[];
+  v_left_ids uuid[];
+  v_all_ids uuid[];
+begin
+  if tg_op = 'DELETE' then
+    select array_agg(o.id) filter (where o.schedule_id is not null and o.class_status <> 'cancelled'), array_agg(o.id)
+    into v_left_ids, v_all_ids
+    from old_rows o;
+  elsif tg_op = 'INSERT' then
+    select array_agg(n.id) filter (where n.schedule_id is not null and n.class_status <> 'cancelled'), array_agg(n.id)
+    into v_taken_ids, v_all_ids
+    from new_rows n;
+  else
+    select
+      array_agg(n.id) filter (where n.class_status <> 'cancelled' and n.schedule_id is not null
+        and (n.schedule_id, n.occurs_on) is distinct from (o.schedule_id, o.occurs_on)),
+      array_agg(n.id) filter (where n.class_status = 'cancelled' and o.class_status <> 'cancelled' and o.schedule_id is not null),
+      array_agg(n.id) filter (where o.schedule_id is not null and o.class_status <> 'cancelled'
+        and (n.class_status = 'cancelled' or (n.schedule_id, n.occurs_on) is distinct from (o.schedule_id, o.occurs_on))),
+      array_agg(n.id)
+    into v_taken_ids, v_cancelled_ids, v_left_ids, v_all_ids
+    from new_rows n
+    join old_rows o on o.id = n.id;
+  end if;
+  if v_left_ids is not null then
+    perform private.lock_taken_dates(v_left_ids, v_all_ids);
+  end if;
+  if v_cancelled_ids is not null then
+    perform private.cancel_taken_dates(v_cancelled_ids);
+  end if;
+  if v_taken_ids is not null then
+    perform private.take_over('class_assignments', t.ids, t.schedule_ids, t.dates, t.resource_ids, true)
+    from (
+      select array_agg(a.id order by a.id) as ids, array_agg(a.schedule_id order by a.id) as schedule_ids,
+        array_agg(a.occurs_on order by a.id) as dates, private.resources_of_assignments(v_all_ids) as resource_ids
+      from public.class_assignments a
+      where a.id = any(v_taken_ids)
+    ) t;
+  end if;
+  return null;
+end;
+$$;
+comment on function private.take_over_for_assignments() is
+  'Statement trigger: classes made from a schedule take those dates of it over; a cancelled class leaves its date cancelled; what a class leaves is locked.';
+
+-- The date of a class that was called off does not come back by itself; another class may take it.
+create function private.cancel_taken_dates(p_ids uuid[]) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  update public.weekly_rule_exceptions e
+  set kind = 'cancelled', taken_by_table = null, taken_by_id = null
+  from (
+    select x.rule_id, x.occurs_on
+    from public.weekly_rule_exceptions x
+    where x.taken_by_id = any(p_ids) and x.taken_by_table = 'class_assignments'
+    order by x.rule_id, x.occurs_on
+    for update
+  ) t
+  where e.rule_id = t.rule_id and e.occurs_on = t.occurs_on;
+end;
+comment on function private.cancel_taken_dates(uuid[]) is 'Leaves the dates these classes took over cancelled.';
+
+create trigger t40_take_over_insert after insert on public.class_assignments
+  referencing new table as new_rows for each statement execute function private.take_over_for_assignments();
+create trigger t40_take_over_update after update on public.class_assignments
+  referencing old table as old_rows new table as new_rows for each statement execute function private.take_over_for_assignments();
+
+create trigger t40_leave_delete after delete on public.class_assignments
+  referencing old table as old_rows for each statement execute function private.take_over_for_assignments();
+
+select private.attach_claims('public.class_assignments');
+
+-- No promised class is ever missing: a date to come that its class leaves, or that loses its class, is the schedule's
+-- again. One that is past, nobody promises any more.
+create function private.give_back_for_assignments() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+  v_schedule_ids uuid[];
+  v_dates date[];
+  v_past_ids uuid[];
+begin
+  if tg_op = 'DELETE' then
+    -- A class that moves to the archive was held, perhaps before the date it stood for.
+    select array_agg(o.id) filter (where not o.is_over), array_agg(o.schedule_id) filter (where not o.is_over),
+      array_agg(o.occurs_on) filter (where not o.is_over), array_agg(o.id) filter (where o.is_over)
+    into v_ids, v_schedule_ids, v_dates, v_past_ids
+    from (
+      select d.id, d.schedule_id, d.occurs_on,
+        d.occurs_on < private.today() or exists (select from public.class_assignments_archive r where r.id = d.id) as is_over
+      from old_rows d
+      where d.schedule_id is not null and d.class_status <> 'cancelled'
+    ) o;
+  else
+    select array_agg(o.id), array_agg(o.schedule_id), array_agg(o.occurs_on) into v_ids, v_schedule_ids, v_dates
+    from old_rows o
+    left join new_rows n on n.id = o.id and n.schedule_id = o.schedule_id and n.occurs_on = o.occurs_on
+    where o.schedule_id is not null and o.class_status <> 'cancelled' and n.id is null;
+  end if;
+  if v_past_ids is not null then
+    perform private.cancel_taken_dates(v_past_ids);
+  end if;
+  if v_ids is not null then
+    perform private.give_back('class_assignments', v_ids, v_schedule_ids, v_dates);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.give_back_for_assignments() is
+  'Statement trigger: a date its class no longer stands for goes back to the schedule; raises time_conflict when somebody it needs is taken meanwhile.';
+
+create trigger t60_give_back_update after update on public.class_assignments
+  referencing old table as old_rows new table as new_rows for each statement execute function private.give_back_for_assignments();
+create trigger t60_give_back_delete after delete on public.class_assignments
+  referencing old table as old_rows for each statement execute function private.give_back_for_assignments();
+
+-- A class type's or package's name is what its classes are called in the ledger.
+create function private.rename_assignments() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+begin
+  execute format('select array_agg(a.id order by a.id) from public.class_assignments a where a.%I = $1 and a.class_status <> ''cancelled''', tg_argv[0])
+    into v_ids using new.id;
+  if v_ids is not null then
+    perform private.lock_sources('class_assignments', v_ids);
+    perform private.derive_claims('class_assignments', v_ids);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.rename_assignments() is 'Row trigger on class_types and packages: its classes carry the name in the ledger. The argument is the column that refers to it.';
+
+create trigger t60_rename_assignments after update of name on public.class_types
+  for each row when (old.name is distinct from new.name) execute function private.rename_assignments('class_type_id');
+create trigger t60_rename_assignments after update of name on public.packages
+  for each row when (old.name is distinct from new.name) execute function private.rename_assignments('package_id');
+
+-- sql/40_studio/rules/45_clashes.sql
+
+-- What stands in the way of classes, all of it at once, before they are written. Two who ask at the same time may both be
+-- told that nothing does: then the ledger decides.
+
+create type private.assignment_clash as (
+  row_number integer,
+  resource_id uuid,
+  resource_name text,
+  conflict_type text,
+  source_table text,
+  source_id uuid,
+  with_row_number integer,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  message text
+);
+comment on type private.assignment_clash is 'What is in the way of one class of a list: which class, of whom, what, when, and a sentence.';
+
+create function private.conflict_type(p_resource_kind text, p_source_table text, p_kind text) returns text
+language sql immutable set search_path = ''
+return case
+    when p_source_table = 'class_assignments' then case p_resource_kind when 'place' then 'location_assignment' else 'instructor_assignment' end
+    when p_kind = 'class_schedule' then case p_resource_kind when 'place' then 'location_schedule' else 'instructor_schedule' end
+    else p_kind
+  end;
+comment on function private.conflict_type(text, text, text) is
+  'instructor_assignment, instructor_schedule, location_assignment, location_schedule, or the ledger''s own kind, such as meeting.';
+
+create function private.assignment_clashes(p_rows public.class_assignments[]) returns setof private.assignment_clash
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_sees_all constant boolean := private.has_permission('read:calendar');
+  v_self constant uuid := private.current_profile_id();
+begin
+  return query
+    with wanted as materialized (
+      select g.n, r.id, r.schedule_id, r.occurs_on, u.resource_id, tstzrange(r.starts_at, r.ends_at) as during,
+        coalesce(t.name, p.name, 'Class') as title
+      from generate_subscripts(p_rows, 1) as g(n)
+      cross join lateral unnest(array[p_rows[g.n]]) as r
+      left join public.class_types t on t.id = r.class_type_id
+      left join public.packages p on p.id = r.package_id
+      cross join lateral (
+        select r.instructor_id as resource_id where r.instructor_status is distinct from 'rejected'
+        union select r.location_id where r.location_id is not null
+      ) u
+      where r.starts_at is not null and r.class_status is distinct from 'cancelled'
+    ), found as (
+      -- What is there already, but for what these classes leave or take over themselves.
+      select w.n, w.resource_id, c.source_table, c.source_id, null::integer as with_n, c.kind, c.title, c.during
+      from wanted w
+      join public.claims c on c.resource_id = w.resource_id and c.during && w.during
+      where not exists (select from wanted o where c.source_table = 'class_assignments' and o.id = c.source_id)
+        and not exists (
+          select from wanted o where c.source_table = 'weekly_rules' and o.schedule_id = c.source_id and o.occurs_on = c.occurs_on
+        )
+      union all
+      select a.n, a.resource_id, 'class_assignments', null, b.n, 'class_assignment', b.title, b.during
+      from wanted a
+      join wanted b on b.resource_id = a.resource_id and b.during && a.during and b.n <> a.n
+    ), dated as (
+      select g.n, r.id, r.schedule_id, r.occurs_on
+      from generate_subscripts(p_rows, 1) as g(n)
+      cross join lateral unnest(array[p_rows[g.n]]) as r
+      where r.schedule_id is not null and r.occurs_on is not null and r.class_status is distinct from 'cancelled'
+    ), dates as (
+      -- A date of a schedule is taken once, whatever the time.
+      select d.n, d.occurs_on, e.taken_by_table, e.taken_by_id, e.kind, null::integer as with_n
+      from dated d
+      join public.weekly_rule_exceptions e on e.rule_id = d.schedule_id and e.occurs_on = d.occurs_on
+      where e.kind <> 'cancelled' and e.taken_by_id is distinct from d.id
+      union all
+      select a.n, a.occurs_on, 'class_assignments', null, 'taken_over', b.n
+      from dated a
+      join dated b on b.schedule_id = a.schedule_id and b.occurs_on = a.occurs_on and b.n <> a.n
+    )
+    select f.n, f.resource_id, s.name,
+      case when t.is_told then private.conflict_type(s.kind, f.source_table, f.kind) else 'busy' end,
+      case when t.is_told then f.source_table end, case when t.is_told then f.source_id end, f.with_n,
+      lower(f.during), upper(f.during),
+      case when f.with_n is not null then format('%s would be in two classes of this list, %s', s.name, private.describe_range(f.during))
+        else format('%s is already %s, %s', s.name, case when t.is_told then 'in ' || f.title else 'taken' end, private.describe_range(f.during)) end
+    from found f
+    join public.resources s on s.id = f.resource_id
+    cross join lateral (select v_sees_all or f.resource_id = v_self as is_told) t
+    union all
+    select d.n, null, null, 'schedule_date', d.taken_by_table, d.taken_by_id, d.with_n, null, null,
+      case when d.with_n is not null then format('%s of this schedule would be assigned twice in this list', d.occurs_on)
+        else format('%s of this schedule is already %s', d.occurs_on, case d.kind when 'taken_over' then 'assigned' else d.kind end) end
+    from dates d
+    order by 1, 8, 3;
+end;
+$$;
+comment on function private.assignment_clashes(public.class_assignments[]) is
+  'Everything in the way of these classes (row_number counts them from 1), in the ledger and among themselves; what stands there is named as far as the caller may read it.';
+
+create function private.refuse_clashes(p_clashes private.assignment_clash[], p_temp_ids text[] default '{}') returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if cardinality(p_clashes) > 0 then
+    perform private.fail('time_conflict',
+      p_clashes[1].message || case when cardinality(p_clashes) > 1 then format(' (and %s more)', cardinality(p_clashes) - 1) else '' end,
+      p_details => jsonb_build_object('count', cardinality(p_clashes), 'conflicts', (
+        select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+          'row', c.row_number - 1, 'assignment_temp_id', p_temp_ids[c.row_number], 'resource_id', c.resource_id, 'resource_name', c.resource_name,
+          'conflict_type', c.conflict_type, 'with_row', c.with_row_number - 1, 'with_assignment_temp_id', p_temp_ids[c.with_row_number],
+          'conflicts_with', jsonb_build_object('source_table', c.source_table, 'source_id', c.source_id, 'starts_at', c.starts_at, 'ends_at', c.ends_at),
+          'message', c.message)) order by c.row_number, c.starts_at)
+        from unnest(p_clashes) c
+      )),
+      p_hint => 'Choose another time, or somebody or somewhere else; suggest_instructors() says who is free.');
+  end if;
+end;
+$$;
+comment on function private.refuse_clashes(private.assignment_clash[], text[]) is 'Raises time_conflict naming every one of these clashes, with the caller''s own ids for the rows.';
+
+-- sql/40_studio/rules/46_drafts.sql
+
+-- Classes as somebody asks for them, before they are written.
+
+-- What an asked-for class may say, and of which kind each value is.
+create function private.draft_fields() returns jsonb
+language sql immutable set search_path = ''
+return '{"assignment_temp_id": "text", "class_type_id": "uuid", "package_id": "uuid", "instructor_id": "uuid", "location_id": "uuid",
+  "date": "date", "start_time": "time", "end_time": "time", "time_zone": "text", "payment_amount": "amount", "payment_type": "text",
+  "rate": "amount", "student_count": "count", "schedule_type": "text", "booking_type": "text", "notes": "text", "schedule_id": "uuid",
+  "occurs_on": "date", "plan_id": "uuid"}'::jsonb;
+comment on function private.draft_fields() is 'The fields of a class that create_assignments takes.';
+
+-- A class made from a schedule is as the schedule says where nothing else is said.
+create function private.read_draft(p_item jsonb) returns public.class_assignments
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_row public.class_assignments := jsonb_populate_record(null::public.class_assignments, p_item - array['assignment_temp_id', 'student_count']);
+  v_schedule public.class_schedules;
+begin
+  select s.* into v_schedule from public.class_schedules s where s.id = v_row.schedule_id;
+  v_row.id := gen_random_uuid();
+  v_row.class_type_id := case when p_item ? 'class_type_id' then v_row.class_type_id else v_schedule.class_type_id end;
+  v_row.instructor_id := coalesce(v_row.instructor_id, v_schedule.instructor_id);
+  v_row.location_id := case when p_item ? 'location_id' then v_row.location_id else v_schedule.location_id end;
+  if not p_item ? 'start_time' and not p_item ? 'end_time' then
+    v_row.start_time := v_schedule.start_time;
+    v_row.end_time := v_schedule.end_time;
+  end if;
+  v_row.date := coalesce(v_row.date, v_row.occurs_on);
+  v_row.occurs_on := case when v_row.schedule_id is not null then coalesce(v_row.occurs_on, v_row.date) end;
+  v_row.time_zone := coalesce(private.clean_text(v_row.time_zone), v_schedule.time_zone, private.resource_time_zone(v_row.location_id));
+  v_row.notes := private.clean_text(v_row.notes);
+  v_row.payment_type := coalesce(v_row.payment_type, 'per_class');
+  v_row.schedule_type := coalesce(case v_row.schedule_type when 'crash_course' then 'crash' else v_row.schedule_type end,
+    case when v_row.schedule_id is null then 'adhoc' else 'weekly' end);
+  v_row.booking_type := coalesce(v_row.booking_type, 'individual');
+  v_row.class_status := 'scheduled';
+  v_row.payment_status := 'pending';
+  v_row.instructor_status := 'pending';
+  if private.is_time_zone(v_row.time_zone) and v_row.date between date '1970-01-01' and date '2199-12-31' and v_row.start_time < v_row.end_time then
+    v_row.starts_at := private.local_to_instant(v_row.date, v_row.start_time, v_row.time_zone);
+    v_row.ends_at := private.local_end_to_instant(v_row.date, v_row.end_time, v_row.time_zone);
+  end if;
+  return v_row;
+end;
+$$;
+comment on function private.read_draft(jsonb) is 'The class an object asks for, whose fields private.json_list_errors found nothing wrong with; a new id, and what was left out filled in.';
+
+create function private.unknown_errors(p_class_type_id uuid, p_package_id uuid, p_location_id uuid, p_schedule_id uuid) returns jsonb
+language sql stable security definer set search_path = ''
+return private.input_error(p_class_type_id is not null and not exists (select from public.class_types t where t.id = p_class_type_id), 'class_type_id', 'There is no such class type')
+  || private.input_error(p_package_id is not null and not exists (select from public.packages p where p.id = p_package_id), 'package_id', 'There is no such package')
+  || private.input_error(p_location_id is not null and not exists (select from public.locations l where l.id = p_location_id), 'location_id', 'There is no such location')
+  || private.input_error(p_schedule_id is not null and not exists (select from public.class_schedules s where s.id = p_schedule_id), 'schedule_id', 'There is no such schedule');
+comment on function private.unknown_errors(uuid, uuid, uuid, uuid) is 'Which of the rows a class is to refer to are not there.';
+
+-- Asked once for all classes that change so, and not for each of them.
+create function private.unknown_in(p_changes jsonb, p_prefix text) returns jsonb
+language sql stable set search_path = ''
+return private.within(private.unknown_errors((p_changes ->> 'class_type_id')::uuid, (p_changes ->> 'package_id')::uuid,
+  (p_changes ->> 'location_id')::uuid, (p_changes ->> 'schedule_id')::uuid), p_prefix);
+comment on function private.unknown_in(jsonb, text) is 'The same of changes, whose fields private.json_object_errors found nothing wrong with.';
+
+create function private.draft_errors(p_row public.class_assignments) returns jsonb
+language sql stable security definer set search_path = ''
+return private.assignment_errors(p_row, null)
+  || private.unknown_errors(p_row.class_type_id, p_row.package_id, p_row.location_id, p_row.schedule_id)
+  || private.input_error(not exists (
+    select from public.class_schedules s
+    where s.id = p_row.schedule_id and p_row.occurs_on <@ daterange(s.effective_from, s.effective_until, '[]')
+      and extract(dow from p_row.occurs_on) = s.day_of_week
+  ) and exists (select from public.class_schedules s where s.id = p_row.schedule_id), 'occurs_on', 'The schedule does not have this date');
+comment on function private.draft_errors(public.class_assignments) is 'What is wrong with an asked-for class, and with what it refers to.';
+
+-- sql/40_studio/rules/47_changing_many.sql
+
+-- Changing many classes in one call.
+
+create function private.refuse_bulk(p_ids uuid[], p_field text) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if cardinality(p_ids) > private.setting_integer('bulk_limit') then
+    perform private.fail('limit_exceeded', format('At most %s rows at once', private.setting_integer('bulk_limit')), p_field,
+      jsonb_build_object('limit', private.setting_integer('bulk_limit')));
+  end if;
+end;
+$$;
+comment on function private.refuse_bulk(uuid[], text) is 'Raises limit_exceeded for more rows than one call may change.';
+
+create function private.lock_assignments(p_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('update:assignment');
+  perform private.lock_sources('class_assignments', p_ids);
+end;
+$$;
+comment on function private.lock_assignments(uuid[]) is 'Locks classes in the order everybody locks them in, for a holder of update:assignment.';
+
+create function private.missing_assignments(p_ids uuid[]) returns uuid[]
+language sql stable security definer set search_path = ''
+return array(select u.id from unnest(p_ids) as u(id) where not exists (select from public.class_assignments a where a.id = u.id));
+comment on function private.missing_assignments(uuid[]) is 'Which of these ids are no classes.';
+
+create function private.refuse_missing(p_ids uuid[], p_field text) returns void
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_missing constant uuid[] := private.missing_assignments(p_ids);
+begin
+  if v_missing <> '{}' then
+    perform private.fail('not_found', 'There is no such class', p_field, jsonb_build_object('missing', to_jsonb(v_missing)));
+  end if;
+end;
+$$;
+comment on function private.refuse_missing(uuid[], text) is 'Raises not_found naming the ids that are no classes.';
+
+-- What would be in the way if these classes were changed so.
+create function private.changed_clashes(p_ids uuid[], p_changes jsonb, p_days integer default 0) returns setof private.assignment_clash
+language sql stable security definer set search_path = ''
+begin atomic
+  select c.*
+  from private.assignment_clashes((
+    select array_agg(t order by t.id)
+    from public.class_assignments a
+    cross join lateral jsonb_populate_record(a, p_changes || jsonb_build_object(
+      'date', coalesce((p_changes ->> 'date')::date, a.date + p_days),
+      'instructor_status', case when (p_changes ->> 'instructor_id')::uuid <> a.instructor_id then 'pending' else a.instructor_status end)) m
+    cross join lateral (
+      -- Where that is no zone, something else will say so.
+      select private.local_to_instant(m.date, m.start_time, z.name) as starts_at, private.local_end_to_instant(m.date, m.end_time, z.name) as ends_at
+      from (select case when private.is_time_zone(m.time_zone) then m.time_zone end as name) z
+    ) w
+    cross join lateral jsonb_populate_record(m, jsonb_build_object(
+      'starts_at', case when w.starts_at < w.ends_at then w.starts_at end, 'ends_at', w.ends_at)) t
+    where a.id = any(p_ids)
+  )) c;
+end;
+comment on function private.changed_clashes(uuid[], jsonb, integer) is
+  'What would be in the way of these classes (counted in the order of their ids) with these changes, so many days later.';
+
+create function private.refuse_changed_clashes(p_ids uuid[], p_changes jsonb, p_days integer default 0) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.refuse_clashes(array(select c from private.changed_clashes(p_ids, p_changes, p_days) c),
+    array(select distinct u.id::text from unnest(p_ids) as u(id) order by 1));
+end;
+$$;
+comment on function private.refuse_changed_clashes(uuid[], jsonb, integer) is 'Raises time_conflict naming every clash these changes would bring; rows are named by their ids.';
+
+-- sql/40_studio/rules/48_series.sql
+
+-- Editing a class that repeats: this one, from here on, or all of it. What somebody changed by hand on a single class stays
+-- as they left it, field by field; what follows its template goes along.
+
+-- A series goes on under a schedule of its own where dates before it stay as they were, or where it changes its weekday,
+-- so that every date belongs to the schedule that says so.
+create function private.continue_schedule(p_schedule public.class_schedules, p_from date, p_shift integer, p_changes jsonb) returns uuid
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_next public.class_schedules;
+begin
+  if p_from > p_schedule.effective_from then
+    update public.class_schedules s set effective_until = p_from - 1 where s.id = p_schedule.id;
+  else
+    update public.class_schedules s set is_active = false where s.id = p_schedule.id;
+  end if;
+  v_next := jsonb_populate_record(p_schedule, p_changes || '{"duration_minutes": null}');
+  -- Not active yet: it takes no time until its classes have taken their dates over.
+  insert into public.class_schedules (class_type_id, day_of_week, start_time, end_time, time_zone, instructor_id, location_id, max_participants,
+    is_active, effective_from, effective_until, notes)
+  values (v_next.class_type_id, v_next.day_of_week, v_next.start_time, v_next.end_time, v_next.time_zone, v_next.instructor_id, v_next.location_id,
+    v_next.max_participants, false, greatest(p_from, p_schedule.effective_from) + p_shift, p_schedule.effective_until + p_shift, v_next.notes)
+  returning * into v_next;
+  insert into public.weekly_rule_exceptions (rule_id, occurs_on, kind, moved_to_date, moved_start_time, moved_end_time, reason)
+  select v_next.id, e.occurs_on + p_shift, e.kind, e.moved_to_date, e.moved_start_time, e.moved_end_time, e.reason
+  from public.weekly_rule_exceptions e
+  where e.rule_id = p_schedule.id and e.occurs_on >= p_from and e.kind in ('cancelled', 'moved')
+    and extract(dow from e.occurs_on) = p_schedule.day_of_week
+    and e.occurs_on + p_shift <@ daterange(v_next.effective_from, v_next.effective_until, '[]')
+  order by e.occurs_on;
+  return v_next.id;
+end;
+$$;
+comment on function private.continue_schedule(public.class_schedules, date, integer, jsonb) is
+  'Ends a schedule before a date and makes the one that goes on from there, so many days later in the week, with these changes; not active yet. Its called-off and moved dates come along.';
+
+-- Dates, classes, the rule, and everybody they take now or will take: all there is to lock, in the order everybody locks
+-- it in, before anything changes.
+create function private.lock_series(p_schedule_id uuid, p_from date, p_ids uuid[], p_changes jsonb) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform from public.weekly_rule_exceptions e
+  where e.rule_id = p_schedule_id and e.occurs_on >= p_from
+  order by e.rule_id, e.occurs_on
+  for update;
+  perform private.lock_sources('class_assignments', p_ids);
+  perform private.lock_rules(array_remove(array[p_schedule_id], null), private.resources_of_assignments(p_ids)
+    || array_remove(array[(p_changes ->> 'instructor_id')::uuid, (p_changes ->> 'location_id')::uuid], null));
+end;
+$$;
+comment on function private.lock_series(uuid, date, uuid[], jsonb) is 'Locks a series from a date on, with what changes in it.';
+
+-- p_template is what the classes were like; p_changes what of it changes.
+create function private.change_series(
+  p_ids uuid[], p_template public.class_assignments, p_changes jsonb, p_shift integer, p_schedule_id uuid
+) returns setof public.class_assignments
+language sql volatile security definer set search_path = ''
+begin atomic
+  update public.class_assignments a
+  set schedule_id = coalesce(p_schedule_id, a.schedule_id),
+    occurs_on = a.occurs_on + p_shift,
+    date = case when f.follows_time then a.date + p_shift else a.date end,
+    start_time = case when f.follows_time and p_changes ? 'start_time' then (p_changes ->> 'start_time')::time else a.start_time end,
+    end_time = case when f.follows_time and p_changes ? 'end_time' then (p_changes ->> 'end_time')::time else a.end_time end,
+    instructor_id = case when p_changes ? 'instructor_id' and a.instructor_id = p_template.instructor_id
+      then coalesce((p_changes ->> 'instructor_id')::uuid, a.instructor_id) else a.instructor_id end,
+    location_id = case when p_changes ? 'location_id' and a.location_id is not distinct from p_template.location_id
+      then (p_changes ->> 'location_id')::uuid else a.location_id end,
+    class_type_id = case when p_changes ? 'class_type_id' and a.class_type_id is not distinct from p_template.class_type_id
+      then (p_changes ->> 'class_type_id')::uuid else a.class_type_id end,
+    notes = case when p_changes ? 'notes' and a.notes is not distinct from p_template.notes then p_changes ->> 'notes' else a.notes end
+  from (
+    select c.id, (c.start_time, c.end_time) is not distinct from (p_template.start_time, p_template.end_time)
+      and c.date = coalesce(c.occurs_on, c.date) and extract(dow from c.date) = extract(dow from p_template.date) as follows_time
+    from public.class_assignments c
+    where c.id = any(p_ids)
+    order by c.id
+  ) f
+  where a.id = f.id
+  returning a.*;
+end;
+comment on function private.change_series(uuid[], public.class_assignments, jsonb, integer, uuid) is
+  'Changes classes in one statement where they are still like the template; the others keep what was changed by hand.';
+
+create function private.edit_series(
+  p_scope text, p_changes jsonb, p_assignment_id uuid, p_schedule_id uuid, p_occurs_on date
+) returns table (schedule_id uuid, assignment_ids uuid[], kept jsonb)
+language plpgsql volatile security definer set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_class public.class_assignments;
+  v_schedule public.class_schedules;
+  v_template public.class_assignments;
+  v_from date;
+  v_shift integer := 0;
+  v_next_id uuid;
+  v_ids uuid[];
+  v_changed public.class_assignments[];
+begin
+  perform private.require_permission('update:assignment');
+  select a.* into v_class from public.class_assignments a
+  where a.id = p_assignment_id or p_assignment_id is null and a.schedule_id = p_schedule_id and a.occurs_on = p_occurs_on and a.class_status <> 'cancelled';
+  if p_assignment_id is not null and not found then
+    perform private.fail('not_found', 'There is no such class', 'p_assignment_id', jsonb_build_object('id', p_assignment_id));
+  end if;
+  select s.* into v_schedule from public.class_schedules s where s.id = coalesce(v_class.schedule_id, p_schedule_id);
+  if p_schedule_id is not null and not found then
+    perform private.fail('not_found', 'There is no such schedule', 'p_schedule_id', jsonb_build_object('schedule_id', p_schedule_id));
+  end if;
+  if v_schedule.id is null and v_class.plan_id is null and p_scope <> 'this' then
+    perform private.fail('invalid_input', 'This class does not repeat', 'p_scope');
+  end if;
+  perform private.fail_input(private.input_error(v_schedule.id is null and p_changes ? 'max_participants', 'p_changes.max_participants',
+    'These classes have no schedule that says how many can take part'));
+  if v_schedule.id is not null and p_scope <> 'this' then
+    perform private.require_permission('manage:schedules');
+  end if;
+  v_from := case p_scope when 'all' then private.today() else coalesce(v_class.occurs_on, v_class.date, p_occurs_on) end;
+  if p_changes ? 'day_of_week' then
+    v_shift := (p_changes ->> 'day_of_week')::integer - extract(dow from coalesce(v_class.occurs_on, v_class.date, p_occurs_on))::integer;
+  end if;
+  -- How its classes were, as far as they follow something.
+  v_template := v_class;
+  if v_schedule.id is not null then
+    v_template.start_time := v_schedule.start_time;
+    v_template.end_time := v_schedule.end_time;
+    v_template.instructor_id := v_schedule.instructor_id;
+    v_template.location_id := v_schedule.location_id;
+    v_template.class_type_id := v_schedule.class_type_id;
+    v_template.notes := v_schedule.notes;
+    v_template.date := coalesce(v_class.occurs_on, p_occurs_on);
+  end if;
+
+  if p_scope = 'this' then
+    if v_class.id is null then
+      v_class := private.read_draft(jsonb_build_object('schedule_id', p_schedule_id, 'occurs_on', p_occurs_on));
+      perform private.fail_input(private.draft_errors(v_class));
+      -- Written as the changed class it is meant to be, so that it claims only that.
+      v_class := jsonb_populate_record(v_class, p_changes - array['day_of_week', 'max_participants']);
+      insert into public.class_assignments (id, class_type_id, instructor_id, location_id, date, start_time, end_time, time_zone, schedule_type, notes, schedule_id, occurs_on)
+      values (v_class.id, v_class.class_type_id, v_class.instructor_id, v_class.location_id, v_class.date + v_shift, v_class.start_time, v_class.end_time,
+        v_class.time_zone, 'weekly', v_class.notes, v_class.schedule_id, v_class.occurs_on);
+    else
+      perform private.apply_changes(array[v_class.id], (p_changes - array['day_of_week', 'max_participants'])
+        || case when v_shift <> 0 then jsonb_build_object('date', v_class.date + v_shift) else '{}' end);
+    end if;
+    return query select v_schedule.id, array[v_class.id], '[]'::jsonb;
+    return;
+  end if;
+
+  if v_from < private.today() then
+    perform private.fail('illegal_transition', 'This class is past: change the series from a class to come', 'p_scope', jsonb_build_object('from', v_from));
+  end if;
+  if v_schedule.id is not null then
+    perform from public.class_schedules s where s.id = v_schedule.id for no key update;
+    select s.* into v_schedule from public.class_schedules s where s.id = v_schedule.id;
+    v_from := greatest(v_from, v_schedule.effective_from);
+    if v_from + v_shift < private.today() and v_shift < 0 then
+      v_from := v_from + 7;
+    end if;
+    v_ids := array(
+      select a.id from public.class_assignments a
+      where a.schedule_id = v_schedule.id and a.occurs_on >= v_from and a.class_status = 'scheduled'
+      order by a.id
+    );
+  else
+    v_ids := array(
+      select a.id from public.class_assignments a
+      where a.plan_id = v_class.plan_id and a.date >= v_from and a.class_status = 'scheduled'
+      order by a.id
+    );
+  end if;
+  perform private.lock_series(v_schedule.id, v_from, v_ids, p_changes);
+  if v_schedule.id is not null then
+    if v_from > v_schedule.effective_from or v_shift <> 0 then
+      v_next_id := private.continue_schedule(v_schedule, v_from, v_shift, p_changes);
+    else
+      update public.class_schedules s
+      set (class_type_id, start_time, end_time, instructor_id, location_id, max_participants, notes)
+        = (select c.class_type_id, c.start_time, c.end_time, c.instructor_id, c.location_id, c.max_participants, c.notes
+          from jsonb_populate_record(v_schedule, p_changes) c)
+      where s.id = v_schedule.id;
+    end if;
+  end if;
+  v_changed := array(select c from private.change_series(v_ids, v_template, p_changes, v_shift, v_next_id) c);
+  if v_next_id is not null then
+    update public.class_schedules s set is_active = v_schedule.is_active where s.id = v_next_id and v_schedule.is_active;
+  end if;
+  return query
+    select coalesce(v_next_id, v_schedule.id), v_ids, coalesce((
+      select jsonb_agg(jsonb_build_object('id', c.id, 'date', c.date, 'field', k.key) order by c.date, k.key)
+      from unnest(v_changed) c
+      cross join lateral jsonb_object_keys(p_changes - array['day_of_week', 'max_participants']) as k(key)
+      where to_jsonb(c) ->> k.key is distinct from (to_jsonb(jsonb_populate_record(c, p_changes - array['day_of_week', 'max_participants'])) ->> k.key)
+    ), '[]');
+end;
+$$;
+comment on function private.edit_series(text, jsonb, uuid, uuid, date) is 'What public.edit_repeating_class does, for a holder of update:assignment, and of manage:schedules for more than one class.';
+
+-- sql/40_studio/rules/50_serving.sql
+
+-- What links between classes and bookings bring about: room for so many, and the bookings' status.
+--
+-- Whoever changes links or classes locks the classes, then the bookings, each in order, and reads in a later statement: of
+-- two who act on one booking at once, the second sees what the first did.
+
+create function private.max_participants(p_assignment_id uuid) returns integer
+language sql stable security definer set search_path = ''
+return (
+  select coalesce(s.max_participants, t.max_participants)
+  from public.class_assignments a
+  left join public.class_schedules s on s.id = a.schedule_id
+  left join public.class_types t on t.id = coalesce(a.class_type_id, s.class_type_id)
+  where a.id = p_assignment_id
+);
+comment on function private.max_participants(uuid) is 'How many bookings a class can serve: as its schedule says, else its class type; null where neither does.';
+
+create view private.participant_counts as
+select a.id as assignment_id, count(*)::integer as participants
+from public.class_assignments a
+join public.assignment_bookings l on l.assignment_id = a.id
+join public.bookings b on b.booking_id = l.booking_id and b.status <> 'cancelled'
+where a.class_status <> 'cancelled'
+group by a.id;
+comment on view private.participant_counts is 'How many bookings each class serves, those that were cancelled left out.';
+
+create function private.refuse_overfull(p_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_full record;
+begin
+  select a.id, a.date, c.participants, private.max_participants(a.id) as room into v_full
+  from public.class_assignments a
+  join private.participant_counts c on c.assignment_id = a.id
+  where a.id = any(p_ids) and c.participants > private.max_participants(a.id)
+  order by a.date, a.id
+  limit 1;
+  if found then
+    perform private.fail('seats_full', format('The class on %s has room for %s', v_full.date, v_full.room), 'booking_id',
+      jsonb_build_object('assignment_id', v_full.id, 'limit', v_full.room, 'asked', v_full.participants));
+  end if;
+end;
+$$;
+comment on function private.refuse_overfull(uuid[]) is
+  'Raises seats_full when one of these classes, which the caller has locked, serves more bookings than it has room for.';
+
+create function private.confirm_bookings(p_booking_ids text[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform from public.bookings b where b.booking_id = any(p_booking_ids) order by b.booking_id for no key update;
+  update public.bookings b
+  set status = w.status
+  from (
+    select u.booking_id, case when private.is_served(u.booking_id) then 'confirmed' else 'pending' end as status
+    from unnest(p_booking_ids) as u(booking_id)
+  ) w
+  where b.booking_id = w.booking_id and b.status in ('pending', 'confirmed') and b.status <> w.status;
+end;
+$$;
+comment on function private.confirm_bookings(text[]) is 'Makes these bookings confirmed or pending, as the classes say; ended ones stay.';
+
+-- An import brings classes and bookings that ended elsewhere, with the links they had there. It says so here, before it
+-- writes them, and takes it back; nobody else can.
+create table private.brought_links (
+  assignment_id uuid not null,
+  booking_id text not null,
+  primary key (assignment_id, booking_id)
+);
+comment on table private.brought_links is 'Links to ended bookings that the import under way brings along; empty but for then.';
+
+create function private.follow_links() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_new public.assignment_bookings[];
+  v_booking_ids text[];
+  v_ended text;
+begin
+  if tg_op = 'TRUNCATE' then
+    perform private.fail('forbidden', 'assignment_bookings cannot be truncated: bookings depend on it',
+      p_hint => 'Delete the rows: the bookings follow.');
+  end if;
+  execute case tg_op
+      when 'INSERT' then 'select array_agg(n), array_agg(distinct n.booking_id) from new_rows n'
+      when 'DELETE' then 'select null, array_agg(distinct o.booking_id) from old_rows o'
+      else 'select (select array_agg(n) from new_rows n),
+        (select array_agg(u.booking_id) from (select booking_id from new_rows union select booking_id from old_rows) u)'
+    end into v_new, v_booking_ids;
+  if v_booking_ids is null then
+    return null;
+  end if;
+  if v_new is not null then
+    perform private.lock_sources('class_assignments', array(select n.assignment_id from unnest(v_new) n));
+    perform private.refuse_overfull(array(select n.assignment_id from unnest(v_new) n));
+  end if;
+  perform private.confirm_bookings(v_booking_ids);
+  if tg_op <> 'DELETE' then
+    select b.booking_id into v_ended
+    from public.bookings b
+    where b.status in ('completed', 'cancelled') and b.booking_id in (
+      select n.booking_id from unnest(v_new) n
+      where not exists (select from private.brought_links l where l.assignment_id = n.assignment_id and l.booking_id = n.booking_id)
+    )
+    order by b.booking_id
+    limit 1;
+    if found then
+      perform private.fail('illegal_transition', format('Booking %s has ended: no class can serve it', v_ended), 'booking_id',
+        jsonb_build_object('booking_id', v_ended));
+    end if;
+  end if;
+  return null;
+end;
+$$;
+comment on function private.follow_links() is
+  'Statement trigger on assignment_bookings: refuses more than a class has room for and ended bookings, and makes the bookings follow.';
+
+create trigger t00_read_committed before insert or update or delete on public.assignment_bookings
+  for each statement execute function private.refuse_other_isolation();
+create trigger t00_no_truncate before truncate on public.assignment_bookings
+  for each statement execute function private.follow_links();
+create trigger t50_follow_insert after insert on public.assignment_bookings
+  referencing new table as new_rows for each statement execute function private.follow_links();
+create trigger t50_follow_update after update on public.assignment_bookings
+  referencing old table as old_rows new table as new_rows for each statement execute function private.follow_links();
+create trigger t50_follow_delete after delete on public.assignment_bookings
+  referencing old table as old_rows for each statement execute function private.follow_links();
+
+-- A class that is cancelled serves nobody any more; one that gets another type or schedule may have less room, and so may
+-- one that is moved out of the past, where room is lowered without asking.
+create function private.follow_served_class() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_today constant date := private.today();
+  v_ids uuid[];
+  v_booking_ids text[];
+begin
+  select array_agg(n.id) filter (where ((n.class_type_id, n.schedule_id) is distinct from (o.class_type_id, o.schedule_id) or o.date < v_today)
+      and n.class_status = 'scheduled' and n.date >= v_today),
+    array_agg(l.booking_id) filter (where n.class_status = 'cancelled' and o.class_status <> 'cancelled')
+  into v_ids, v_booking_ids
+  from new_rows n
+  join old_rows o on o.id = n.id
+  left join public.assignment_bookings l on l.assignment_id = n.id
+  where (n.class_type_id, n.schedule_id) is distinct from (o.class_type_id, o.schedule_id)
+    or o.date < v_today and n.date >= v_today
+    or n.class_status = 'cancelled' and o.class_status <> 'cancelled';
+  if v_ids is not null then
+    perform private.refuse_overfull(v_ids);
+  end if;
+  if v_booking_ids is not null then
+    perform private.confirm_bookings(array_remove(v_booking_ids, null));
+  end if;
+  return null;
+end;
+$$;
+comment on function private.follow_served_class() is 'Statement trigger on class_assignments: bookings of cancelled classes follow, and a coming class is not moved to where it has less room than it needs.';
+
+create trigger t70_follow_served after update on public.class_assignments
+  referencing old table as old_rows new table as new_rows for each statement execute function private.follow_served_class();
+
+-- Less room is refused while coming classes need more. Whoever links a booking holds the lock on the class, and whoever
+-- writes a class one on its class type and schedule (their foreign keys take it), which the strongest lock waits for; what
+-- they did is seen by the statement after the locks. Before the row changes, since resources are locked later.
+create function private.keep_room() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+  v_full record;
+begin
+  if tg_table_name = 'class_schedules' then
+    perform from public.class_schedules s where s.id = new.id for update;
+  else
+    perform from public.class_types t where t.id = new.id for update;
+  end if;
+  v_ids := array(
+    select a.id
+    from public.class_assignments a
+    left join public.class_schedules s on s.id = a.schedule_id
+    where (case tg_table_name when 'class_schedules' then s.id = new.id
+        else coalesce(a.class_type_id, s.class_type_id) = new.id and s.max_participants is null end)
+      and a.class_status = 'scheduled' and a.date >= private.today()
+  );
+  perform private.lock_sources('class_assignments', v_ids);
+  select a.id, a.date, c.participants, m.room into v_full
+  from public.class_assignments a
+  join private.participant_counts c on c.assignment_id = a.id
+  cross join lateral (
+    select case tg_table_name
+      when 'class_types' then new.max_participants
+      else coalesce(new.max_participants, (
+        select t.max_participants from public.class_types t
+        where t.id = coalesce(a.class_type_id, (to_jsonb(new) ->> 'class_type_id')::uuid)
+      ))
+    end as room
+  ) m
+  where a.id = any(v_ids) and c.participants > m.room
+  order by c.participants desc, a.date
+  limit 1;
+  if found then
+    perform private.fail('seats_full', format('%s take part on %s', v_full.participants, v_full.date), 'max_participants',
+      jsonb_build_object('assignment_id', v_full.id, 'asked', v_full.participants, 'limit', v_full.room));
+  end if;
+  return new;
+end;
+$$;
+comment on function private.keep_room() is 'Row trigger on class_types and class_schedules: room for fewer than take part in a coming class is refused.';
+
+create trigger t30_keep_room before update of max_participants on public.class_types
+  for each row when (new.max_participants < old.max_participants) execute function private.keep_room();
+create trigger t30_keep_room before update of max_participants, class_type_id on public.class_schedules
+  for each row when ((new.max_participants, new.class_type_id) is distinct from (old.max_participants, old.class_type_id))
+  execute function private.keep_room();
+
+-- sql/40_studio/rules/55_credits.sql
+
+-- Bookings that use credits: each class that serves one uses one, of what the customer bought, on the class's day. It
+-- comes back when the class is called off, or when the customer cancels in time. Purchases are locked last, in the order
+-- of their owners.
+
+-- Of a class whose time was never set nobody can cancel late, until its day is over.
+create function private.credit_deadline(p_class public.class_assignments) returns timestamptz
+language sql stable set search_path = ''
+return coalesce(p_class.starts_at, case when p_class.date < private.today() then p_class.date::timestamp at time zone p_class.time_zone end);
+comment on function private.credit_deadline(public.class_assignments) is
+  'What cancelling late is counted from: the start of a class, or of its day once that is over without a time; null where neither is known.';
+
+create function private.return_link_credits(p_link_ids uuid[], p_by_customer boolean) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.return_credit('assignment_bookings', u.source_id, u.starts_at)
+  from (
+    select e.source_id, case when p_by_customer then private.credit_deadline(a) end as starts_at
+    from public.credit_entries e
+    join public.package_purchases p on p.id = e.purchase_id
+    left join public.assignment_bookings l on l.id = e.source_id
+    left join public.class_assignments a on a.id = l.assignment_id
+    where e.source_id = any(p_link_ids) and e.source_table = 'assignment_bookings' and e.kind = 'used'
+    order by p.profile_id, e.source_id
+    offset 0
+  ) u;
+end;
+$$;
+comment on function private.return_link_credits(uuid[], boolean) is
+  'Gives back the credits these links use: all of them, or, where the customer cancelled, those whose class is far enough ahead.';
+
+create function private.use_link_credits() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.use_credit(b.profile_id, b.class_package_id, b.date, 'assignment_bookings', b.link_id)
+  from (
+    select b.profile_id, b.class_package_id, a.date, n.id as link_id
+    from new_rows n
+    join public.bookings b on b.booking_id = n.booking_id and b.uses_credits and b.status <> 'cancelled'
+    join public.class_assignments a on a.id = n.assignment_id and a.class_status <> 'cancelled'
+    order by b.profile_id, n.id
+    offset 0
+  ) b;
+  return null;
+end;
+$$;
+comment on function private.use_link_credits() is 'Statement trigger on assignment_bookings: a booking that uses credits uses one for each class.';
+
+-- Whoever takes a booking off a class that stands cancels for the customer; a class that goes takes its links along, and
+-- costs nobody a credit. One that moves to the archive keeps what it used.
+create function private.return_credits_of_links() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if tg_op = 'DELETE' then
+    perform private.return_credit('assignment_bookings', u.id, u.starts_at)
+    from (
+      select o.id, case when a.class_status <> 'cancelled' then private.credit_deadline(a) end as starts_at
+      from old_rows o
+      join public.bookings b on b.booking_id = o.booking_id
+      left join public.class_assignments a on a.id = o.assignment_id
+      where not exists (select from public.class_assignments_archive r where r.id = o.assignment_id)
+      order by b.profile_id, o.id
+      offset 0
+    ) u;
+  else
+    perform private.return_credit('assignment_bookings', u.id, u.starts_at)
+    from (
+      select o.id, case when a.class_status <> 'cancelled' then private.credit_deadline(a) end as starts_at
+      from old_rows o
+      join public.bookings b on b.booking_id = o.booking_id
+      left join public.class_assignments a on a.id = o.assignment_id
+      where not exists (
+        select from new_rows n where n.id = o.id and n.assignment_id = o.assignment_id and n.booking_id = o.booking_id
+      )
+      order by b.profile_id, o.id
+      offset 0
+    ) u;
+  end if;
+  return null;
+end;
+$$;
+comment on function private.return_credits_of_links() is
+  'Statement trigger on assignment_bookings: the credit comes back, unless the class stands and the customer is late; archiving keeps it used.';
+
+create trigger t60_return_credits_update after update on public.assignment_bookings
+  referencing old table as old_rows new table as new_rows for each statement execute function private.return_credits_of_links();
+create trigger t60_return_credits_delete after delete on public.assignment_bookings
+  referencing old table as old_rows for each statement execute function private.return_credits_of_links();
+create trigger t65_use_credits_insert after insert on public.assignment_bookings
+  referencing new table as new_rows for each statement execute function private.use_link_credits();
+create trigger t65_use_credits_update after update on public.assignment_bookings
+  referencing old table as old_rows new table as new_rows for each statement execute function private.use_link_credits();
+
+create function private.follow_class_with_credits() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.return_link_credits(array(
+    select l.id
+    from new_rows n
+    join old_rows o on o.id = n.id and o.class_status <> 'cancelled'
+    join public.assignment_bookings l on l.assignment_id = n.id
+    where n.class_status = 'cancelled'
+  ), false);
+  perform private.use_credit(u.profile_id, u.class_package_id, u.date, 'assignment_bookings', u.id)
+  from (
+    select b.profile_id, b.class_package_id, n.date, l.id
+    from new_rows n
+    join old_rows o on o.id = n.id and o.date <> n.date
+    join public.assignment_bookings l on l.assignment_id = n.id
+    join public.bookings b on b.booking_id = l.booking_id and b.uses_credits and b.status <> 'cancelled'
+    where n.class_status <> 'cancelled'
+    order by b.profile_id, l.id
+    offset 0
+  ) u;
+  return null;
+end;
+$$;
+comment on function private.follow_class_with_credits() is
+  'Statement trigger on class_assignments: a class that is called off costs nobody a credit; one that moves to another day uses one that is good then.';
+
+create trigger t80_follow_with_credits after update on public.class_assignments
+  referencing old table as old_rows new table as new_rows for each statement execute function private.follow_class_with_credits();
+
+create function private.return_credits_of_booking() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.return_link_credits(array(
+    select l.id
+    from public.assignment_bookings l
+    join public.class_assignments a on a.id = l.assignment_id and a.class_status = 'scheduled'
+    where l.booking_id = new.booking_id
+  ), true);
+  return null;
+end;
+$$;
+comment on function private.return_credits_of_booking() is 'Row trigger on bookings: cancelling in time gives back the credits of classes to come.';
+
+create trigger t60_return_credits after update of status on public.bookings
+  for each row when (new.status = 'cancelled' and old.status <> 'cancelled') execute function private.return_credits_of_booking();
+
+-- sql/40_studio/rules/58_dues.sql
+
+-- A booking of a package costs what the package does, unless its classes use credits, which were paid for when they were
+-- bought. Who it is for has to be known; a booking that was cancelled costs nothing.
+
+create view private.bookings_dues as
+select b.id as source_id, b.profile_id, p.price as amount, p.name || ', booking ' || b.booking_id as title
+from public.bookings b
+join public.packages p on p.id = b.class_package_id
+where b.profile_id is not null and not b.uses_credits and b.status <> 'cancelled';
+comment on view private.bookings_dues is 'What bookings cost: the price of their package, for those that use no credits.';
+
+select private.attach_dues('public.bookings');
+
+-- sql/40_studio/rules/60_calculation.sql
+
+-- What a rate buys: the one place that turns rates into amounts. Exact decimals throughout.
+
+create function private.payment_errors(
+  p_payment_type text, p_rate numeric, p_class_count integer, p_student_count integer, p_minutes integer, p_months integer
+) returns jsonb
+language sql immutable parallel safe set search_path = ''
+return private.input_error(
+    coalesce(p_payment_type, '') not in ('per_class', 'monthly', 'per_member', 'total_duration', 'per_class_total', 'per_student_per_class'),
+    'p_payment_type', 'A payment type is per_class, monthly, per_member, total_duration, per_class_total or per_student_per_class')
+  || private.input_error(p_rate is null, 'p_rate', 'Say at which rate')
+  || private.input_error(p_rate <= 0, 'p_rate', 'A rate is above zero')
+  -- NaN and Infinity are above everything.
+  || private.input_error(p_rate > 9999999999.99, 'p_rate', 'A rate is at most 9999999999.99')
+  || private.input_error(coalesce(p_class_count, 0) not between 1 and 1000, 'p_class_count', 'A plan has 1 to 1000 classes')
+  || private.input_error(
+    p_payment_type in ('per_member', 'per_student_per_class') and coalesce(p_student_count, 0) not between 1 and 10000,
+    'p_student_count', 'Say how many take part: 1 to 10000')
+  || private.input_error(p_minutes < 0, 'p_minutes', 'A plan does not last less than no time')
+  || private.input_error(p_payment_type = 'monthly' and p_months not between 1 and 120, 'p_months', 'A plan lasts 1 to 120 months');
+comment on function private.payment_errors(text, numeric, integer, integer, integer, integer) is
+  'What is wrong with asking for a payment, for private.fail_input; what the payment type does not need may be anything.';
+
+create function private.split_amount(p_total numeric, p_parts integer) returns numeric[]
+language sql immutable strict parallel safe set search_path = ''
+return array(
+  select round((div(p_total * 100, p_parts) + (n.position <= mod(p_total * 100, p_parts))::integer) / 100, 2)
+  from generate_series(1, p_parts) as n(position)
+  order by n.position
+);
+comment on function private.split_amount(numeric, integer) is
+  'An amount in whole cents in so many parts that add up to it and differ by a cent at most; the first ones get the cents that are left over.';
+
+create function private.class_amounts(
+  p_payment_type text, p_rate numeric, p_class_count integer, p_student_count integer, p_minutes integer, p_months integer
+) returns numeric[]
+language plpgsql immutable parallel safe set search_path = ''
+as $$
+declare
+  v_amounts numeric[];
+begin
+  perform private.fail_input(private.payment_errors(p_payment_type, p_rate, p_class_count, p_student_count, p_minutes, p_months));
+  v_amounts := case p_payment_type
+    when 'per_class' then array_fill(round(p_rate, 2), array[p_class_count])
+    when 'per_student_per_class' then array_fill(round(p_rate * p_student_count, 2), array[p_class_count])
+    else private.split_amount(round(p_rate * case p_payment_type
+        when 'per_class_total' then p_class_count
+        when 'monthly' then coalesce(p_months, 1)
+        when 'per_member' then p_student_count
+        when 'total_duration' then 1
+      end, 2), p_class_count)
+  end;
+  perform private.fail_input(private.input_error(v_amounts[1] > 9999999999.99, 'p_rate', 'A class costs at most 9999999999.99'));
+  return v_amounts;
+end;
+$$;
+comment on function private.class_amounts(text, numeric, integer, integer, integer, integer) is
+  'What each class of a plan is paid, in their order; see public.calculate_payment().';
+
+-- A month's rate is split over the classes of that month, whatever the other months hold.
+create function private.plan_amounts(
+  p_payment_type text,
+  p_rate numeric,
+  p_dates date[],
+  p_student_count integer default null,
+  p_minutes integer default null,
+  p_months integer default null
+) returns numeric[]
+language plpgsql immutable parallel safe set search_path = ''
+as $$
+begin
+  perform private.fail_input(
+    private.payment_errors(p_payment_type, p_rate, cardinality(p_dates), p_student_count, p_minutes, p_months)
+    || private.input_error(array_position(p_dates, null) is not null, 'p_dates', 'Each class has a date'));
+  return (
+    with dated as (
+      select d.n, d.date, case when p_payment_type = 'monthly' and p_months is null then date_trunc('month', d.date::timestamp) end as month
+      from unnest(p_dates) with ordinality as d(date, n)
+    ),
+    classes as (
+      select d.n, d.month, row_number() over (partition by d.month order by d.date, d.n) as position from dated d
+    ),
+    parts as (
+      select c.month, private.class_amounts(p_payment_type, p_rate, count(*)::integer, p_student_count, p_minutes, p_months) as amounts
+      from classes c
+      group by c.month
+    )
+    select array_agg(p.amounts[c.position] order by c.n)
+    from classes c
+    join parts p on p.month is not distinct from c.month
+  );
+end;
+$$;
+comment on function private.plan_amounts(text, numeric, date[], integer, integer, integer) is
+  'What each class of a plan on these dates is paid, in the order of the dates given. Cents left over go to the earlier dates. A monthly rate is paid for each calendar month that has classes, split over those; or, where p_months says how many months were agreed, for so many, split over all.';
+
+-- sql/40_studio/rules/65_rates.sql
+
+-- Instructors' rates, and how the rate in force on the day is frozen on a class.
+
+create function private.check_rate() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_other public.instructor_rates;
+begin
+  -- Before anything is said of other rates: policies are asked after this.
+  if tg_op = 'INSERT' then
+    perform private.require_permission('manage:pay');
+  end if;
+  perform private.fail_input(
+    private.input_error(new.instructor_id is null, 'instructor_id', 'Say whose rate it is')
+    || private.input_error(coalesce(new.payment_type, '') not in (
+        'per_class', 'monthly', 'per_member', 'total_duration', 'per_class_total', 'per_student_per_class'), 'payment_type',
+      'A payment type is per_class, monthly, per_member, total_duration, per_class_total or per_student_per_class')
+    || private.input_error(new.rate is null, 'rate', 'Say how much')
+    || private.input_error(new.rate <= 0, 'rate', 'A rate is above zero')
+    || private.input_error(new.rate = 'NaN', 'rate', 'A rate is a number')
+    || private.input_error(new.effective_from is null, 'effective_from', 'Say from when')
+    || private.input_error(new.effective_from not between date '1970-01-01' and date '2199-12-31', 'effective_from', 'A date lies between 1970 and 2199')
+    || private.input_error(new.effective_until not between date '1970-01-01' and date '2199-12-31', 'effective_until', 'A date lies between 1970 and 2199')
+    || private.input_error(new.effective_until < new.effective_from, 'effective_until', 'The last day must not be before the first')
+  );
+  -- Of two at once the exclusion constraint refuses the second.
+  select r.* into v_other from public.instructor_rates r
+  where r.instructor_id = new.instructor_id and r.payment_type = new.payment_type and r.id <> new.id
+    and r.class_type_id is not distinct from new.class_type_id
+    and daterange(r.effective_from, r.effective_until, '[]') && daterange(new.effective_from, new.effective_until, '[]')
+  order by r.effective_from
+  limit 1;
+  if found then
+    perform private.fail('duplicate', format('There is a rate for this from %s %s', v_other.effective_from, coalesce('to ' || v_other.effective_until, 'on')),
+      'effective_from', jsonb_build_object('rate_id', v_other.id, 'effective_from', v_other.effective_from, 'effective_until', v_other.effective_until),
+      'Let the other one end the day before: set its effective_until.');
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_rate() is
+  'Row trigger: names every bad field of a rate, and the one that is in force already.';
+
+create trigger t10_keep_version before update on public.instructor_rates
+  for each row execute function private.keep_version();
+create trigger t20_check before insert or update on public.instructor_rates
+  for each row execute function private.check_rate();
+
+create function private.rate_for(p_instructor_id uuid, p_class_type_id uuid, p_payment_type text, p_on date)
+returns public.instructor_rates
+language sql stable security definer set search_path = ''
+begin atomic
+  select r.*
+  from public.instructor_rates r
+  where r.instructor_id = p_instructor_id and r.payment_type = p_payment_type
+    and (r.class_type_id = p_class_type_id or r.class_type_id is null)
+    and daterange(r.effective_from, r.effective_until, '[]') @> p_on
+  order by r.class_type_id nulls last
+  limit 1;
+end;
+comment on function private.rate_for(uuid, uuid, text, date) is
+  'The rate of an instructor in force on a day: the one for the class type before the one for all; null where there is none.';
+
+-- Fires after the triggers that fill in and check a class, and before what keeps closed periods, which has to see the
+-- amount it comes to. Only types that pay class by class have an amount without knowing the whole plan.
+create function private.freeze_rate() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_pays_by_class constant boolean := new.payment_type in ('per_class', 'per_class_total');
+  v_follows boolean := false;
+  v_rate public.instructor_rates;
+begin
+  if tg_op = 'UPDATE' and new.rate_id is not distinct from old.rate_id and new.payment_amount = old.payment_amount
+    and new.rate is distinct from old.rate then
+    -- Another rate was given, and nothing else of the amount.
+    new.rate_id := null;
+    if v_pays_by_class and new.rate is not null then
+      new.payment_amount := new.rate;
+    end if;
+    return new;
+  elsif tg_op = 'UPDATE' and new.rate_id = old.rate_id then
+    v_follows := new.payment_amount = old.payment_amount
+      and (new.instructor_id, new.date, new.class_type_id, new.payment_type)
+        is distinct from (old.instructor_id, old.date, old.class_type_id, old.payment_type);
+    -- Another amount was agreed on, which no rate explains any more.
+    if new.payment_amount <> old.payment_amount then
+      new.rate_id := null;
+      new.rate := nullif(new.rate, old.rate);
+    end if;
+  elsif new.rate_id is not null and new.payment_amount is not null then
+    perform private.fail_input(private.input_error(
+      not exists (select from public.instructor_rates r where r.id = new.rate_id and r.instructor_id = new.instructor_id),
+      'rate_id', 'This is no rate of the instructor''s'));
+  end if;
+  if new.payment_amount is not null and not v_follows then
+    return new;
+  end if;
+  if new.payment_amount is null and v_pays_by_class and new.rate is not null and (tg_op = 'INSERT' or new.rate is distinct from old.rate) then
+    new.rate_id := null;
+    new.payment_amount := new.rate;
+    return new;
+  end if;
+  if v_pays_by_class then
+    v_rate := private.rate_for(new.instructor_id, new.class_type_id, new.payment_type, new.date);
+  end if;
+  new.rate_id := v_rate.id;
+  new.rate := coalesce(v_rate.rate, new.rate);
+  new.payment_amount := coalesce(v_rate.rate, new.payment_amount, 0);
+  return new;
+end;
+$$;
+comment on function private.freeze_rate() is
+  'Row trigger: an amount left out is what the instructor''s rate says on that day, frozen; a frozen one is taken anew when somebody else teaches, or another class or day.';
+
+create trigger t27_freeze_rate before insert or update on public.class_assignments
+  for each row execute function private.freeze_rate();
+
+-- After the row is there, since not every row that was tried gets there. What classes of a plan are paid at a rate that
+-- was given is written down by set_assignment_pay(), which knows the whole plan.
+create function private.keep_rate_calculation() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into public.payment_calculations (assignment_id, method, original_amount, calculated_amount, inputs, calculated_by)
+  values (new.id, new.payment_type, case tg_op when 'UPDATE' then old.payment_amount else 0 end, new.payment_amount,
+    jsonb_build_object('rate', new.rate, 'rate_id', new.rate_id, 'class_count', 1, 'minutes',
+      coalesce(round(extract(epoch from new.ends_at - new.starts_at) / 60), 0), 'total', new.payment_amount, 'position', 1),
+    private.caller_id());
+  return null;
+end;
+$$;
+comment on function private.keep_rate_calculation() is 'Row trigger: writes down each amount that came from a rate for one class.';
+
+create trigger t60_keep_calculation after insert on public.class_assignments
+  for each row when (
+    new.payment_type in ('per_class', 'per_class_total') and new.rate = new.payment_amount
+    and (new.rate_id is not null or new.plan_id is null)
+  )
+  execute function private.keep_rate_calculation();
+create trigger t60_keep_calculation_anew after update on public.class_assignments
+  for each row when (
+    new.payment_type in ('per_class', 'per_class_total') and new.rate = new.payment_amount
+    and (new.rate_id is not null or new.plan_id is null)
+    and (new.payment_type, new.rate, new.rate_id, new.plan_id, new.payment_amount)
+      is distinct from (old.payment_type, old.rate, old.rate_id, old.plan_id, old.payment_amount)
+  )
+  execute function private.keep_rate_calculation();
+
+create trigger t10_only_added_to before update or delete or truncate on public.payment_calculations
+  for each statement execute function private.refuse_statement('payment_calculations is only ever added to');
+
+-- sql/40_studio/rules/70_pay_periods.sql
+
+-- Pay periods: closed and reopened by events, and nothing that is paid for changes while closed.
+--
+-- Closing waits for everybody who is writing classes, and whoever writes after it asks for the period's status in a
+-- statement of their own, which sees it closed. Everybody who closes locks the classes first, then the period.
+
+create function private.check_pay_period() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_other public.pay_periods;
+  v_kind text := (select e.kind from public.pay_period_events e where e.pay_period_id = new.id order by e.event_no desc limit 1);
+begin
+  -- Before anything is said of other periods: policies are asked after this.
+  if tg_op = 'INSERT' then
+    perform private.require_permission('manage:pay');
+  end if;
+  new.name := private.clean_text(new.name);
+  perform private.fail_input(
+    private.input_error(new.name is null, 'name', 'Say what it is called')
+    || private.input_error(length(new.name) > 200, 'name', 'A name has at most 200 characters')
+    || private.input_error(new.starts_on is null, 'starts_on', 'Say on which day it starts')
+    || private.input_error(new.ends_on is null, 'ends_on', 'Say on which day it ends')
+    || private.input_error(new.starts_on not between date '1970-01-01' and date '2199-12-31', 'starts_on', 'A date lies between 1970 and 2199')
+    || private.input_error(new.ends_on not between date '1970-01-01' and date '2199-12-31', 'ends_on', 'A date lies between 1970 and 2199')
+    || private.input_error(new.ends_on < new.starts_on, 'ends_on', 'The last day must not be before the first')
+  );
+  if (new.status = 'closed') is distinct from coalesce(v_kind = 'closed', false) then
+    perform private.fail('illegal_transition', format('The status of %s follows from what was recorded of it', new.name), 'status',
+      jsonb_build_object('pay_period_id', new.id, 'to', new.status), 'Call close_pay_period or reopen_pay_period.');
+  end if;
+  if tg_op = 'UPDATE' and old.status = 'closed' and (new.id, new.name, new.starts_on, new.ends_on) is distinct from (old.id, old.name, old.starts_on, old.ends_on) then
+    perform private.fail('illegal_transition', format('The pay period %s is closed: its name and days stay', old.name), 'status',
+      jsonb_build_object('pay_period_id', old.id), 'Reopen it with reopen_pay_period, which asks for a reason.');
+  end if;
+  -- Of two at once the constraints refuse the second.
+  select p.* into v_other from public.pay_periods p
+  where p.id <> new.id and (p.name = new.name or daterange(p.starts_on, p.ends_on, '[]') && daterange(new.starts_on, new.ends_on, '[]'))
+  order by p.name = new.name desc, p.starts_on
+  limit 1;
+  if found then
+    perform private.fail('duplicate', case when v_other.name = new.name then format('There is a pay period called %s', v_other.name)
+        else format('%s already covers %s to %s', v_other.name, v_other.starts_on, v_other.ends_on) end,
+      case when v_other.name = new.name then 'name' else 'starts_on' end,
+      jsonb_build_object('pay_period_id', v_other.id, 'starts_on', v_other.starts_on, 'ends_on', v_other.ends_on));
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_pay_period() is
+  'Row trigger: names every bad field; the status is what the events say, and a closed period keeps its name and days.';
+
+create function private.keep_recorded_period() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if exists (select from public.pay_period_events e where e.pay_period_id = old.id) then
+    perform private.fail('illegal_transition', format('The pay period %s was closed before: it stays', old.name), 'id',
+      jsonb_build_object('pay_period_id', old.id));
+  end if;
+  return old;
+end;
+$$;
+comment on function private.keep_recorded_period() is 'Row trigger: a period that was ever closed is not deleted.';
+
+create trigger t10_keep_version before update on public.pay_periods
+  for each row execute function private.keep_version();
+create trigger t20_check before insert or update on public.pay_periods
+  for each row execute function private.check_pay_period();
+create trigger t20_keep_recorded before delete on public.pay_periods
+  for each row execute function private.keep_recorded_period();
+
+create function private.check_pay_period_event() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_period public.pay_periods;
+  v_scheduled integer;
+begin
+  perform private.require_permission('manage:pay');
+  perform private.require_read_committed();
+  new.reason := private.clean_text(new.reason);
+  if private.caller_id() is not null then
+    new.recorded_by := private.caller_id();
+    new.created_at := private.now();
+  end if;
+  perform private.fail_input(
+    private.input_error(coalesce(new.kind, '') not in ('closed', 'reopened'), 'kind', 'A pay period is closed or reopened')
+    || private.input_error(new.kind = 'reopened' and new.reason is null, 'reason', 'Say why')
+    || private.input_error(length(new.reason) > 1000, 'reason', 'A reason has at most 1000 characters')
+  );
+  if new.kind = 'closed' then
+    -- Lets readers go on, and waits for whoever wrote a class and has not ended. In the order in which classes are moved
+    -- to the archive.
+    lock table public.class_assignments_archive, public.class_assignments in share row exclusive mode;
+  end if;
+  select p.* into v_period from public.pay_periods p where p.id = new.pay_period_id for no key update;
+  if not found then
+    perform private.fail('not_found', 'There is no such pay period', 'pay_period_id', jsonb_build_object('pay_period_id', new.pay_period_id));
+  end if;
+  if (v_period.status = 'closed') = (new.kind = 'closed') then
+    perform private.fail('illegal_transition', format('The pay period %s is %s already', v_period.name, v_period.status), 'kind',
+      jsonb_build_object('pay_period_id', v_period.id, 'from', v_period.status, 'to', case new.kind when 'closed' then 'closed' else 'open' end));
+  end if;
+  if new.kind = 'closed' then
+    select count(*) into v_scheduled from public.class_assignments a
+    where a.date between v_period.starts_on and v_period.ends_on and a.class_status = 'scheduled';
+    if v_scheduled > 0 then
+      perform private.fail('illegal_transition',
+        format('%s of the classes in %s %s still scheduled', v_scheduled, v_period.name, case v_scheduled when 1 then 'is' else 'are' end), 'kind',
+        jsonb_build_object('pay_period_id', v_period.id, 'scheduled', v_scheduled), 'Complete, move or cancel them first.');
+    end if;
+  end if;
+  new.event_no := 1 + coalesce((select max(e.event_no) from public.pay_period_events e where e.pay_period_id = v_period.id), 0);
+  return new;
+end;
+$$;
+comment on function private.check_pay_period_event() is
+  'Row trigger: holders of manage:pay close what is open, once nothing in it is still scheduled, and reopen what is closed, with a reason.';
+
+create function private.follow_pay_period_event() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update public.pay_periods p set status = case new.kind when 'closed' then 'closed' else 'open' end where p.id = new.pay_period_id;
+  return null;
+end;
+$$;
+comment on function private.follow_pay_period_event() is 'Row trigger: a period is what its last event says.';
+
+create trigger t10_only_added_to before update or delete or truncate on public.pay_period_events
+  for each statement execute function private.refuse_statement('pay_period_events is only ever added to');
+create trigger t20_check before insert on public.pay_period_events
+  for each row execute function private.check_pay_period_event();
+create trigger t50_follow after insert on public.pay_period_events
+  for each row execute function private.follow_pay_period_event();
+
+create function private.pay_facts(p_row jsonb) returns jsonb
+language sql immutable strict set search_path = ''
+return (
+  select jsonb_object_agg(f.name, p_row -> f.name)
+  from unnest(array[
+    'id', 'instructor_id', 'date', 'start_time', 'end_time', 'payment_amount', 'payment_type', 'payment_status', 'class_status', 'rate', 'rate_id'
+  ]) as f(name)
+);
+comment on function private.pay_facts(jsonb) is 'Of a class, what it is paid for by.';
+
+-- After the row is written, so that it sees what other triggers made of it. Volatile, so that it sees a period closed
+-- while the statement waited. A class that stands in both tables alike is being moved from one to the other.
+create function private.keep_closed_periods() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_period public.pay_periods;
+  v_facts jsonb;
+  v_twin jsonb;
+begin
+  perform private.require_read_committed();
+  select p.* into v_period from public.pay_periods p
+  where p.status = 'closed'
+    and (tg_op <> 'INSERT' and old.date between p.starts_on and p.ends_on or tg_op <> 'DELETE' and new.date between p.starts_on and p.ends_on)
+  limit 1;
+  if not found then
+    return null;
+  end if;
+  if tg_op <> 'UPDATE' then
+    v_facts := private.pay_facts(case tg_op when 'INSERT' then to_jsonb(new) else to_jsonb(old) end);
+    if tg_table_name = 'class_assignments' then
+      v_twin := (select private.pay_facts(to_jsonb(a)) from public.class_assignments_archive a where a.id = (v_facts ->> 'id')::uuid);
+    else
+      v_twin := (select private.pay_facts(to_jsonb(a)) from public.class_assignments a where a.id = (v_facts ->> 'id')::uuid);
+    end if;
+    if v_twin = v_facts then
+      return null;
+    end if;
+  end if;
+  perform private.fail('illegal_transition',
+    format('The pay period %s is closed: its classes are neither added, removed nor changed', v_period.name),
+    'date', jsonb_build_object('id', case tg_op when 'INSERT' then new.id else old.id end, 'pay_period_id', v_period.id,
+      'pay_period', v_period.name),
+    'Reopen it with reopen_pay_period, which asks for a reason.');
+  return null;
+end;
+$$;
+comment on function private.keep_closed_periods() is
+  'Row trigger: in a closed pay period no class comes, goes, or changes who, when, its status or its pay; notes may.';
+
+-- Everything else is refused in the archive whatever the period.
+create trigger t30_keep_closed_periods after insert or delete on public.class_assignments
+  for each row execute function private.keep_closed_periods();
+create trigger t30_keep_closed_periods after insert on public.class_assignments_archive
+  for each row execute function private.keep_closed_periods();
+create trigger t30_keep_closed_periods_on_update after update on public.class_assignments
+  for each row when (
+    (old.id, old.instructor_id, old.date, old.start_time, old.end_time, old.payment_amount, old.payment_type, old.payment_status,
+      old.class_status, old.rate, old.rate_id)
+    is distinct from
+    (new.id, new.instructor_id, new.date, new.start_time, new.end_time, new.payment_amount, new.payment_type, new.payment_status,
+      new.class_status, new.rate, new.rate_id)
+  )
+  execute function private.keep_closed_periods();
+
+-- sql/40_studio/rules/75_numbers.sql
+
+-- What pay and analytics ask in common.
+
+-- Whose numbers the caller gets: null is everybody's.
+create function private.numbers_of(p_instructor_ids uuid[]) returns uuid[]
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_self constant uuid := private.current_profile_id();
+begin
+  if private.has_permission('read:analytics') then
+    return p_instructor_ids;
+  end if;
+  perform private.require_permission('read:own_analytics');
+  return case when p_instructor_ids is null or v_self = any(p_instructor_ids) then array_remove(array[v_self], null) else '{}' end;
+end;
+$$;
+comment on function private.numbers_of(uuid[]) is
+  'Of the instructors asked for (null: all) those whose numbers the caller gets: with read:analytics all of them, with read:own_analytics themselves. Raises forbidden without either.';
+
+create function private.days_errors(p_from date, p_to date, p_from_field text, p_to_field text) returns jsonb
+language sql immutable set search_path = ''
+return private.input_error(p_from is null, p_from_field, 'Say from which day')
+  || private.input_error(p_to is null, p_to_field, 'Say to which day')
+  || private.input_error(p_to < p_from, p_to_field, 'The last day must not be before the first')
+  || private.input_error(not isfinite(p_from), p_from_field, 'Say from which day')
+  || private.input_error(not isfinite(p_to), p_to_field, 'Say to which day');
+comment on function private.days_errors(date, date, text, text) is 'What is wrong with a stretch of days.';
+
+-- sql/40_studio/rules/80_archive.sql
+
+-- The archive: what is long over is moved out of the way, with its links, its pay and what its bookings became.
+
+-- A row is there once. Whoever moves it deletes the live one in the same transaction, and the triggers that see it go
+-- find it in the archive already.
+create function private.keep_archived_apart() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if exists (select from public.class_assignments_archive r where r.id = new.id) then
+    perform private.fail('duplicate', 'This class is in the archive', 'id', jsonb_build_object('id', new.id));
+  end if;
+  return new;
+end;
+$$;
+comment on function private.keep_archived_apart() is 'Row trigger on class_assignments: what was archived does not come again.';
+
+create trigger t21_keep_archived_apart before insert or update of id on public.class_assignments
+  for each row execute function private.keep_archived_apart();
+
+create function private.archive_classes(p_ids uuid[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_count integer;
+begin
+  perform from public.class_assignments a where a.id = any(p_ids) order by a.id for update;
+  insert into public.class_assignments_archive
+  select a.*, array(select l.booking_id from public.assignment_bookings l where l.assignment_id = a.id order by l.booking_id),
+    private.caller_id(), private.now()
+  from public.class_assignments a
+  where a.id = any(p_ids)
+  order by a.id;
+  delete from public.class_assignments a where a.id = any(p_ids);
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$$;
+comment on function private.archive_classes(uuid[]) is 'Moves these classes into the archive.';
+
+create trigger t10_only_added_to before update or delete or truncate on public.class_assignments_archive
+  for each statement execute function private.refuse_direct_write('Classes in the archive stay as they were.');
+
+-- sql/40_studio/rules/85_feeds.sql
+
+-- Calendar feeds: whose they are, who may read them, and that a revoked one stays revoked.
+
+create function private.feed_token_hash(p_token text) returns text
+language sql immutable set search_path = ''
+return encode(sha256(convert_to(p_token, 'UTF8')), 'hex');
+comment on function private.feed_token_hash(text) is 'What is kept of the secret of a feed.';
+
+-- 244 random bits, from the generator that every Postgres has without an extension.
+create function private.new_feed_token() returns text
+language sql volatile set search_path = ''
+return replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
+comment on function private.new_feed_token() is 'A secret for the address of a feed.';
+
+create function private.keep_feed() returns trigger
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  if (new.id, new.resource_id, new.created_by, new.created_at) is distinct from (old.id, old.resource_id, old.created_by, old.created_at) then
+    perform private.fail('illegal_transition', 'A feed stays what it was made for', 'resource_id',
+      p_hint => 'Make another feed, and revoke this one.');
+  end if;
+  if old.revoked_at is not null and (new.token_hash, new.revoked_at) is distinct from (old.token_hash, old.revoked_at) then
+    perform private.fail('illegal_transition', 'This feed was revoked', 'revoked_at', p_hint => 'Make another feed.');
+  end if;
+  return new;
+end;
+$$;
+comment on function private.keep_feed() is
+  'Row trigger: a feed shows what it was made for, in its maker''s name; once revoked it never gets an address again.';
+
+create trigger t20_keep_feed before update on public.calendar_feeds
+  for each row execute function private.keep_feed();
+
+-- Like has_permission, for somebody who is not calling: a feed is read by a program that signs in as nobody. Roles that
+-- only a token claims are unknown here.
+create function private.login_may_read_calendar(p_user_id uuid) returns boolean
+language sql stable security definer set search_path = ''
+return coalesce(
+    (
+      select u.is_granted
+      from public.user_permissions u
+      where u.user_id = p_user_id and u.permission = 'read:calendar' and (u.expires_at is null or u.expires_at > private.now())
+    ),
+    exists (
+      select
+      from public.user_roles r
+      join public.role_permissions g on g.role_name = r.role_name and g.permission = 'read:calendar' and g.is_granted
+      where r.user_id = p_user_id
+    )
+  );
+comment on function private.login_may_read_calendar(uuid) is 'Whether a login holds read:calendar, by role or by a grant of its own.';
+
+-- Asked at every reading, so that an address ends with the rights of whoever made it, whoever wrote the row.
+create function private.feed_is_open(p_feed public.calendar_feeds) returns boolean
+language sql stable security definer set search_path = ''
+return p_feed.revoked_at is null
+  and (
+    p_feed.created_by is null
+    or not private.is_deactivated(p_feed.created_by)
+      and (
+        exists (select from public.user_profiles p where p.user_id = p_feed.created_by and p.id = p_feed.resource_id)
+        or private.login_may_read_calendar(p_feed.created_by)
+      )
+  );
+comment on function private.feed_is_open(public.calendar_feeds) is
+  'Whether a feed is answered: not revoked, and its maker is active and may see what it shows: their own calendar, or everyone''s with read:calendar.';
+
+-- sql/40_studio/rules/86_feed_events.sql
+
+-- What a calendar feed shows, in the words of iCalendar. Recurring happenings stay recurring: one event with its rule, the
+-- dates it leaves out, and the dates that are different. Whatever the clock does to a date is worked out here, with the
+-- same functions and the same zone data as the ledger, so that no reader has to agree with Postgres about it.
+
+-- Day by day first, since no zone changes its offset twice in a day, then to the minute.
+create function private.clock_changes(p_time_zone text, p_from date, p_until date)
+returns table (changes_at timestamptz, offset_before interval, offset_after interval)
+language sql stable set search_path = ''
+begin atomic
+  with days as (
+    select d.at, (d.at at time zone p_time_zone) - (d.at at time zone 'UTC') as shift
+    from generate_series(p_from::timestamp at time zone 'UTC', p_until::timestamp at time zone 'UTC', interval '24 hours') as d(at)
+  ), spans as materialized (
+    select w.at, w.shift, w.next_shift
+    from (select d.at, d.shift, lead(d.shift) over (order by d.at) as next_shift from days d) w
+    where w.shift <> w.next_shift
+  )
+  select (
+      select min(m.at)
+      from generate_series(s.at, s.at + interval '24 hours', interval '1 minute') as m(at)
+      where (m.at at time zone p_time_zone) - (m.at at time zone 'UTC') = s.next_shift
+    ), s.shift, s.next_shift
+  from spans s
+  order by 1;
+end;
+comment on function private.clock_changes(text, date, date) is 'When the clocks of a zone change between two dates, from which offset to UTC to which.';
+
+-- Wall-clock times are written without a zone, and instants as the clock in UTC shows them, since that is how both become
+-- JSON whatever the session's time zone is.
+create type private.feed_event as (
+  uid text, sequence integer, status text, summary text, category text, location text, description text,
+  created_at timestamp, changed_at timestamp,
+  time_zone text, starts timestamp, ends timestamp, on_date date,
+  replaces timestamp, lasts integer, until timestamp, leaves_out timestamp[]
+);
+comment on type private.feed_event is
+  'An event of a calendar feed: from starts to ends by the clock of its zone (instead of the date of a recurring one that starts at replaces), or on_date, or every week from starts on, lasting so many seconds, until an instant, without those starts.';
+
+-- A date of a rule is left out when it was cancelled or taken over, or when the clock skips it; it is different when it
+-- was moved, or when the clock changes during it or at its end, since what recurs has one length in iCalendar and readers
+-- do not agree whether that is counted by the clock. Of a moved date that the clock skips, or that is older than the
+-- window, there is nothing to replace: it stands for itself.
+create function private.feed_rule_events(p_resource_id uuid, p_from date, p_until date) returns setof private.feed_event
+language sql stable security definer set search_path = ''
+begin atomic
+  with rules as materialized (
+    select r.id, r.title, r.kind, r.weekday, r.start_time, r.end_time, r.time_zone, r.effective,
+      r.version - 1 + coalesce(s.version - 1, 0) as sequence,
+      case when s.id is not null and s.instructor_id is null then 'TENTATIVE' else 'CONFIRMED' end as status,
+      p.full_name as description,
+      date_trunc('second', r.created_at at time zone 'UTC') as created_at,
+      date_trunc('second', greatest(r.updated_at, s.updated_at) at time zone 'UTC') as changed_at
+    from public.weekly_rules r
+    left join public.class_schedules s on s.id = r.id and r.source_table = 'class_schedules'
+    left join public.user_profiles p on p.id = s.instructor_id
+    where r.effective && daterange(p_from, p_until)
+      and case
+        when p_resource_id is null then s.is_active or exists (select from public.weekly_rule_resources w where w.rule_id = r.id)
+        else exists (select from public.weekly_rule_resources w where w.rule_id = r.id and w.resource_id = p_resource_id)
+      end
+  ), places as materialized (
+    select w.rule_id, string_agg(concat_ws(', ', l.name, l.address), '; ' order by l.name) as location
+    from public.weekly_rule_resources w
+    join public.locations l on l.id = w.resource_id
+    where w.rule_id in (select r.id from rules r)
+    group by w.rule_id
+  ), odd_days as materialized (
+    select distinct z.time_zone, (u.at at time zone z.time_zone)::date as day
+    from (select distinct r.time_zone from rules r) z
+    cross join lateral private.clock_changes(z.time_zone, p_from - 2, p_until) c
+    cross join lateral (values (c.changes_at), (c.changes_at - interval '1 microsecond')) as u(at)
+  ), odd_dates as materialized (
+    select r.id, d.day, private.local_to_instant(d.day, r.start_time, r.time_zone) as starts_at,
+      private.local_end_to_instant(d.day, r.end_time, r.time_zone) as ends_at
+    from rules r
+    join odd_days d on d.time_zone = r.time_zone and d.day <@ r.effective and extract(dow from d.day) = r.weekday
+  ), exceptions as materialized (
+    select r.id, e.occurs_on as day, date_trunc('second', e.created_at at time zone 'UTC') as changed_at,
+      o.id is not null and o.starts_at is null as is_skipped,
+      case when e.kind = 'moved' then private.local_to_instant(e.moved_to_date, e.moved_start_time, r.time_zone) end as starts_at,
+      case when e.kind = 'moved' then private.local_end_to_instant(e.moved_to_date, e.moved_end_time, r.time_zone) end as ends_at
+    from rules r
+    join public.weekly_rule_exceptions e on e.rule_id = r.id
+      and e.occurs_on <@ r.effective and extract(dow from e.occurs_on) = r.weekday
+      and (e.occurs_on >= p_from or e.moved_to_date >= p_from)
+    left join odd_dates o on o.id = r.id and o.day = e.occurs_on
+  ), odd_regular_dates as materialized (
+    select o.* from odd_dates o where not exists (select from exceptions e where e.id = o.id and e.day = o.day)
+  ), different as materialized (
+    select e.id, e.day, e.starts_at, e.ends_at, e.changed_at, e.day < p_from or e.is_skipped as stands_alone
+    from exceptions e
+    where e.starts_at is not null and e.ends_at is not null
+    union all
+    select o.id, o.day, o.starts_at, o.ends_at, null, false
+    from odd_regular_dates o
+    join rules r on r.id = o.id
+    where o.day >= p_from
+      and (o.ends_at - o.starts_at <> r.end_time - r.start_time or o.ends_at at time zone r.time_zone <> o.day + r.end_time)
+  ), left_out as materialized (
+    select e.id, e.day from exceptions e where e.starts_at is null or e.ends_at is null or e.is_skipped
+    union all
+    select o.id, o.day from odd_regular_dates o where o.starts_at is null or o.ends_at is null
+  ), begun as materialized (
+    select d.id, min(d.day) as day
+    from (
+      select r.id, g.day::date as day
+      from rules r
+      cross join lateral (select greatest(lower(r.effective), p_from) as first) f
+      cross join lateral generate_series(
+        f.first + ((r.weekday - extract(dow from f.first)::integer + 7) % 7), least(upper(r.effective), p_until)::timestamp - interval '1 day',
+        interval '7 days'
+      ) as g(day)
+      except
+      select l.id, l.day from left_out l
+    ) d
+    group by d.id
+  ), changed as materialized (
+    select e.id, max(e.changed_at) as at from exceptions e group by e.id
+  ), starts_left_out as materialized (
+    select r.id, array_agg(l.day + r.start_time order by l.day) as starts
+    from left_out l
+    join rules r on r.id = l.id
+    join begun b on b.id = l.id and l.day > b.day
+    group by r.id
+  )
+  select format('weekly_rules-%s@classbase', r.id), r.sequence, r.status, r.title, r.kind, p.location, r.description,
+    r.created_at, greatest(r.changed_at, c.at), r.time_zone, b.day + r.start_time, null::timestamp, null::date, null::timestamp,
+    extract(epoch from r.end_time - r.start_time)::integer,
+    (upper(r.effective)::timestamp at time zone r.time_zone) at time zone 'UTC' - interval '1 second', o.starts
+  from rules r
+  join begun b on b.id = r.id
+  left join places p on p.rule_id = r.id
+  left join changed c on c.id = r.id
+  left join starts_left_out o on o.id = r.id
+  union all
+  select format(case when d.stands_alone then 'weekly_rules-%s-%s@classbase' else 'weekly_rules-%s@classbase' end, r.id, d.day),
+    r.sequence, r.status, r.title, r.kind, p.location, r.description, r.created_at, greatest(r.changed_at, d.changed_at),
+    r.time_zone, d.starts_at at time zone r.time_zone, d.ends_at at time zone r.time_zone, null,
+    case when not d.stands_alone then d.day + r.start_time end, null, null, null
+  from different d
+  join rules r on r.id = d.id
+  left join places p on p.rule_id = r.id;
+end;
+comment on function private.feed_rule_events(uuid, date, date) is
+  'The weekly rules a resource takes part in (null: all that happen) between two dates: each as one event that recurs, and its dates that are different.';
+
+-- Cancelled classes stay, so that a calendar that shows them already learns of it. Notes and pay are nobody else's.
+create function private.feed_assignment_events(p_resource_id uuid, p_from date) returns setof private.feed_event
+language sql stable security definer set search_path = ''
+begin atomic
+  select format('class_assignments-%s@classbase', a.id), a.version - 1,
+    case
+      when a.class_status = 'cancelled' then 'CANCELLED'
+      when a.class_status = 'completed' or a.instructor_status = 'accepted' then 'CONFIRMED'
+      else 'TENTATIVE'
+    end,
+    coalesce(t.name, p.name, 'Class'), 'class_assignment', nullif(concat_ws(', ', l.name, l.address), ''), i.full_name,
+    date_trunc('second', a.created_at at time zone 'UTC'), date_trunc('second', a.updated_at at time zone 'UTC'),
+    case when a.starts_at is not null then a.time_zone end, a.starts_at at time zone a.time_zone, a.ends_at at time zone a.time_zone,
+    case when a.starts_at is null then a.date end, null::timestamp, null::integer, null::timestamp, null::timestamp[]
+  from public.class_assignments a
+  left join public.class_types t on t.id = a.class_type_id
+  left join public.packages p on p.id = a.package_id
+  left join public.locations l on l.id = a.location_id
+  left join public.user_profiles i on i.id = a.instructor_id and a.instructor_status <> 'rejected'
+  where a.date >= p_from
+    and (p_resource_id is null or a.location_id = p_resource_id
+      or a.instructor_id = p_resource_id and a.instructor_status <> 'rejected');
+end;
+comment on function private.feed_assignment_events(uuid, date) is
+  'Classes as events of a feed: those of a resource (null: all) since a date; without times they are on a day.';
+
+create function private.feed_meeting_events(p_resource_id uuid, p_from date) returns setof private.feed_event
+language sql stable security definer set search_path = ''
+begin atomic
+  select format('meetings-%s@classbase', m.id), m.version - 1, case m.status when 'cancelled' then 'CANCELLED' else 'CONFIRMED' end,
+    m.title, m.kind, p.location, null, date_trunc('second', m.created_at at time zone 'UTC'),
+    date_trunc('second', m.updated_at at time zone 'UTC'), m.time_zone, m.starts_at at time zone m.time_zone,
+    m.ends_at at time zone m.time_zone, null::date, null::timestamp, null::integer, null::timestamp, null::timestamp[]
+  from public.meetings m
+  left join lateral (
+    select string_agg(concat_ws(', ', l.name, l.address), '; ' order by l.name) as location
+    from public.meeting_participants w
+    join public.locations l on l.id = w.resource_id
+    where w.meeting_id = m.id
+  ) p on true
+  where m.starts_at >= p_from::timestamp at time zone 'UTC'
+    and (p_resource_id is null
+      or exists (select from public.meeting_participants w where w.meeting_id = m.id and w.resource_id = p_resource_id));
+end;
+comment on function private.feed_meeting_events(uuid, date) is 'Meetings as events of a feed: those of a resource (null: all) since a date.';
+
+create function private.feed_zone(p_time_zone text, p_from date, p_until date) returns jsonb
+language sql stable set search_path = ''
+begin atomic
+  select jsonb_build_object(
+    'name', p_time_zone,
+    'offset', extract(epoch from (p_from::timestamp at time zone 'UTC' at time zone p_time_zone) - p_from::timestamp)::integer,
+    'changes', coalesce(jsonb_agg(jsonb_build_object(
+      'at', c.changes_at at time zone 'UTC' + c.offset_before,
+      'from', extract(epoch from c.offset_before)::integer, 'to', extract(epoch from c.offset_after)::integer) order by c.changes_at), '[]'))
+  from private.clock_changes(p_time_zone, p_from, p_until) c;
+end;
+comment on function private.feed_zone(text, date, date) is
+  'What the clocks of a zone do between two dates: the offset from UTC in seconds on the first, and each change by the clock before it.';
+
+-- sql/40_studio/rules/90_import_reading.sql
+
+-- Importing bookings, schedules and classes, first part: from text to values, with every fault of every row told.
+--
+-- A file has many rows but few different names, dates and times, so each different text is looked at once and joined back.
+
+create type private.import_item as (row_number integer, line integer, id uuid, fate text, fields jsonb);
+comment on type private.import_item is
+  'One row of a file, its values by the columns of the table. fate: bad, present (there is one of this id already), left_out, or new.';
+
+-- Lists are written with semicolons between; as JSON where an item has one itself.
+create function private.text_to_list(p_text text) returns jsonb
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  if p_text ~ '^\[\s*("([^"\\\x01-\x1f]|\\["\\/bfnrt])*"\s*(,\s*"([^"\\\x01-\x1f]|\\["\\/bfnrt])*"\s*)*)?\]$' then
+    return p_text::jsonb;
+  end if;
+  return coalesce((
+    select jsonb_agg(btrim(u.item) order by u.n) from unnest(string_to_array(p_text, ';')) with ordinality as u(item, n) where u.item ~ '\S'
+  ), '[]');
+end;
+$$;
+comment on function private.text_to_list(text) is 'The items of a list written in one cell: a; b; c, or a JSON array.';
+
+create function private.list_to_text(p_list text[]) returns text
+language sql immutable set search_path = ''
+return case
+    when exists (select from unnest(p_list) as u(item) where u.item ~ '[;\[]|^\s|\s$') then to_jsonb(p_list)::text
+    else nullif(array_to_string(p_list, '; '), '')
+  end;
+comment on function private.list_to_text(text[]) is 'A list in one cell, as private.text_to_list reads it; null for an empty one.';
+
+create function private.text_to_instant(p_text text) returns timestamptz
+language sql immutable set search_path = ''
+return case
+    when p_text ~ '^\d{4}-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?(Z|[+-](0\d|1[0-4])(:?[0-5]\d)?)$'
+      and private.text_to_date(left(p_text, 10)) is not null then p_text::timestamptz
+  end;
+comment on function private.text_to_instant(text) is 'The instant of text like 2026-01-31T09:30:00Z, with its offset; null for anything else.';
+
+-- What a cell says, by its kind; null when it says nothing of that kind. Names are looked up elsewhere.
+create function private.cell_value(p_kind text, p_text text) returns jsonb
+language sql immutable set search_path = ''
+return case p_kind
+    when 'text' then to_jsonb(p_text)
+    when 'word' then to_jsonb(lower(p_text))
+    when 'code' then case when p_text ~ '^[A-Z0-9]{1,10}-[0-9]{8}-[0-9A-Z]{4,12}$' then to_jsonb(p_text) end
+    when 'uuid' then case when private.is_uuid(p_text) then to_jsonb(lower(p_text)) end
+    when 'date' then to_jsonb(private.text_to_date(p_text))
+    when 'time' then to_jsonb(private.text_to_time(p_text))
+    when 'instant' then to_jsonb(private.text_to_instant(p_text))
+    when 'amount' then case when p_text ~ '^[0-9]{1,10}([.][0-9]{1,2})?$' then to_jsonb(p_text::numeric) end
+    when 'count' then case when p_text ~ '^[0-9]{1,6}$' then to_jsonb(p_text::integer) end
+    when 'boolean' then case
+      when lower(p_text) in ('true', 't', 'yes', 'y', '1') then to_jsonb(true) when lower(p_text) in ('false', 'f', 'no', 'n', '0') then to_jsonb(false) end
+    when 'weekday' then to_jsonb(coalesce(
+      case when p_text ~ '^[0-6]$' then p_text::integer end,
+      array_position(array['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'],
+        case when lower(p_text) ~ '^(sun(day)?|mon(day)?|tue(sday)?|wed(nesday)?|thu(rsday)?|fri(day)?|sat(urday)?)$' then left(lower(p_text), 3) end) - 1))
+    when 'list' then private.text_to_list(p_text)
+  end;
+comment on function private.cell_value(text, text) is 'The value of one cell of a kind, null where it is none.';
+
+create function private.cell_hint(p_kind text) returns text
+language sql immutable set search_path = ''
+return case p_kind
+    when 'code' then 'A booking''s code is written YOG-20260131-0417'
+    when 'uuid' then 'This is an id, or empty'
+    when 'date' then 'A date is written 2026-01-31, and lies between 1970 and 2199'
+    when 'time' then 'A time is written 09:30'
+    when 'instant' then 'An instant is written 2026-01-31T09:30:00Z'
+    when 'amount' then 'An amount is not below zero and has at most two decimals'
+    when 'count' then 'This is a whole number'
+    when 'boolean' then 'This is yes or no'
+    when 'weekday' then 'A weekday is 0 (Sunday) to 6 (Saturday), or its English name'
+    when 'person' then 'Nobody has this name, email address or id'
+    when 'class_type' then 'There is no class type of this name or id'
+    when 'package' then 'There is no package of this name or id'
+    when 'location' then 'There is no location of this name or id'
+    when 'login' then 'There is no login of this id'
+    when 'rate' then 'There is no rate of this id'
+    when 'schedule' then 'There is no class schedule of this id'
+  end;
+comment on function private.cell_hint(text) is 'What to say of a cell that is not of its kind.';
+
+-- Everything a name of a file can mean. An id is meant before a name that looks like one.
+create function private.import_names(p_kinds text[]) returns table (kind text, key text, name text, id uuid, standing integer)
+language sql stable security definer set search_path = ''
+begin atomic
+  with named as (
+    select 'person' as kind, p.id, p.full_name as name, p.is_active from public.user_profiles p
+    union all select 'person', p.id, p.email, p.is_active from public.user_profiles p where p.email is not null
+    union all select 'class_type', t.id, t.name, t.is_active from public.class_types t
+    union all select 'package', p.id, p.name, p.is_active from public.packages p
+    union all select 'location', l.id, l.name, l.is_active from public.locations l
+  )
+  select n.kind, lower(private.clean_text(n.name)), n.name, n.id, n.is_active::integer
+  from named n
+  where n.kind = any(p_kinds) and n.name is not null
+  union all
+  select i.kind, i.id::text, null, i.id, 4
+  from (
+    select 'person' as kind, p.id from public.user_profiles p
+    union all select 'class_type', t.id from public.class_types t
+    union all select 'package', p.id from public.packages p
+    union all select 'location', l.id from public.locations l
+    union all select 'schedule', s.id from public.class_schedules s
+    union all select 'rate', r.id from public.instructor_rates r
+    union all select 'login', u.id from auth.users u
+  ) i
+  where i.kind = any(p_kinds);
+end;
+comment on function private.import_names(text[]) is
+  'What names, email addresses and ids of these kinds stand for; standing says which is meant first where several are called alike.';
+
+-- p_columns says of each column its kind and, where that differs, the column of the table it is for: person:instructor_id.
+create function private.read_cells(
+  p_kind text, p_rows jsonb, p_columns jsonb, p_server_only text[], out p_items private.import_item[], out p_faults private.import_fault[]
+)
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan set enable_nestloop = off
+as $$
+declare
+  v_is_trusted constant boolean := private.is_trusted();
+  v_kinds text[] := array(select distinct split_part(c.value, ':', 1) from jsonb_each_text(p_columns) c);
+begin
+  with lines as materialized (
+    select r.n::integer as row_number, case when r.item ->> 'line' ~ '^[0-9]{1,9}$' then (r.item ->> 'line')::integer else r.n::integer + 1 end as line, r.item
+    from jsonb_array_elements(p_rows) with ordinality as r(item, n)
+  ), columns as materialized (
+    select c.key as name, split_part(c.value, ':', 1) as kind, coalesce(nullif(split_part(c.value, ':', 2), ''), c.key) as field, c.n
+    from jsonb_each_text(p_columns) with ordinality as c(key, value, n)
+  ), cells as materialized (
+    select l.row_number, l.line, c.name, c.kind, c.field, c.n, private.clean_text(t.value) as text
+    from lines l
+    cross join lateral jsonb_each_text(l.item) as t(key, value)
+    join columns c on c.name = t.key
+  ), texts as materialized (
+    select distinct c.kind, c.text from cells c where c.text is not null
+  ), known as materialized (
+    select t.kind, t.text, k.id, count(*) over best as candidates,
+      row_number() over (partition by t.kind, t.text order by k.standing + 2 * (k.name is not distinct from t.text)::integer desc, k.id) as position
+    from texts t
+    join (select distinct i.kind, i.key, i.name, i.id, i.standing from private.import_names(v_kinds) i) k on k.kind = t.kind and k.key = lower(t.text)
+    window best as (partition by t.kind, t.text, k.standing + 2 * (k.name is not distinct from t.text)::integer)
+  ), meanings as materialized (
+    select t.kind, t.text, coalesce(to_jsonb(k.id), private.cell_value(t.kind, t.text)) as value,
+      case when k.candidates > 1 then format('%s are called so: nobody knows which is meant. Give the id', k.candidates)
+        when k.id is null and private.cell_value(t.kind, t.text) is null then private.cell_hint(t.kind) end as reason
+    from texts t
+    left join known k on k.kind = t.kind and k.text = t.text and k.position = 1
+  ), judged as materialized (
+    select c.row_number, c.line, c.name, c.field, c.n, c.text, m.value,
+      case when c.text is not null and c.name = any(p_server_only) and not v_is_trusted then 'Only a server brings this along: leave it empty'
+        else m.reason end as reason
+    from cells c
+    left join meanings m on m.kind = c.kind and m.text = c.text
+  ), objects as materialized (
+    select j.row_number, jsonb_object_agg(j.field, j.value) as fields, bool_or(j.reason is not null) as is_bad
+    from judged j
+    group by j.row_number
+  ), numbered as materialized (
+    select l.row_number, l.line, coalesce(o.fields, '{}') as fields, coalesce(o.is_bad, false) as is_bad,
+      row_number() over (partition by o.fields order by l.row_number) as copy
+    from lines l
+    left join objects o on o.row_number = l.row_number
+  )
+  select
+    (
+      -- The same row imported again gets the id it had, and is found by it.
+      select array_agg(row(n.row_number, n.line,
+          case when n.is_bad then null when n.fields ->> 'id' is not null then (n.fields ->> 'id')::uuid
+            else md5(format('%s/%s/%s', p_kind, jsonb_strip_nulls(n.fields), n.copy))::uuid end,
+          case when n.is_bad then 'bad' else 'new' end, n.fields)::private.import_item order by n.row_number)
+      from numbered n
+    ),
+    (
+      select coalesce(array_agg(row(j.row_number, j.line, j.name, 'invalid_input', j.reason, left(j.text, 200))::private.import_fault order by j.row_number, j.n), '{}')
+      from judged j
+      where j.reason is not null
+    )
+  into p_items, p_faults;
+end;
+$$;
+comment on function private.read_cells(text, jsonb, jsonb, text[]) is
+  'Reads rows of text by the kinds of their columns: an item a row, and a fault for every cell that says nothing of its kind.';
+
+-- What the rules say of a row is told of the column it was read from.
+create function private.faults_of_errors(p_item private.import_item, p_errors jsonb, p_columns jsonb) returns setof private.import_fault
+language sql immutable set search_path = ''
+begin atomic
+  select row(p_item.row_number, p_item.line, coalesce(c.key, e.error ->> 'field'), coalesce(e.error ->> 'code', 'invalid_input'), e.error ->> 'message',
+    left(p_item.fields ->> (e.error ->> 'field'), 200))::private.import_fault
+  from jsonb_array_elements(p_errors) with ordinality as e(error, n)
+  left join lateral (
+    select k.key from jsonb_each_text(p_columns) as k(key, value) where split_part(k.value, ':', 2) = e.error ->> 'field'
+  ) c on true
+  order by e.n;
+end;
+comment on function private.faults_of_errors(private.import_item, jsonb, jsonb) is 'Errors of the fields of one row, as faults of the columns of a file.';
+
+create function private.faults_of_repeats(p_items private.import_item[], p_field text) returns private.import_fault[]
+language sql immutable set search_path = ''
+return array(
+  select row(r.row_number, r.line, p_field, 'duplicate', format('Line %s has it already', r.first_line), left(r.value, 200))::private.import_fault
+  from (
+    select i.row_number, i.line, i.fields ->> p_field as value, first_value(i.line) over same as first_line, row_number() over same as copy
+    from unnest(p_items) i
+    where i.fate <> 'bad' and i.fields ->> p_field is not null
+    window same as (partition by i.fields ->> p_field order by i.row_number)
+  ) r
+  where r.copy > 1
+  order by r.row_number
+);
+comment on function private.faults_of_repeats(private.import_item[], text) is 'The rows whose id, or code, an earlier row has.';
+
+create function private.with_fate(p_items private.import_item[], p_fate text, p_row_numbers integer[]) returns private.import_item[]
+language sql immutable set search_path = ''
+return array(
+  select row(i.row_number, i.line, i.id, case when i.row_number = any(p_row_numbers) and i.fate = 'new' then p_fate else i.fate end, i.fields)::private.import_item
+  from unnest(p_items) i
+  order by i.row_number
+);
+comment on function private.with_fate(private.import_item[], text, integer[]) is 'Rows, of which these that were new now have this fate.';
+
+-- sql/40_studio/rules/91_import_report.sql
+
+-- Importing bookings, schedules and classes, second part: what comes before the rows are looked at, and what is said after.
+
+create function private.check_import(p_rows jsonb, p_columns jsonb, p_on_conflict text, p_dry_run boolean) returns void
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_limit constant integer := private.setting_integer('import_rows_limit');
+  v_count constant integer := case when jsonb_typeof(p_rows) = 'array' then jsonb_array_length(p_rows) end;
+  v_columns constant text[] := array(select c.name from jsonb_object_keys(p_columns) as c(name)) || 'line'::text;
+  v_stray record;
+begin
+  if v_count > v_limit then
+    perform private.fail('limit_exceeded', format('One import may bring %s rows, not %s', v_limit, v_count), 'p_rows',
+      jsonb_build_object('limit', v_limit, 'rows', v_count), 'Import it in parts, or raise the setting import_rows_limit.');
+  end if;
+  perform private.fail_input(
+    private.input_error(v_count is null, 'p_rows', 'Rows are a list of objects')
+    || private.input_error(v_count = 0, 'p_rows', 'There are no rows')
+    || private.input_error(coalesce(p_on_conflict, '') not in ('refuse', 'skip'), 'p_on_conflict', 'It is refuse or skip')
+    || private.input_error(p_dry_run is null, 'p_dry_run', 'It is true or false')
+  );
+  select r.position, r.item into v_stray
+  from jsonb_array_elements(p_rows) with ordinality as r(item, position)
+  where case when jsonb_typeof(r.item) = 'object' then r.item - v_columns <> '{}' else true end
+  limit 1;
+  if found then
+    perform private.fail('invalid_input', format('Row %s is not an object of %s', v_stray.position, array_to_string(v_columns, ', ')), 'p_rows',
+      jsonb_build_object('row', v_stray.position, 'columns', to_jsonb(v_columns)));
+  end if;
+end;
+$$;
+comment on function private.check_import(jsonb, jsonb, text, boolean) is 'Refuses what is no list of rows with these columns, or too long.';
+
+-- Of rows in each other's way the earlier one stays. Only rows that clash are gone through, one after another, because
+-- each decides about those after it.
+create function private.rows_to_leave_out(p_rows integer[], p_with_rows integer[]) returns integer[]
+language plpgsql immutable set search_path = ''
+as $$
+declare
+  v_out integer[] := array(select distinct u.n from unnest(p_rows, p_with_rows) as u(n, with_n) where u.with_n is null);
+  v_pair record;
+begin
+  for v_pair in
+    select u.n, array_agg(u.with_n) as earlier
+    from unnest(p_rows, p_with_rows) as u(n, with_n)
+    where u.with_n < u.n
+    group by u.n
+    order by u.n
+  loop
+    if v_pair.n <> all(v_out) and not v_pair.earlier <@ v_out then
+      v_out := v_out || v_pair.n;
+    end if;
+  end loop;
+  return v_out;
+end;
+$$;
+comment on function private.rows_to_leave_out(integer[], integer[]) is
+  'Of rows that clash (with another row, or, where that is null, with what is there) those that give way.';
+
+-- p_clashes are objects with the row each is about, and what it clashes with.
+create function private.import_items_report(
+  p_request jsonb, p_items private.import_item[], p_faults private.import_fault[], p_clashes jsonb
+) returns jsonb
+language plpgsql stable set search_path = '' set plan_cache_mode = force_custom_plan
+as $$
+declare
+  v_faults integer := coalesce(cardinality(p_faults), 0);
+  v_refused boolean := v_faults > 0 or p_request ->> 'on_conflict' = 'refuse' and p_clashes <> '[]';
+  v_limit integer := case when (p_request ->> 'dry_run')::boolean then 10000 else 1000 end;
+begin
+  return p_request || jsonb_build_object(
+    'rows', cardinality(p_items),
+    'imported', case when v_refused then 0 else (select count(*) from unnest(p_items) i where i.fate = 'new') end,
+    'present', (select count(*) from unnest(p_items) i where i.fate = 'present'),
+    'left_out', coalesce((
+      select jsonb_agg(f.clash order by f.row_number)
+      from (
+        select distinct on (i.row_number) i.row_number, c.clash
+        from unnest(p_items) i
+        join jsonb_array_elements(p_clashes) with ordinality as c(clash, n) on (c.clash ->> 'row')::integer = i.row_number
+        where i.fate = 'left_out'
+        order by i.row_number, c.clash ->> 'with_line' is not null, c.n
+      ) f
+    ), '[]'),
+    'clashes', coalesce((
+      select jsonb_agg(c.clash order by c.n) from jsonb_array_elements(p_clashes) with ordinality as c(clash, n) where c.n <= v_limit
+    ), '[]'),
+    'clashes_total', jsonb_array_length(p_clashes),
+    'refused', v_refused,
+    'errors', private.describe_import_faults(p_faults, v_limit),
+    'errors_total', v_faults);
+end;
+$$;
+comment on function private.import_items_report(jsonb, private.import_item[], private.import_fault[], jsonb) is
+  'The report of an import, or of what one would do.';
+
+create function private.refuse_items(p_report jsonb) returns void
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_first jsonb := p_report -> 'errors' -> 0;
+  v_more integer := (p_report ->> 'errors_total')::integer - 1;
+begin
+  if v_first is not null then
+    perform private.fail('invalid_input',
+      format('Nothing was imported. Line %s, %s: %s%s', v_first ->> 'line', v_first ->> 'column', v_first ->> 'reason',
+        case when v_more > 0 then format(' (and %s more)', v_more) else '' end),
+      v_first ->> 'column',
+      jsonb_build_object(
+        'errors', (
+          select jsonb_agg(e || jsonb_build_object('field', e ->> 'column',
+            'message', format('Line %s, %s: %s', e ->> 'line', e ->> 'column', e ->> 'reason')))
+          from jsonb_array_elements(p_report -> 'errors') e
+        ),
+        'count', v_more + 1, 'report', p_report),
+      'Mend the file and import it again.');
+  end if;
+  v_first := p_report -> 'clashes' -> 0;
+  v_more := (p_report ->> 'clashes_total')::integer - 1;
+  perform private.fail('time_conflict',
+    format('Nothing was imported. Line %s: %s%s', v_first ->> 'line', v_first ->> 'message',
+      case when v_more > 0 then format(' (and %s more)', v_more) else '' end),
+    p_details => jsonb_build_object('conflicts', p_report -> 'clashes', 'count', v_more + 1, 'report', p_report),
+    p_hint => 'Mend the file, or import what fits (p_on_conflict skip).');
+end;
+$$;
+comment on function private.refuse_items(jsonb) is 'Raises what stands in an import''s way, bad rows first; details carry the report.';
+
+create function private.start_import(p_kind text, p_request jsonb) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform private.require_read_committed();
+  -- One import of a kind at a time, so that two that bring the same rows do not bring them twice. Taken before anything
+  -- else is locked.
+  if not (p_request ->> 'dry_run')::boolean then
+    perform pg_advisory_xact_lock(hashtextextended('import_' || p_kind, 0));
+  end if;
+end;
+$$;
+comment on function private.start_import(text, jsonb) is 'Makes other imports of the same kind wait, unless this is a dry run.';
+
+-- sql/40_studio/rules/92_import_bookings.sql
+
+-- Importing bookings. Their links come with the classes that serve them, which then confirm them.
+
+create function private.booking_columns() returns jsonb
+language sql immutable set search_path = ''
+return '{"id": "uuid", "booking_id": "code", "customer": "person:profile_id", "class_name": "text", "instructor": "text", "class_date": "date",
+  "class_time": "time", "preferred_days": "list", "preferred_times": "list", "timezone": "text", "first_name": "text", "last_name": "text",
+  "email": "text", "phone": "text", "status": "word", "booking_type": "word", "package": "package:class_package_id", "uses_credits": "boolean",
+  "notes": "text", "created_by": "login", "created_at": "instant"}'::jsonb;
+comment on function private.booking_columns() is 'The columns of a file of bookings, each with its kind.';
+
+create function private.read_bookings(p_items private.import_item[]) returns setof public.bookings
+language sql stable security definer set search_path = ''
+begin atomic
+  select b.*
+  from unnest(p_items) i
+  cross join lateral private.clean_booking(jsonb_populate_record(null::public.bookings,
+    '{"preferred_days": [], "preferred_times": [], "timezone": "Asia/Kolkata", "status": "pending", "booking_type": "individual", "uses_credits": false}'
+    || jsonb_strip_nulls(i.fields)
+    || jsonb_build_object('id', i.id, 'user_id', (select p.user_id from public.user_profiles p where p.id = (i.fields ->> 'profile_id')::uuid)))) b
+  where i.fate = 'new'
+  order by i.row_number;
+end;
+comment on function private.read_bookings(private.import_item[]) is 'The bookings these rows ask for, in their order.';
+
+create function private.import_booking_rows(p_rows jsonb, p_request jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' set work_mem = '64MB' set jit = off
+as $$
+declare
+  v_items private.import_item[];
+  v_faults private.import_fault[];
+  v_ends constant boolean := private.has_permission('update:booking');
+  v_report jsonb;
+begin
+  perform private.require_permission('create:booking');
+  perform private.require_permission('bulk:assignment');
+  perform private.start_import('bookings', p_request);
+  select r.p_items, r.p_faults into v_items, v_faults
+  from private.read_cells('booking', p_rows, private.booking_columns(), array['booking_id', 'created_by', 'created_at']) r;
+  v_faults := v_faults || private.faults_of_repeats(v_items, 'id') || private.faults_of_repeats(v_items, 'booking_id');
+  v_items := private.with_fate(v_items, 'present', array(
+    select i.row_number
+    from unnest(v_items) i
+    join public.bookings b on b.id = i.id or b.booking_id = i.fields ->> 'booking_id'
+  ));
+  v_faults := v_faults || array(
+    select f
+    from unnest(v_items) i
+    join private.read_bookings(v_items) b on b.id = i.id
+    cross join lateral private.faults_of_errors(i,
+      private.booking_errors(b)
+      || private.input_error(b.status in ('completed', 'cancelled') and not v_ends, 'status', 'Whoever may update:booking ends bookings'),
+      private.booking_columns()) f
+  );
+  v_report := private.import_items_report(p_request, v_items, v_faults, '[]');
+  if (p_request ->> 'dry_run')::boolean then
+    return v_report;
+  end if;
+  if (v_report ->> 'refused')::boolean then
+    perform private.refuse_items(v_report);
+  end if;
+  -- The classes that serve a booking confirm it, when they come.
+  insert into public.bookings (id, booking_id, user_id, profile_id, class_name, instructor, class_date, class_time, preferred_days, preferred_times,
+    timezone, first_name, last_name, email, phone, status, booking_type, class_package_id, uses_credits, notes, created_by, created_at)
+  select b.id, b.booking_id, b.user_id, b.profile_id, b.class_name, b.instructor, b.class_date, b.class_time, b.preferred_days, b.preferred_times,
+    b.timezone, b.first_name, b.last_name, b.email, b.phone, case b.status when 'confirmed' then 'pending' else b.status end, b.booking_type,
+    b.class_package_id, b.uses_credits, b.notes, coalesce(b.created_by, private.caller_id()), coalesce(b.created_at, private.now())
+  from private.read_bookings(v_items) b;
+  return v_report;
+end;
+$$;
+comment on function private.import_booking_rows(jsonb, jsonb) is
+  'Imports bookings, or says what importing them would do, for a holder of create:booking and bulk:assignment.';
+
+-- sql/40_studio/rules/93_import_schedules.sql
+
+-- Importing class schedules, with the dates they are called off and moved on.
+
+create function private.schedule_columns() returns jsonb
+language sql immutable set search_path = ''
+return '{"id": "uuid", "class_type": "class_type:class_type_id", "day_of_week": "weekday", "start_time": "time", "end_time": "time",
+  "duration_minutes": "count", "time_zone": "text", "instructor": "person:instructor_id", "location": "location:location_id",
+  "max_participants": "count", "is_active": "boolean", "effective_from": "date", "effective_until": "date", "notes": "text",
+  "called_off": "list", "moved": "list", "created_by": "login", "created_at": "instant"}'::jsonb;
+comment on function private.schedule_columns() is 'The columns of a file of class schedules, each with its kind.';
+
+create function private.read_schedules(p_items private.import_item[]) returns setof public.class_schedules
+language sql stable security definer set search_path = ''
+begin atomic
+  select s.*
+  from unnest(p_items) i
+  cross join lateral private.complete_schedule(jsonb_populate_record(null::public.class_schedules,
+    jsonb_build_object('is_active', true, 'effective_from', private.today())
+    || jsonb_strip_nulls(i.fields - array['called_off', 'moved']) || jsonb_build_object('id', i.id)), null) s
+  where i.fate = 'new'
+  order by i.row_number;
+end;
+comment on function private.read_schedules(private.import_item[]) is 'The schedules these rows ask for, in their order.';
+
+-- A called-off date is written 2026-11-30, a moved one 2026-11-30 > 2026-12-01 10:00-11:00; what follows is why.
+create function private.read_schedule_dates(p_items private.import_item[]) returns table (
+  row_number integer, column_name text, text text, rule_id uuid, occurs_on date, moved_to_date date, moved_start_time time, moved_end_time time, reason text
+)
+language sql immutable set search_path = ''
+begin atomic
+  select i.row_number, c.name, t.text, i.id, private.text_to_date(left(t.text, 10)), private.text_to_date(m.parts[1]), private.text_to_time(m.parts[2]),
+    private.text_to_time(m.parts[3]), case c.name when 'moved' then private.clean_text(m.parts[4]) else private.clean_text(substr(t.text, 11)) end
+  from unnest(p_items) i
+  cross join lateral (values ('called_off'), ('moved')) as c(name)
+  cross join lateral jsonb_array_elements_text(coalesce(nullif(i.fields -> c.name, 'null'), '[]')) as t(text)
+  left join lateral regexp_match(t.text, '^\S{10} *> *(\S{10}) +(\d\d?:\d\d(?::\d\d)?) *- *(\d\d?:\d\d(?::\d\d)?)(.*)$') as m(parts) on c.name = 'moved'
+  where i.fate = 'new';
+end;
+comment on function private.read_schedule_dates(private.import_item[]) is 'The dates on which schedules of a file are called off or moved; null where they cannot be read.';
+
+create function private.faults_of_schedules(p_items private.import_item[]) returns private.import_fault[]
+language sql stable security definer set search_path = ''
+return array(
+  select f
+  from unnest(p_items) i
+  join private.read_schedules(p_items) s on s.id = i.id
+  cross join lateral private.faults_of_errors(i,
+    private.schedule_errors(s, null), private.schedule_columns()) f
+) || array(
+  select row(i.row_number, i.line, d.column_name, 'invalid_input', w.reason, d.text)::private.import_fault
+  from private.read_schedule_dates(p_items) d
+  join unnest(p_items) i on i.row_number = d.row_number
+  join private.read_schedules(p_items) s on s.id = i.id
+  cross join lateral (
+    values
+      (d.occurs_on is null or length(d.text) > 10 and substr(d.text, 11, 1) <> ' ', 'A date is written 2026-01-31'),
+      (d.column_name = 'moved' and not coalesce(d.moved_start_time < d.moved_end_time and d.moved_to_date is not null, false),
+        'A moved date is written 2026-01-31 > 2026-02-01 10:00-11:00'),
+      (extract(dow from d.occurs_on) <> s.day_of_week or not d.occurs_on <@ daterange(s.effective_from, s.effective_until, '[]'),
+        'The schedule does not have this date'),
+      (length(d.reason) > 1000, 'A reason has at most 1000 characters'),
+      (private.is_time_zone(s.time_zone) and (private.local_to_instant(d.moved_to_date, d.moved_start_time, s.time_zone) is null
+        or private.local_end_to_instant(d.moved_to_date, d.moved_end_time, s.time_zone) is null) and d.moved_to_date is not null, 'The clock skips this time')
+  ) as w(applies, reason)
+  where w.applies and (s.effective_from <= s.effective_until or s.effective_until is null)
+);
+comment on function private.faults_of_schedules(private.import_item[]) is 'What is wrong with the schedules of a file, and with the dates they are called off and moved on.';
+
+-- Against what is there, and against the other rows. Dates that are called off or moved are in nobody's way where they were.
+create function private.clashes_of_schedules(p_items private.import_item[]) returns jsonb
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan
+as $$
+begin
+  return coalesce((
+    with rules as materialized (
+      select i.row_number, i.line, t.name as title, s.time_zone, r as rule, u.resource_id
+      from unnest(p_items) i
+      join private.read_schedules(p_items) s on s.id = i.id and s.is_active
+      join public.class_types t on t.id = s.class_type_id
+      cross join lateral (select s.instructor_id as resource_id union select s.location_id) u
+      cross join lateral jsonb_populate_record(null::public.weekly_rules, jsonb_build_object('id', s.id, 'weekday', s.day_of_week,
+        'start_time', s.start_time, 'end_time', s.end_time, 'time_zone', s.time_zone, 'effective', daterange(s.effective_from, s.effective_until, '[]'))) r
+      where u.resource_id is not null
+    ), left_dates as materialized (
+      select d.rule_id, d.occurs_on from private.read_schedule_dates(p_items) d
+    ), found as (
+      select distinct on (r.row_number, c.resource_id, c.source_table, c.source_id)
+        r.row_number, r.line, r.title, c.resource_name, c.conflict_type, c.source_table, c.source_id, null::integer as with_row, null::integer as with_line,
+        c.starts_at, c.ends_at, c.message
+      from rules r
+      cross join lateral private.weekly_conflicts(array[r.resource_id], r.rule, 1000) c
+      where not exists (
+        select from left_dates d
+        where d.rule_id = (r.rule).id
+          and tstzrange(private.local_to_instant(d.occurs_on, (r.rule).start_time, r.time_zone), private.local_end_to_instant(d.occurs_on, (r.rule).end_time, r.time_zone))
+            && tstzrange(c.starts_at, c.ends_at)
+      )
+      order by r.row_number, c.resource_id, c.source_table, c.source_id, c.starts_at
+    ), among as (
+      select distinct on (a.row_number, b.row_number, a.resource_id)
+        a.row_number, a.line, a.title, s.name as resource_name, case s.kind when 'place' then 'location_schedule' else 'instructor_schedule' end as conflict_type,
+        null::text as source_table, null::uuid as source_id, b.row_number as with_row, b.line as with_line, lower(m.during) as starts_at, upper(m.during) as ends_at,
+        format('%s is needed by line %s (%s) at the same time, first %s', s.name, b.line, b.title, private.describe_range(m.during)) as message
+      from rules a
+      join rules b on b.resource_id = a.resource_id and b.row_number <> a.row_number
+        and (a.time_zone <> b.time_zone or (a.rule).weekday = (b.rule).weekday and (a.rule).start_time < (b.rule).end_time and (b.rule).start_time < (a.rule).end_time)
+      cross join lateral (
+        select m.during
+        from private.rule_meets(a.rule, b.rule, private.now()) m
+        where not exists (select from left_dates d where (d.rule_id, d.occurs_on) in (((a.rule).id, m.occurs_on), ((b.rule).id, m.other_occurs_on)))
+        order by m.during
+        limit 1
+      ) m
+      cross join lateral (
+        select p.full_name as name, 'person' as kind from public.user_profiles p where p.id = a.resource_id
+        union all select l.name, 'place' from public.locations l where l.id = a.resource_id
+      ) s
+    )
+    select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('row', f.row_number, 'line', f.line, 'title', f.title, 'resource', f.resource_name,
+      'conflict_type', f.conflict_type, 'source_table', f.source_table, 'source_id', f.source_id, 'with_row', f.with_row, 'with_line', f.with_line,
+      'starts_at', f.starts_at, 'ends_at', f.ends_at, 'message', f.message)) order by f.row_number, f.with_row nulls first, f.starts_at)
+    from (select * from found union all select * from among) f
+  ), '[]');
+end;
+$$;
+comment on function private.clashes_of_schedules(private.import_item[]) is
+  'What the active schedules of a file run into: what is there, and each other; for each the first time.';
+
+create function private.import_schedule_rows(p_rows jsonb, p_request jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' set work_mem = '64MB' set jit = off
+as $$
+declare
+  v_items private.import_item[];
+  v_faults private.import_fault[];
+  v_clashes jsonb := '[]';
+  v_report jsonb;
+begin
+  perform private.require_permission('manage:schedules');
+  perform private.start_import('schedules', p_request);
+  select r.p_items, r.p_faults into v_items, v_faults
+  from private.read_cells('schedule', p_rows, private.schedule_columns(), array['created_by', 'created_at']) r;
+  v_faults := v_faults || private.faults_of_repeats(v_items, 'id');
+  v_items := private.with_fate(v_items, 'present', array(select i.row_number from unnest(v_items) i join public.class_schedules s on s.id = i.id));
+  v_faults := v_faults || private.faults_of_schedules(v_items);
+  -- Rows that make no sense cannot be compared.
+  if cardinality(v_faults) = 0 then
+    v_clashes := private.clashes_of_schedules(v_items);
+  end if;
+  if p_request ->> 'on_conflict' = 'skip' then
+    v_items := private.with_fate(v_items, 'left_out', (
+      select private.rows_to_leave_out(array_agg((c ->> 'row')::integer), array_agg((c ->> 'with_row')::integer)) from jsonb_array_elements(v_clashes) c
+    ));
+  end if;
+  v_report := private.import_items_report(p_request, v_items, v_faults, v_clashes);
+  if (p_request ->> 'dry_run')::boolean then
+    return v_report;
+  end if;
+  if (v_report ->> 'refused')::boolean then
+    perform private.refuse_items(v_report);
+  end if;
+  -- Not active yet: they take no time until their dates are called off and moved.
+  insert into public.class_schedules (id, class_type_id, day_of_week, start_time, end_time, time_zone, instructor_id, location_id, duration_minutes,
+    max_participants, is_active, effective_from, effective_until, notes, created_by, created_at)
+  select s.id, s.class_type_id, s.day_of_week, s.start_time, s.end_time, s.time_zone, s.instructor_id, s.location_id, s.duration_minutes,
+    s.max_participants, false, s.effective_from, s.effective_until, s.notes, coalesce(s.created_by, private.caller_id()), coalesce(s.created_at, private.now())
+  from private.read_schedules(v_items) s;
+  insert into public.weekly_rule_exceptions (rule_id, occurs_on, kind, moved_to_date, moved_start_time, moved_end_time, reason)
+  select d.rule_id, d.occurs_on, case d.column_name when 'moved' then 'moved' else 'cancelled' end, d.moved_to_date, d.moved_start_time, d.moved_end_time, d.reason
+  from private.read_schedule_dates(v_items) d
+  order by d.rule_id, d.occurs_on
+  on conflict do nothing;
+  update public.class_schedules s set is_active = true
+  where s.id in (select r.id from private.read_schedules(v_items) r where r.is_active);
+  return v_report;
+end;
+$$;
+comment on function private.import_schedule_rows(jsonb, jsonb) is
+  'Imports class schedules, or says what importing them would do, for a holder of manage:schedules.';
+
+-- sql/40_studio/rules/94_import_assignments.sql
+
+-- Importing classes: those to come and those that are over, with their pay, their answers and the bookings they serve.
+
+create function private.assignment_columns() returns jsonb
+language sql immutable set search_path = ''
+return '{"id": "uuid", "date": "date", "start_time": "time", "end_time": "time", "time_zone": "text", "instructor": "person:instructor_id",
+  "class_type": "class_type:class_type_id", "package": "package:package_id", "location": "location:location_id", "payment_amount": "amount",
+  "payment_type": "word", "rate": "amount", "rate_id": "rate", "schedule_type": "word", "booking_type": "word", "class_status": "word",
+  "payment_status": "word", "instructor_status": "word", "instructor_response_at": "instant", "notes": "text", "schedule_id": "schedule",
+  "occurs_on": "date", "plan_id": "uuid", "booking_ids": "list", "assigned_by": "login", "assigned_at": "instant", "created_at": "instant",
+  "archived_by": "login", "archived_at": "instant"}'::jsonb;
+comment on function private.assignment_columns() is 'The columns of a file of classes, each with its kind.';
+
+create type private.import_class as (
+  row_number integer, line integer, class public.class_assignments, booking_ids text[], archived_at timestamptz, archived_by uuid
+);
+comment on type private.import_class is 'The class one row of a file asks for, the bookings it serves, and since when it is in the archive, if it is.';
+
+-- What a file has no column for, a schedule fills in; an empty cell of a column it has says that there is none.
+create function private.read_class(p_item private.import_item) returns private.import_class
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_class public.class_assignments := private.read_draft(p_item.fields - array['booking_ids', 'archived_by', 'archived_at']);
+  v_archived_at constant timestamptz := (p_item.fields ->> 'archived_at')::timestamptz;
+begin
+  v_class := jsonb_populate_record(v_class, (
+    select coalesce(jsonb_object_agg(f.key, f.value), '{}')
+    from jsonb_each(jsonb_strip_nulls(p_item.fields)) as f(key, value)
+    where f.key in ('class_status', 'payment_status', 'instructor_status', 'occurs_on')
+  ));
+  v_class.id := p_item.id;
+  v_class.version := 1;
+  v_class.assigned_by := coalesce(v_class.assigned_by, private.caller_id());
+  v_class.assigned_at := coalesce(v_class.assigned_at, private.now());
+  v_class.created_at := coalesce(v_class.created_at, private.now());
+  v_class.updated_at := private.now();
+  if v_archived_at is not null then
+    v_class.payment_amount := coalesce(v_class.payment_amount, 0);
+  end if;
+  return row(p_item.row_number, p_item.line, v_class,
+    array(select distinct b.code from jsonb_array_elements_text(coalesce(nullif(p_item.fields -> 'booking_ids', 'null'), '[]')) as b(code) order by 1),
+    v_archived_at, (p_item.fields ->> 'archived_by')::uuid);
+end;
+$$;
+comment on function private.read_class(private.import_item) is 'The class one row of a file asks for.';
+
+create function private.class_errors(p_class private.import_class) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_class constant public.class_assignments := p_class.class;
+  v_stands constant boolean := v_class.class_status is distinct from 'cancelled' and p_class.archived_at is null;
+  v_errors jsonb;
+begin
+  -- A date that was called off, or is long over, need not be the schedule's any more.
+  v_errors := coalesce((
+    select jsonb_agg(e.error) from jsonb_array_elements(private.draft_errors(v_class)) as e(error) where v_stands or e.error ->> 'field' <> 'occurs_on'
+  ), '[]');
+  return v_errors
+    || private.input_error(v_class.class_status = 'completed' and coalesce(v_class.starts_at > private.now(), v_class.date > private.today()),
+      'class_status', 'This class has not begun yet')
+    || private.input_error(v_class.payment_status <> 'pending' and not private.has_permission('manage:pay'), 'payment_status',
+      'Whoever may manage:pay says what is paid')
+    || private.input_error(v_class.rate_id is not null
+        and not exists (select from public.instructor_rates r where r.id = v_class.rate_id and r.instructor_id = v_class.instructor_id),
+      'rate_id', 'This is no rate of the instructor''s')
+    || coalesce((
+      select private.input_error(true, 'date', format('The pay period %s is closed', p.name))
+      from public.pay_periods p
+      where p.status = 'closed' and v_class.date between p.starts_on and p.ends_on
+    ), '[]');
+end;
+$$;
+comment on function private.class_errors(private.import_class) is 'What is wrong with a class of a file, every field at once.';
+
+create function private.faults_of_links(p_classes private.import_class[]) returns private.import_fault[]
+language sql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan
+begin atomic
+  with links as materialized (
+    select c.row_number, c.line, u.code, b.status, (c.class).class_status as class_status, c.archived_at,
+      coalesce(s.max_participants, t.max_participants) as room
+    from unnest(p_classes) c
+    left join public.class_schedules s on s.id = (c.class).schedule_id
+    left join public.class_types t on t.id = coalesce((c.class).class_type_id, s.class_type_id)
+    cross join lateral unnest(c.booking_ids) as u(code)
+    left join public.bookings b on b.booking_id = u.code
+  ), faults as (
+    select l.row_number, l.line, 'invalid_input' as code, 'There is no booking of this code' as reason, l.code as value
+    from links l
+    where l.status is null
+    union all
+    select l.row_number, l.line, 'seats_full', format('The class has room for %s, not for %s', l.room, count(*)), null
+    from links l
+    where l.status <> 'cancelled' and l.class_status <> 'cancelled' and l.archived_at is null
+    group by l.row_number, l.line, l.room
+    having count(*) > l.room
+  )
+  select coalesce(array_agg(row(f.row_number, f.line, 'booking_ids', f.code, f.reason, left(f.value, 200))::private.import_fault order by f.row_number, f.value), '{}')
+  from faults f;
+end;
+comment on function private.faults_of_links(private.import_class[]) is 'Classes of a file that serve bookings nobody knows, or more than they have room for.';
+
+create function private.clashes_of_classes(p_classes private.import_class[]) returns jsonb
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan
+as $$
+begin
+  return coalesce((
+    with dates as (
+      -- A date of a schedule is taken once, whether or not it has times.
+      select x.row_number, min(y.row_number) as with_row
+      from unnest(p_classes) x
+      join unnest(p_classes) y on (y.class).schedule_id = (x.class).schedule_id and (y.class).occurs_on = (x.class).occurs_on and y.row_number <> x.row_number
+      where (x.class).class_status <> 'cancelled' and (y.class).class_status <> 'cancelled'
+      group by x.row_number
+    ), found as (
+      select p_classes[c.row_number].row_number, c.resource_name, c.conflict_type, c.source_table, c.source_id,
+        p_classes[c.with_row_number].row_number as with_row, c.starts_at, c.ends_at, c.message
+      from private.assignment_clashes(array(select u.class from unnest(p_classes) u order by u.row_number)) c
+      union all
+      select d.row_number, null, 'schedule_date', null, null, d.with_row, null, null, 'Another row has the same date of this schedule'
+      from dates d
+    )
+    select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('row', f.row_number, 'line', c.line, 'title', coalesce(t.name, p.name, 'Class'), 'date', (c.class).date,
+      'resource', f.resource_name, 'conflict_type', f.conflict_type, 'source_table', f.source_table, 'source_id', f.source_id, 'with_row', f.with_row,
+      'with_line', w.line, 'starts_at', f.starts_at, 'ends_at', f.ends_at,
+      'message', f.message || coalesce(format(' (line %s)', w.line), ''))) order by f.row_number, f.with_row nulls first, f.starts_at)
+    from found f
+    join unnest(p_classes) c on c.row_number = f.row_number
+    left join unnest(p_classes) w on w.row_number = f.with_row
+    left join public.class_types t on t.id = (c.class).class_type_id
+    left join public.packages p on p.id = (c.class).package_id
+  ), '[]');
+end;
+$$;
+comment on function private.clashes_of_classes(private.import_class[]) is 'What the classes of a file, in their order, run into: what is there, and each other.';
+
+create function private.write_classes(p_classes private.import_class[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into public.class_assignments (id, class_type_id, package_id, instructor_id, location_id, date, start_time, end_time, time_zone, payment_amount,
+    payment_type, schedule_type, booking_type, class_status, payment_status, instructor_status, instructor_response_at, notes, assigned_by, assigned_at,
+    schedule_id, occurs_on, plan_id, rate, rate_id, created_at)
+  select a.id, a.class_type_id, a.package_id, a.instructor_id, a.location_id, a.date, a.start_time, a.end_time, a.time_zone, a.payment_amount,
+    a.payment_type, a.schedule_type, a.booking_type, a.class_status, a.payment_status, a.instructor_status, a.instructor_response_at, a.notes, a.assigned_by,
+    a.assigned_at, a.schedule_id, a.occurs_on, a.plan_id, a.rate, a.rate_id, a.created_at
+  from (select (c.class).* from unnest(p_classes) c where c.archived_at is null) a;
+  -- Links that a booking had before it ended come along; ended it stays.
+  insert into private.brought_links (assignment_id, booking_id)
+  select (c.class).id, b.booking_id
+  from unnest(p_classes) c
+  join public.bookings b on b.booking_id = any(c.booking_ids) and b.status in ('completed', 'cancelled')
+  where c.archived_at is null;
+  insert into public.assignment_bookings (assignment_id, booking_id)
+  select (c.class).id, u.code
+  from unnest(p_classes) c
+  cross join lateral unnest(c.booking_ids) as u(code)
+  where c.archived_at is null;
+  delete from private.brought_links l where l.assignment_id in (select (c.class).id from unnest(p_classes) c);
+  insert into public.class_assignments_archive
+  select (c.class).*, c.booking_ids, c.archived_by, c.archived_at
+  from unnest(p_classes) c
+  where c.archived_at is not null;
+  perform private.confirm_bookings(array(select u.code from unnest(p_classes) c cross join lateral unnest(c.booking_ids) as u(code) where c.archived_at is not null));
+end;
+$$;
+comment on function private.write_classes(private.import_class[]) is 'Writes classes of a file with their links, those of the archive into the archive.';
+
+create function private.import_assignment_rows(p_rows jsonb, p_request jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' set work_mem = '64MB' set jit = off
+as $$
+declare
+  v_items private.import_item[];
+  v_faults private.import_fault[];
+  v_classes private.import_class[];
+  v_clashes jsonb := '[]';
+  v_report jsonb;
+begin
+  perform private.require_permission('bulk:assignment');
+  perform private.require_permission('create:assignment');
+  perform private.start_import('assignments', p_request);
+  select r.p_items, r.p_faults into v_items, v_faults
+  from private.read_cells('assignment', p_rows, private.assignment_columns(),
+    array['instructor_response_at', 'assigned_by', 'assigned_at', 'created_at', 'archived_by', 'archived_at']) r;
+  v_faults := v_faults || private.faults_of_repeats(v_items, 'id');
+  v_items := private.with_fate(v_items, 'present', array(
+    select i.row_number from unnest(v_items) i
+    where exists (select from public.class_assignments a where a.id = i.id) or exists (select from public.class_assignments_archive a where a.id = i.id)
+  ));
+  v_classes := array(select private.read_class(i) from unnest(v_items) i where i.fate = 'new' order by i.row_number);
+  v_faults := v_faults || array(
+    select f
+    from unnest(v_classes) c
+    join unnest(v_items) i on i.row_number = c.row_number
+    cross join lateral private.faults_of_errors(i, private.class_errors(c), private.assignment_columns()) f
+  ) || private.faults_of_links(v_classes);
+  -- Rows that make no sense cannot be compared.
+  if cardinality(v_faults) = 0 then
+    v_clashes := private.clashes_of_classes(array(select c from unnest(v_classes) c where c.archived_at is null order by c.row_number));
+  end if;
+  if p_request ->> 'on_conflict' = 'skip' then
+    v_items := private.with_fate(v_items, 'left_out', (
+      select private.rows_to_leave_out(array_agg((c ->> 'row')::integer), array_agg((c ->> 'with_row')::integer)) from jsonb_array_elements(v_clashes) c
+    ));
+    v_classes := array(
+      select c from unnest(v_classes) c join unnest(v_items) i on i.row_number = c.row_number and i.fate = 'new' order by c.row_number
+    );
+  end if;
+  v_report := private.import_items_report(p_request, v_items, v_faults, v_clashes);
+  if (p_request ->> 'dry_run')::boolean then
+    return v_report;
+  end if;
+  if (v_report ->> 'refused')::boolean then
+    perform private.refuse_items(v_report);
+  end if;
+  perform private.write_classes(v_classes);
+  return v_report;
+end;
+$$;
+comment on function private.import_assignment_rows(jsonb, jsonb) is
+  'Imports classes, or says what importing them would do, for a holder of bulk:assignment and create:assignment.';
+
+-- sql/40_studio/rules/95_export.sql
+
+-- Exporting what the imports read: the same columns, all text, and names wherever a name means one thing only.
+
+create view private.export_names with (security_invoker = true) as
+select n.kind, n.id, case when count(*) over (partition by n.kind, lower(n.name)) = 1 and n.name = private.clean_text(n.name)
+    and not private.is_uuid(n.name) and n.name not like '%@%' then n.name else n.id::text end as name
+from (
+  select 'person' as kind, d.id, d.full_name as name from private.directory d
+  union all select 'class_type', t.id, t.name from public.class_types t
+  union all select 'package', p.id, p.name from public.packages p
+  union all select 'location', l.id, l.name from public.locations l
+) n
+where n.name is not null;
+comment on view private.export_names is 'What to call people, class types, packages and locations in a file: by name where that means one of them only, else by id.';
+
+create function private.instant_to_text(p_instant timestamptz) returns text
+language sql immutable set search_path = ''
+return to_char(p_instant at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+comment on function private.instant_to_text(timestamptz) is 'An instant as imports read it, in UTC.';
+
+create function private.check_page(p_limit integer) returns void
+language sql stable set search_path = ''
+return private.fail_input(private.input_error(coalesce(p_limit, 0) not between 1 and 5000, 'p_limit', 'Ask for 1 to 5000 rows'));
+comment on function private.check_page(integer) is 'Refuses a page that is none, or too long.';
+
+-- sql/40_studio/views.sql
+
+-- What frontends list, and what those see who may not read the tables themselves.
+
+create view public.assignment_details with (security_invoker = true) as
+select a.id, a.class_type_id, a.package_id, a.instructor_id, a.location_id, a.date, a.start_time, a.end_time, a.time_zone,
+  a.starts_at, a.ends_at, a.payment_amount, a.payment_type, a.schedule_type, a.booking_type, a.class_status, a.payment_status,
+  a.instructor_status, a.instructor_response_at, a.notes, a.assigned_by, a.assigned_at, a.schedule_id, a.occurs_on, a.plan_id,
+  a.rate, a.rate_id, a.version, a.created_at, a.updated_at,
+  t.name as class_type_name, t.difficulty_level, p.name as package_name, p.class_count, p.validity_days,
+  i.full_name as instructor_name, i.email as instructor_email, l.name as location_name, b.booking_count, b.booking_ids
+from public.class_assignments a
+left join public.class_types t on t.id = a.class_type_id
+left join public.packages p on p.id = a.package_id
+left join public.locations l on l.id = a.location_id
+left join private.directory i on i.id = a.instructor_id
+cross join lateral (
+  select count(*)::integer as booking_count, coalesce(array_agg(x.booking_id order by x.booking_id), '{}') as booking_ids
+  from public.assignment_bookings x
+  where x.assignment_id = a.id
+) b;
+comment on view public.assignment_details is 'Classes with the names of everything they refer to, and the bookings they serve. Rows as in class_assignments.';
+comment on column public.assignment_details.class_count is 'How many classes the package is good for.';
+comment on column public.assignment_details.validity_days is 'For how many days the package is valid.';
+comment on column public.assignment_details.instructor_email is 'In full for oneself and for holders of read:contact, masked for others.';
+comment on column public.assignment_details.booking_count is 'How many bookings the class serves.';
+comment on column public.assignment_details.booking_ids is 'Their codes.';
+
+-- Definers' views, since customers may not read classes (they say what instructors are paid), nor instructors bookings
+-- (they say how to reach customers). Each hands out only rows that are the caller's own business.
+create view private.customer_classes as
+select a.id as assignment_id, b.booking_id, a.date, a.start_time, a.end_time, a.time_zone, a.starts_at, a.ends_at, a.class_status,
+  t.name as class_type_name, t.difficulty_level, p.name as package_name, i.full_name as instructor_name, l.name as location_name, l.address as location_address
+from public.bookings b
+join public.assignment_bookings x on x.booking_id = b.booking_id
+join public.class_assignments a on a.id = x.assignment_id
+left join public.class_types t on t.id = a.class_type_id
+left join public.packages p on p.id = a.package_id
+left join public.locations l on l.id = a.location_id
+left join public.user_profiles i on i.id = a.instructor_id
+where b.profile_id = (select private.current_profile_id()) or b.user_id = (select private.caller_id()) or (select private.is_trusted());
+comment on view private.customer_classes is 'The classes that serve the caller''s bookings, all for servers; read through public.my_classes.';
+
+create view public.my_classes with (security_invoker = true) as
+select c.assignment_id, c.booking_id, c.date, c.start_time, c.end_time, c.time_zone, c.starts_at, c.ends_at, c.class_status,
+  c.class_type_name, c.difficulty_level, c.package_name, c.instructor_name, c.location_name, c.location_address
+from private.customer_classes c;
+comment on view public.my_classes is 'The classes that serve the caller''s own bookings: when, what, with whom and where. Without pay.';
+comment on column public.my_classes.booking_id is 'The code of the caller''s booking.';
+
+create view private.class_rosters as
+select a.id as assignment_id, b.booking_id, b.first_name, b.last_name, b.status, b.booking_type
+from public.class_assignments a
+join public.assignment_bookings x on x.assignment_id = a.id
+join public.bookings b on b.booking_id = x.booking_id
+where a.instructor_id = (select private.current_profile_id()) or (select private.has_permission('read:booking'));
+comment on view private.class_rosters is 'Who takes part in the caller''s classes; read through public.class_participants.';
+
+create view public.class_participants with (security_invoker = true) as
+select r.assignment_id, r.booking_id, r.first_name, r.last_name, r.status, r.booking_type
+from private.class_rosters r;
+comment on view public.class_participants is 'Who takes part in the classes one teaches, by name; in all classes for holders of read:booking.';
+
+-- sql/40_studio/views/30_pay.sql
+
+-- Classes wherever they are kept; one that stands in both places counts once.
+create view private.paid_classes as
+select a.id, a.instructor_id, a.date, a.starts_at, a.ends_at, a.schedule_type, a.class_status, a.instructor_status, a.payment_status, a.payment_amount
+from public.class_assignments a
+union all
+select a.id, a.instructor_id, a.date, a.starts_at, a.ends_at, a.schedule_type, a.class_status, a.instructor_status, a.payment_status, a.payment_amount
+from public.class_assignments_archive a
+where not exists (select from public.class_assignments l where l.id = a.id);
+comment on view private.paid_classes is 'All classes, archived ones included, as far as pay and numbers go.';
+
+-- sql/40_studio/rpc/archive_assignments.sql
+
+create function private.archive_before(p_before date, p_limit integer) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('bulk:assignment');
+  return private.archive_classes(array(
+    select a.id from public.class_assignments a
+    where a.date < p_before and a.class_status <> 'scheduled'
+    order by a.date, a.id
+    limit p_limit
+    -- Whoever moves others at the same moment has theirs; whoever changes one keeps it until the next call.
+    for no key update skip locked
+  ));
+end;
+$$;
+comment on function private.archive_before(date, integer) is 'Archives classes that are over and older, for a holder of bulk:assignment.';
+
+create function public.archive_assignments(p_before date, p_limit integer default 1000, p_idempotency_key text default null) returns integer
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('before', p_before, 'limit', p_limit);
+  v_answer jsonb := private.answered_before('archive_assignments', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    perform private.require_permission('bulk:assignment');
+    perform private.fail_input(
+      private.input_error(p_before is null, 'p_before', 'Say before which day')
+      || private.input_error(p_before > private.today(), 'p_before', 'Only what is past is archived')
+      || private.input_error(coalesce(p_limit, 0) not between 1 and 5000, 'p_limit', 'Between 1 and 5000 at once'));
+    v_answer := to_jsonb(private.archive_before(p_before, p_limit));
+    perform private.remember_answer('archive_assignments', p_idempotency_key, v_request, v_answer);
+  end if;
+  return v_answer::integer;
+end;
+$$;
+comment on function public.archive_assignments(date, integer, text) is
+  'Moves completed and cancelled classes of days before p_before into class_assignments_archive, at most p_limit of them, the oldest first; links, pay and bookings stay as they are. Call it again until it answers 0. Needs bulk:assignment. Returns how many were moved. Raises invalid_input.';
+
+-- sql/40_studio/rpc/assignment_analytics.sql
+
+-- The rows are read once and summed up by everything at once; what is asked for are sums over those few sums. A set of
+-- one document, because Postgres reads in parallel only for RETURN QUERY; with room for hashing, because it takes each
+-- day for a group of its own and would sort the rows; and planned for the days asked for, since a plan for any days is
+-- one for few rows.
+create function private.assignment_analytics_for_caller(p_from date, p_to date, p_instructor_ids uuid[], p_types text[]) returns setof jsonb
+language plpgsql stable security definer set search_path = '' set work_mem = '32MB' set plan_cache_mode = force_custom_plan
+as $$
+declare
+  v_ids constant uuid[] := private.numbers_of(p_instructor_ids);
+  v_types constant text[] := array_replace(p_types, 'crash_course', 'crash');
+  v_today constant date := private.today();
+  v_months date[];
+begin
+  perform private.fail_input(
+    private.days_errors(p_from, p_to, 'date_start', 'date_end')
+    || private.input_error(not v_types <@ array['adhoc', 'weekly', 'monthly', 'crash', 'package'], 'assignment_types',
+      'A type is adhoc, weekly, monthly, crash or package'));
+  -- Looking a date up among these is cheaper than truncating each.
+  v_months := array(select m::date from generate_series(date_trunc('month', p_from::timestamp), p_to::timestamp, interval '1 month') as m order by m);
+  return query
+    with cells as (
+      select c.instructor_id, c.schedule_type, width_bucket(c.date, v_months) as month, count(*) as classes,
+        sum(c.payment_amount) filter (where c.class_status <> 'cancelled') as revenue,
+        count(*) filter (where c.class_status = 'completed') as completed,
+        count(*) filter (where c.class_status = 'completed' or c.class_status = 'scheduled' and c.date <= v_today) as come
+      from private.paid_classes c
+      where c.date between p_from and p_to and (v_ids is null or c.instructor_id = any(v_ids))
+        and (v_types is null or c.schedule_type = any(v_types))
+      group by 1, 2, 3
+    ),
+    sums as (
+      select grouping(c.schedule_type, c.instructor_id, c.month) as kind, c.schedule_type, c.instructor_id, c.month,
+        coalesce(sum(c.classes), 0) as classes, coalesce(sum(c.revenue), 0.00) as revenue,
+        round(sum(c.completed) / nullif(sum(c.come), 0), 4) as completion_rate
+      from cells c
+      group by grouping sets ((), (c.schedule_type), (c.instructor_id), (c.month))
+    )
+    select jsonb_build_object(
+      'total_revenue', (array_agg(s.revenue) filter (where s.kind = 7))[1],
+      'total_assignments', (array_agg(s.classes) filter (where s.kind = 7))[1],
+      'assignment_distribution', coalesce(jsonb_agg(
+        jsonb_build_object('type', s.schedule_type, 'count', s.classes, 'revenue', s.revenue) order by s.classes desc, s.schedule_type
+      ) filter (where s.kind = 3), '[]'),
+      'instructor_stats', coalesce(jsonb_agg(
+        jsonb_build_object('instructor_id', s.instructor_id, 'instructor_name', p.full_name, 'assignment_count', s.classes,
+          'total_revenue', s.revenue, 'completion_rate', s.completion_rate) order by s.revenue desc, p.full_name, s.instructor_id
+      ) filter (where s.kind = 5), '[]'),
+      'monthly_trends', coalesce(jsonb_agg(
+        jsonb_build_object('month', to_char(v_months[s.month]::timestamp, 'YYYY-MM'), 'revenue', s.revenue, 'assignment_count', s.classes) order by s.month
+      ) filter (where s.kind = 6), '[]'))
+    from sums s
+    left join public.user_profiles p on p.id = s.instructor_id;
+end;
+$$;
+comment on function private.assignment_analytics_for_caller(date, date, uuid[], text[]) is
+  'What public.assignment_analytics does, with the rights to do it.';
+
+create function public.assignment_analytics(
+  date_start date,
+  date_end date,
+  instructor_ids uuid[] default null,
+  assignment_types text[] default null
+) returns jsonb
+language sql stable set search_path = ''
+return (select a.document from private.assignment_analytics_for_caller(date_start, date_end, instructor_ids, assignment_types) as a(document));
+comment on function public.assignment_analytics(date, date, uuid[], text[]) is
+  'The numbers of the classes from date_start to date_end (both included; archived classes too), of these instructors and schedule types (null: all): {total_revenue, total_assignments, assignment_distribution: [{type, count, revenue}], instructor_stats: [{instructor_id, instructor_name, assignment_count, total_revenue, completion_rate}], monthly_trends: [{month: "2026-01", revenue, assignment_count}]}. Revenue is what classes are paid; cancelled ones are counted but have none. completion_rate is completed divided by those not cancelled whose date has come, from 0 to 1, null where none has. With read:analytics everybody''s; with read:own_analytics one''s own, others asked for are left out. Raises forbidden without either, invalid_input.';
+
+-- sql/40_studio/rpc/assignment_conflict_check.sql
+
+create function private.check_assignment_conflict(
+  p_instructor_id uuid, p_date date, p_start_time time, p_end_time time, p_exclude_assignment_id uuid
+) returns setof private.assignment_clash
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_row public.class_assignments;
+  v_errors jsonb;
+begin
+  if private.caller_id() is null and not private.is_trusted() then
+    perform private.fail('forbidden', 'Sign in to see who is free');
+  end if;
+  select a.* into v_row from public.class_assignments a where a.id = p_exclude_assignment_id;
+  v_row.instructor_id := p_instructor_id;
+  v_row.location_id := null;
+  v_row.date := p_date;
+  v_row.start_time := p_start_time;
+  v_row.end_time := p_end_time;
+  v_row.time_zone := coalesce(v_row.time_zone, private.setting_text('organisation_time_zone'));
+  v_row.class_status := 'scheduled';
+  v_row.instructor_status := 'pending';
+  v_errors := private.within(private.input_error(p_instructor_id is null, 'instructor_id', 'Say who teaches it')
+    || private.meeting_errors(p_date, p_start_time, p_end_time, p_date, v_row.time_zone), 'p_');
+  perform private.fail_input(v_errors);
+  if not exists (select from public.user_profiles p where p.id = p_instructor_id) then
+    perform private.fail('not_found', 'There is no such instructor', 'p_instructor_id', jsonb_build_object('profile_id', p_instructor_id));
+  end if;
+  v_row.starts_at := private.local_to_instant(p_date, p_start_time, v_row.time_zone);
+  v_row.ends_at := private.local_end_to_instant(p_date, p_end_time, v_row.time_zone);
+  return query select c.* from private.assignment_clashes(array[v_row]) c;
+end;
+$$;
+comment on function private.check_assignment_conflict(uuid, date, time, time, uuid) is 'The clashes assignment_conflict_check tells of.';
+
+create function public.assignment_conflict_check(
+  p_instructor_id uuid, p_date date, p_start_time time, p_end_time time, p_exclude_assignment_id uuid default null
+) returns table (has_conflict boolean, conflicting_assignment_id uuid, conflict_type text, conflict_message text)
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return query
+    select true, case when c.source_table = 'class_assignments' then c.source_id end, c.conflict_type, c.message
+    from private.check_assignment_conflict(p_instructor_id, p_date, p_start_time, p_end_time, p_exclude_assignment_id) c;
+  if not found then
+    return query select false, null::uuid, null::text, null::text;
+  end if;
+end;
+$$;
+comment on function public.assignment_conflict_check(uuid, date, time, time, uuid) is
+  'Whether an instructor is taken on a date between two wall-clock times (the organisation''s zone, or that of the class left out): a row for each clash, or one row saying false. conflict_type is instructor_assignment, instructor_schedule, the ledger''s other kinds such as meeting, or busy where the caller may not read that calendar. p_exclude_assignment_id leaves out the class being moved and the date of a schedule it stands for. Raises invalid_input, not_found.';
+
+-- sql/40_studio/rpc/bulk_assignment_operations.sql
+
+-- What each id would run into, before anything is done: the first reason, in words.
+create function private.bulk_problems(p_operation text, p_ids uuid[], p_changes jsonb, p_days integer) returns table (id uuid, code text, message text)
+language plpgsql stable security definer set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_bulk constant boolean := private.has_permission('bulk:assignment');
+  v_creates constant boolean := private.has_permission('create:assignment');
+  v_pays constant boolean := private.has_permission('manage:pay');
+  v_caller constant uuid := private.caller_id();
+  v_now constant timestamptz := private.now();
+  v_today constant date := private.today();
+begin
+  return query
+    with asked as materialized (
+      select distinct u.id from unnest(p_ids) as u(id)
+    ), rows as materialized (
+      select k.id as asked_id, a as before, case when p_operation = 'delete' then a else
+        jsonb_populate_record(a, p_changes || case when p_days <> 0 then jsonb_build_object('date', a.date + p_days) else '{}' end) end as after
+      from asked k
+      left join public.class_assignments a on a.id = k.id
+    ), clashes as materialized (
+      select (array(select a.id from asked k join public.class_assignments a on a.id = k.id order by a.id))[c.row_number] as asked_id,
+        (array_agg(c.message order by c.starts_at))[1] as message
+      from private.changed_clashes(p_ids, p_changes, p_days) c
+      where p_operation in ('reassign', 'reschedule')
+      group by 1
+    )
+    select r.asked_id, p.code, p.message
+    from rows r
+    left join clashes c on c.asked_id = r.asked_id
+    left join lateral private.illegal_move(r.before, r.after, v_pays) m on (r.before).id is not null and p_operation <> 'delete'
+    left join lateral (
+      select string_agg(x.error ->> 'message', '; ' order by x.n) as messages
+      from jsonb_array_elements(private.assignment_errors(r.after, r.before)) with ordinality as x(error, n)
+    ) e on (r.before).id is not null and p_operation <> 'delete'
+    cross join lateral (
+      select case
+          when (r.before).id is null then 'not_found'
+          when not v_bulk and not (v_creates and (r.before).assigned_by is not distinct from v_caller) then 'forbidden'
+          when m.message is not null then 'illegal_transition'
+          when p_operation = 'update_status' and (r.after).class_status = 'completed' and (r.before).class_status <> 'completed'
+            and coalesce((r.before).starts_at > v_now, (r.before).date > v_today) then 'illegal_transition'
+          when w.name is not null then 'illegal_transition'
+          when e.messages is not null then 'invalid_input'
+          when c.message is not null then 'time_conflict'
+        end as code,
+        case
+          when (r.before).id is null then 'There is no such class'
+          when not v_bulk and not (v_creates and (r.before).assigned_by is not distinct from v_caller) then 'Somebody else assigned this class'
+          when m.message is not null then m.message
+          when p_operation = 'update_status' and (r.after).class_status = 'completed' and (r.before).class_status <> 'completed'
+            and coalesce((r.before).starts_at > v_now, (r.before).date > v_today) then 'This class has not begun yet'
+          when w.name is not null then format('The pay period %s is closed', w.name)
+          when e.messages is not null then e.messages
+          else c.message
+        end as message
+      from (select 1) one
+      left join public.pay_periods w on w.status = 'closed'
+        and ((r.before).date between w.starts_on and w.ends_on or (r.after).date between w.starts_on and w.ends_on)
+      limit 1
+    ) p
+    where p.code is not null
+    order by r.asked_id;
+end;
+$$;
+comment on function private.bulk_problems(text, uuid[], jsonb, integer) is
+  'Why these classes cannot be changed so, each with the first reason; those that can are not in it.';
+
+create function private.bulk_reasons(p_operation text, p_ids uuid[], p_changes jsonb, p_days integer) returns jsonb
+language sql stable security definer set search_path = ''
+return coalesce((
+  select jsonb_agg(jsonb_build_object('id', p.id, 'code', p.code, 'message', p.message) order by p.id)
+  from private.bulk_problems(p_operation, p_ids, p_changes, p_days) p
+), '[]');
+comment on function private.bulk_reasons(text, uuid[], jsonb, integer) is 'The same as a list for the caller.';
+
+create function private.change_many(p_operation text, p_ids uuid[], p_changes jsonb, p_days integer) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_count integer;
+begin
+  -- Whoever holds bulk:assignment may; others change what they assigned, which is asked under the lock.
+  -- Deleting takes the stronger lock, which would otherwise be asked for while somebody who links a booking waits for the
+  -- weaker one.
+  if p_operation = 'delete' then
+    perform from public.class_assignments a where a.id = any(p_ids) order by a.id for update;
+  else
+    perform from public.class_assignments a where a.id = any(p_ids) order by a.id for no key update;
+  end if;
+  if not private.has_permission('bulk:assignment') then
+    perform private.require_permission('create:assignment');
+    if exists (select from public.class_assignments a where a.id = any(p_ids) and a.assigned_by is distinct from private.caller_id()) then
+      perform private.require_permission('bulk:assignment');
+    end if;
+  end if;
+  if p_operation = 'delete' then
+    delete from public.class_assignments a where a.id = any(p_ids);
+  else
+    perform private.apply_changes(p_ids, p_changes, null, p_days);
+  end if;
+  get diagnostics v_count = row_count;
+  if v_count < (select count(distinct u.id) from unnest(p_ids) as u(id)) then
+    perform private.refuse_missing(p_ids, 'assignment_ids');
+  end if;
+  return v_count;
+end;
+$$;
+comment on function private.change_many(text, uuid[], jsonb, integer) is
+  'Deletes or changes these classes in one statement, for a holder of bulk:assignment or whoever assigned them all.';
+
+-- What is done of it when not everything can be. A class that stays because of one thing may be in the way of another that
+-- was to take its place, so it is asked again without it. What asking does not find out, such as a customer whose credits
+-- are used up, trying one by one does.
+create function private.change_what_can_be(p_operation text, p_ids uuid[], p_changes jsonb, p_days integer) returns jsonb
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_ids uuid[] := p_ids;
+  v_id uuid;
+  v_found jsonb;
+  v_not_done jsonb := '[]';
+  v_error jsonb;
+  v_affected integer := 0;
+begin
+  loop
+    v_found := private.bulk_reasons(p_operation, v_ids, p_changes, p_days);
+    exit when v_found = '[]';
+    v_not_done := v_not_done || v_found;
+    v_ids := array(
+      select u.id from unnest(v_ids) as u(id) where u.id not in (select (n.item ->> 'id')::uuid from jsonb_array_elements(v_found) as n(item))
+    );
+  end loop;
+  begin
+    if v_ids <> '{}' then
+      v_affected := private.change_many(p_operation, v_ids, p_changes, p_days);
+    end if;
+  exception when sqlstate 'PGRST' then
+    foreach v_id in array v_ids loop
+      begin
+        v_affected := v_affected + private.change_many(p_operation, array[v_id], p_changes, p_days);
+      exception when sqlstate 'PGRST' then
+        v_error := sqlerrm;
+        v_not_done := v_not_done || jsonb_build_object('id', v_id, 'code', v_error -> 'code', 'message', v_error -> 'message');
+      end;
+    end loop;
+  end;
+  return jsonb_build_object('affected_count', v_affected, 'not_done', v_not_done);
+end;
+$$;
+comment on function private.change_what_can_be(text, uuid[], jsonb, integer) is
+  'Changes those of these classes that can be changed so; how many were, and for each other one the reason.';
+
+create function public.bulk_assignment_operations(
+  operation_type text, assignment_ids uuid[], update_data jsonb default '{}', p_partial boolean default false, p_idempotency_key text default null
+) returns table (success boolean, affected_count integer, error_message text, not_done jsonb)
+language plpgsql volatile set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_request jsonb := jsonb_build_object('operation_type', operation_type, 'assignment_ids', assignment_ids, 'update_data', update_data, 'partial', p_partial);
+  v_answer jsonb := private.answered_before('bulk_assignment_operations', p_idempotency_key, v_request);
+  v_operation constant text := operation_type;
+  v_ids uuid[] := assignment_ids;
+  v_fields constant jsonb := case operation_type
+      when 'delete' then '{}'
+      when 'update_status' then '{"class_status": "text", "payment_status": "text", "instructor_status": "text"}'
+      when 'reassign' then '{"instructor_id": "uuid"}'
+      when 'reschedule' then '{"date": "date", "start_time": "time", "end_time": "time", "time_zone": "text", "location_id": "uuid", "days": "text"}'
+    end;
+  v_changes jsonb := coalesce(update_data, '{}');
+  v_days integer := 0;
+  v_not_done jsonb := '[]';
+  v_affected integer := 0;
+  v_done jsonb;
+begin
+  if v_answer is null then
+    if not private.has_permission('bulk:assignment') then
+      perform private.require_permission('create:assignment');
+    end if;
+    perform private.refuse_bulk(v_ids, 'assignment_ids');
+    if v_operation = 'reschedule' and v_changes ->> 'days' ~ '^-?[0-9]{1,3}$' then
+      v_days := (v_changes ->> 'days')::integer;
+      v_changes := v_changes - 'days';
+    end if;
+    perform private.fail_input(
+      private.input_error(v_fields is null, 'operation_type', 'An operation is delete, update_status, reassign or reschedule')
+      || private.input_error(coalesce(cardinality(v_ids), 0) = 0, 'assignment_ids', 'Say which classes')
+      || private.input_error(array_position(v_ids, null) is not null, 'assignment_ids', 'A class is missing its id')
+      || private.input_error(v_operation <> 'delete' and v_fields is not null and v_changes = '{}' and v_days = 0, 'update_data', 'Say what changes')
+      || private.input_error(v_changes ? 'days', 'update_data.days', 'Days are a whole number, such as 7 or -1')
+      || private.input_error(v_changes ? 'date' and v_days <> 0, 'update_data.days', 'Give a date or a number of days')
+      || private.input_error(jsonb_path_exists(v_changes, '$.* ? (@ == null)') and v_operation in ('update_status', 'reassign'), 'update_data', 'Nothing here can be empty')
+      || private.input_error(v_operation = 'reschedule' and v_changes -> 'date' = 'null', 'update_data.date', 'A class has a date')
+      || private.input_error(v_operation = 'reschedule' and v_changes -> 'time_zone' = 'null', 'update_data.time_zone', 'A class has a time zone')
+      || private.input_error(v_changes ->> 'class_status' not in ('scheduled', 'completed', 'cancelled'), 'update_data.class_status',
+        'A class is scheduled, completed or cancelled')
+      || private.input_error(v_changes ->> 'payment_status' not in ('pending', 'paid', 'cancelled'), 'update_data.payment_status',
+        'Pay is pending, paid or cancelled')
+      || private.input_error(v_changes ->> 'instructor_status' not in ('pending', 'accepted', 'rejected'), 'update_data.instructor_status',
+        'An instructor''s answer is pending, accepted or rejected')
+      || case when v_fields is null then '[]' else private.json_object_errors(v_changes, v_fields, 'update_data.') end
+    );
+    perform private.fail_input(private.unknown_in(v_changes, 'update_data.'));
+    -- Mostly nothing is in the way, and asking first would take longer than trying.
+    begin
+      v_affected := private.change_many(v_operation, v_ids, v_changes, v_days);
+    exception when sqlstate 'PGRST' then
+      if p_partial then
+        v_done := private.change_what_can_be(v_operation, array(select distinct u.id from unnest(v_ids) as u(id) order by u.id), v_changes, v_days);
+        v_affected := (v_done ->> 'affected_count')::integer;
+        v_not_done := v_done -> 'not_done';
+      else
+        v_not_done := private.bulk_reasons(v_operation, v_ids, v_changes, v_days);
+        if v_not_done = '[]' then
+          raise;
+        end if;
+      end if;
+    end;
+    v_answer := jsonb_build_object('success', v_not_done = '[]', 'affected_count', v_affected,
+      'error_message', (v_not_done -> 0 ->> 'message') || case when jsonb_array_length(v_not_done) > 1
+        then format(' (and %s more)', jsonb_array_length(v_not_done) - 1) else '' end,
+      'not_done', v_not_done);
+    perform private.remember_answer('bulk_assignment_operations', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query
+    select (v_answer ->> 'success')::boolean, (v_answer ->> 'affected_count')::integer, v_answer ->> 'error_message', v_answer -> 'not_done';
+end;
+$$;
+comment on function public.bulk_assignment_operations(text, uuid[], jsonb, boolean, text) is
+  'Does one thing to many classes. operation_type: delete; update_status (update_data: class_status, payment_status, instructor_status); reassign (instructor_id); reschedule (date, or days to move each by, start_time, end_time, time_zone, location_id). For holders of bulk:assignment; others on classes they assigned. All or none, unless p_partial: then what can be done is. Returns one row: success when all was done, affected_count, error_message (the first reason), not_done with id, code and message for every id that was not done. Raises invalid_input, limit_exceeded over bulk_limit; and, as any change, what somebody else''s change at the same moment brings.';
+
+-- sql/40_studio/rpc/calculate_payment.sql
+
+create function public.calculate_payment(
+  p_payment_type text,
+  p_rate numeric,
+  p_class_count integer default 1,
+  p_student_count integer default null,
+  p_minutes integer default null,
+  p_months integer default null
+) returns table (total_amount numeric, class_amounts numeric[])
+language sql immutable parallel safe set search_path = ''
+begin atomic
+  select (select sum(u.amount) from unnest(a.amounts) as u(amount)), a.amounts
+  from (select private.class_amounts(p_payment_type, p_rate, p_class_count, p_student_count, p_minutes, p_months) as amounts) a;
+end;
+comment on function public.calculate_payment(text, numeric, integer, integer, integer, integer) is
+  'What a rate buys for p_class_count classes: the total, and each class''s part of it, in exact decimals, rounded half up to the cent. Parts add up to the total and differ by a cent at most; the earlier classes get the cents left over. By p_payment_type: per_class, a class (50.00, 3 classes: 50.00 each, 150.00); per_class_total, a class too, quoted for the whole plan and split (16.665, 2 classes: 33.33 as 16.67 and 16.66); total_duration, the whole plan whatever its number of classes (100.00, 3 classes: 33.34, 33.33, 33.33); monthly, a calendar month, of which p_months (1 by default) are split (100.00, 2 months, 8 classes: 25.00 each, 200.00); per_member, one participant for the whole plan, times p_student_count (40.00, 5 participants, 3 classes: 200.00 as 66.67, 66.67, 66.66); per_student_per_class, one student in one class (10.00, 4 students, 2 classes: 40.00 each, 80.00). What a type does not need is ignored; p_minutes, how long the plan lasts, changes no amount. Pure: reads and writes nothing. Raises invalid_input naming every field: an unknown type, a rate or needed student count not above zero, fewer than 1 or more than 1000 classes.';
+
+-- sql/40_studio/rpc/calendar_feed.sql
+
+-- The window begins with a month, so that a calendar program that asks every hour finds the same answer for weeks; it
+-- ends where no horizon of the ledger can lie.
+create function private.feed_document(p_token text) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_from constant date := date_trunc('month', (private.today() - 90)::timestamp)::date;
+  v_until constant date := (v_from + interval '3 years')::date;
+  v_limit constant integer := private.setting_integer('calendar_feed_events');
+  v_zone constant text := private.setting_text('organisation_time_zone');
+  v_feed public.calendar_feeds;
+  v_events jsonb;
+begin
+  select f.* into v_feed from public.calendar_feeds f where f.token_hash = private.feed_token_hash(p_token);
+  if not found or not private.feed_is_open(v_feed) then
+    perform private.fail('not_found', 'There is no such calendar', 'p_token', p_hint => 'It may have been revoked: make another feed.');
+  end if;
+  select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(e)) order by e.uid, e.replaces nulls first), '[]') into v_events
+  from (
+    select * from private.feed_rule_events(v_feed.resource_id, v_from, v_until)
+    union all
+    select * from private.feed_assignment_events(v_feed.resource_id, v_from)
+    union all
+    select * from private.feed_meeting_events(v_feed.resource_id, v_from)
+    limit v_limit + 1
+  ) e;
+  if jsonb_array_length(v_events) > v_limit then
+    perform private.fail('limit_exceeded', format('A calendar holds at most %s events', v_limit), 'p_token',
+      jsonb_build_object('limit', v_limit), 'Make feeds for single rooms or people.');
+  end if;
+  return jsonb_build_object(
+    'name', v_feed.name, 'time_zone', v_zone, 'events', v_events,
+    'zones', (
+      select jsonb_agg(private.feed_zone(z.name, (v_from - interval '1 year')::date, v_until) order by z.name)
+      from (
+        select v_zone as name
+        union
+        select e ->> 'time_zone' from jsonb_array_elements(v_events) e where e ? 'time_zone'
+      ) z
+    )
+  );
+end;
+$$;
+comment on function private.feed_document(text) is 'What public.calendar_feed answers.';
+
+create function public.calendar_feed(p_token text) returns jsonb
+language sql stable set search_path = ''
+return private.feed_document(p_token);
+comment on function public.calendar_feed(text) is
+  'What the calendar with this secret shows, for the Edge Function calendar-feed to write as iCalendar: name, the organisation''s time_zone, zones (their offsets and changes) and events (classes, weekly rules, meetings; from the first of the month 90 days ago on; no customers, notes or pay). Anybody may ask: the secret is the permission. Raises not_found when it is unknown or revoked, or its maker may no longer see what it shows; limit_exceeded when it holds too much.';
+
+-- sql/40_studio/rpc/close_pay_period.sql
+
+-- Both functions: a period is found by its name, and an event recorded of it.
+create function private.record_pay_period_event(p_name text, p_kind text, p_reason text) returns public.pay_periods
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_period public.pay_periods;
+begin
+  perform private.require_permission('manage:pay');
+  select p.* into v_period from public.pay_periods p where p.name = private.clean_text(p_name);
+  if not found then
+    perform private.fail('not_found', 'There is no such pay period', 'p_name', jsonb_build_object('name', private.clean_text(p_name)));
+  end if;
+  insert into public.pay_period_events (pay_period_id, kind, reason) values (v_period.id, p_kind, p_reason);
+  select p.* into v_period from public.pay_periods p where p.id = v_period.id;
+  return v_period;
+end;
+$$;
+comment on function private.record_pay_period_event(text, text, text) is
+  'Closes or reopens the pay period of that name, for a holder of manage:pay; gives it as it is then.';
+
+create function public.close_pay_period(p_name text, p_idempotency_key text default null) returns setof public.pay_periods
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('name', p_name);
+  v_answer jsonb;
+begin
+  perform private.require_permission('manage:pay');
+  v_answer := private.answered_before('close_pay_period', p_idempotency_key, v_request);
+  if v_answer is null then
+    perform private.fail_input(private.input_error(private.clean_text(p_name) is null, 'p_name', 'Say which pay period'));
+    v_answer := to_jsonb(private.record_pay_period_event(p_name, 'closed', null));
+    perform private.remember_answer('close_pay_period', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_record(null::public.pay_periods, v_answer);
+end;
+$$;
+comment on function public.close_pay_period(text, text) is
+  'Closes the pay period of that name: from then on no class in it comes, goes, or changes who teaches it, when, its status or its pay, whoever tries. Waits for whoever is writing classes at that moment. Needs manage:pay. Returns the period. Raises illegal_transition when it is closed already, or while a class in it is still scheduled; not_found.';
+
+-- sql/40_studio/rpc/create_assignments.sql
+
+create function private.association_errors(p_associations jsonb, p_temp_ids text[]) returns jsonb
+language sql stable security definer set search_path = ''
+return coalesce((
+  select jsonb_agg(jsonb_build_object('field', format('p_booking_associations[%s].%s', i.position - 1, w.field), 'message', w.message) order by i.position)
+  from jsonb_array_elements(p_associations) with ordinality as i(item, position)
+  cross join lateral (
+    values
+      ((i.item ->> 'assignment_temp_id' is null) = (i.item ->> 'assignment_id' is null), 'assignment_temp_id',
+        'Name a class of this list by assignment_temp_id, or one that is there by assignment_id'),
+      (i.item ->> 'assignment_temp_id' is not null and i.item ->> 'assignment_temp_id' <> all(p_temp_ids), 'assignment_temp_id', 'No class of this list has this assignment_temp_id'),
+      (i.item ->> 'assignment_id' is not null
+        and not exists (select from public.class_assignments a where a.id = (i.item ->> 'assignment_id')::uuid), 'assignment_id', 'There is no such class'),
+      (i.item ->> 'booking_id' is null, 'booking_id', 'Say which booking, by its code'),
+      (i.item ->> 'booking_id' is not null
+        and not exists (select from public.bookings b where b.booking_id = i.item ->> 'booking_id'), 'booking_id', 'There is no booking of this code'),
+      (exists (select from public.bookings b where b.booking_id = i.item ->> 'booking_id' and b.status in ('completed', 'cancelled')),
+        'booking_id', 'This booking has ended')
+  ) as w(applies, field, message)
+  where w.applies
+), '[]');
+comment on function private.association_errors(jsonb, text[]) is 'What is wrong with links between classes of a list, or that are there, and bookings.';
+
+create function private.drafts_of(p_assignments jsonb) returns public.class_assignments[]
+language sql volatile security definer set search_path = ''
+begin atomic
+  select array_agg(private.read_draft(i.item) order by i.position) from jsonb_array_elements(p_assignments) with ordinality as i(item, position);
+end;
+comment on function private.drafts_of(jsonb) is 'The classes a list asks for, in its order.';
+
+create function private.drafts_errors(p_rows public.class_assignments[], p_field text) returns jsonb
+language sql stable security definer set search_path = ''
+begin atomic
+  select coalesce(jsonb_agg(e.error order by g.n), '[]')
+  from generate_subscripts(p_rows, 1) as g(n)
+  cross join lateral jsonb_array_elements(private.within(private.draft_errors(p_rows[g.n]), format('%s[%s].', p_field, g.n - 1))) as e(error);
+end;
+comment on function private.drafts_errors(public.class_assignments[], text) is 'What is wrong with the classes of a list, each field with its place.';
+
+create function public.create_assignments(
+  p_assignments jsonb, p_booking_associations jsonb default '[]', p_idempotency_key text default null
+) returns table (
+  assignment_temp_id text, assignment_id uuid, instructor_id uuid, date date, start_time time, end_time time, payment_amount numeric,
+  booking_ids text[]
+)
+language plpgsql volatile set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_request jsonb := jsonb_build_object('assignments', p_assignments, 'booking_associations', p_booking_associations);
+  v_answer jsonb := private.answered_before('create_assignments', p_idempotency_key, v_request);
+  v_limit constant integer := private.setting_integer('bulk_limit');
+  v_associations constant jsonb := coalesce(p_booking_associations, '[]');
+  v_rows public.class_assignments[];
+  v_temp_ids text[];
+  v_group record;
+begin
+  if v_answer is null then
+    perform private.require_permission('create:assignment');
+    if jsonb_typeof(p_assignments) = 'array' and jsonb_array_length(p_assignments) > v_limit
+      or jsonb_typeof(v_associations) = 'array' and jsonb_array_length(v_associations) > 10 * v_limit then
+      perform private.fail('limit_exceeded', format('At most %s classes at once, and ten bookings for each', v_limit), 'p_assignments',
+        jsonb_build_object('limit', v_limit));
+    end if;
+    perform private.fail_input(
+      private.json_list_errors(p_assignments, private.draft_fields(), 'p_assignments')
+      || private.input_error(p_assignments = '[]', 'p_assignments', 'Name at least one class')
+      || private.json_list_errors(v_associations, '{"assignment_temp_id": "text", "assignment_id": "uuid", "booking_id": "text"}', 'p_booking_associations')
+    );
+    v_temp_ids := array(select i.item ->> 'assignment_temp_id' from jsonb_array_elements(p_assignments) with ordinality as i(item, n) order by i.n);
+    v_rows := private.drafts_of(p_assignments);
+    perform private.fail_input(
+      private.drafts_errors(v_rows, 'p_assignments')
+      || coalesce((
+        select jsonb_agg(jsonb_build_object('field', format('p_assignments[%s].assignment_temp_id', t.n - 1), 'message', 'Another class has this assignment_temp_id'))
+        from unnest(v_temp_ids) with ordinality as t(id, n)
+        where t.id is not null and array_position(v_temp_ids, t.id) < t.n
+      ), '[]')
+      || private.association_errors(v_associations, array_remove(v_temp_ids, null))
+    );
+    perform private.refuse_clashes(array(select c from private.assignment_clashes(v_rows) c), v_temp_ids);
+    insert into public.class_assignments (id, class_type_id, package_id, instructor_id, location_id, date, start_time, end_time, time_zone,
+      payment_amount, payment_type, schedule_type, booking_type, notes, schedule_id, occurs_on, plan_id, rate)
+    select r.id, r.class_type_id, r.package_id, r.instructor_id, r.location_id, r.date, r.start_time, r.end_time, r.time_zone,
+      case when r.payment_amount is null and r.rate is not null then 0 else r.payment_amount end, r.payment_type, r.schedule_type, r.booking_type,
+      r.notes, r.schedule_id, r.occurs_on, r.plan_id, r.rate
+    from unnest(v_rows) r;
+    insert into public.assignment_bookings (assignment_id, booking_id)
+    select distinct coalesce((i.item ->> 'assignment_id')::uuid, (v_rows[array_position(v_temp_ids, i.item ->> 'assignment_temp_id')]).id), i.item ->> 'booking_id'
+    from jsonb_array_elements(v_associations) as i(item)
+    on conflict do nothing;
+    -- A rate without an amount is worked out, over the classes that go together.
+    for v_group in
+      select array_agg((v_rows[g.n]).id order by g.n) as ids, (v_rows[g.n]).payment_type as payment_type, (v_rows[g.n]).rate as rate,
+        coalesce((p_assignments -> (g.n - 1) ->> 'student_count')::integer, nullif(max(b.students), 0)) as student_count
+      from generate_subscripts(v_rows, 1) as g(n)
+      cross join lateral (
+        select count(*)::integer as students from public.assignment_bookings l where l.assignment_id = (v_rows[g.n]).id
+      ) b
+      where (v_rows[g.n]).rate is not null and (v_rows[g.n]).payment_amount is null
+      group by (v_rows[g.n]).plan_id, (v_rows[g.n]).payment_type, (v_rows[g.n]).rate, (v_rows[g.n]).instructor_id,
+        (p_assignments -> (g.n - 1) ->> 'student_count')::integer
+      order by 1
+    loop
+      perform public.set_assignment_pay(v_group.ids, v_group.payment_type, v_group.rate, v_group.student_count);
+    end loop;
+    v_answer := (
+      select jsonb_agg(jsonb_build_object('assignment_temp_id', v_temp_ids[g.n], 'assignment_id', a.id, 'instructor_id', a.instructor_id, 'date', a.date,
+        'start_time', a.start_time, 'end_time', a.end_time, 'payment_amount', a.payment_amount,
+        'booking_ids', array(select l.booking_id from public.assignment_bookings l where l.assignment_id = a.id order by 1)) order by g.n)
+      from generate_subscripts(v_rows, 1) as g(n)
+      join public.class_assignments a on a.id = (v_rows[g.n]).id
+    );
+    perform private.remember_answer('create_assignments', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query
+    select r.assignment_temp_id, r.assignment_id, r.instructor_id, r.date, r.start_time, r.end_time, r.payment_amount, r.booking_ids
+    from jsonb_to_recordset(v_answer) as r(assignment_temp_id text, assignment_id uuid, instructor_id uuid, date date, start_time time, end_time time,
+      payment_amount numeric, booking_ids text[]);
+end;
+$$;
+comment on function public.create_assignments(jsonb, jsonb, text) is
+  'Writes classes, and which bookings they serve, all or none. p_assignments: objects with instructor_id, date, start_time and end_time (wall-clock in time_zone, the location''s or organisation''s by default; both left out: to be arranged), class_type_id, package_id, location_id, payment_amount or rate with payment_type, student_count, schedule_type, booking_type, notes, plan_id, and schedule_id with occurs_on to take a date of a schedule over, which fills in what is left out. assignment_temp_id is the caller''s own name for a class; p_booking_associations ({"assignment_temp_id" or "assignment_id", "booking_id"}) refers to it. A rate without an amount is worked out over the classes of one plan_id; neither: the instructor''s own rate. Needs create:assignment. Returns a row for each class, in the order asked. Raises time_conflict listing every clash of every row, invalid_input naming every field, seats_full, limit_exceeded over bulk_limit rows.';
+
+-- sql/40_studio/rpc/create_calendar_feed.sql
+
+create function private.add_calendar_feed(p_name text, p_resource_id uuid, p_token text) returns uuid
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_id uuid;
+begin
+  if p_resource_id is null or p_resource_id is distinct from private.current_profile_id()
+    or private.is_deactivated(private.caller_id()) then
+    perform private.require_permission('read:calendar');
+  end if;
+  if p_resource_id is not null then
+    perform private.require_resources(array[p_resource_id]);
+  end if;
+  insert into public.calendar_feeds (name, resource_id, token_hash)
+  values (private.clean_text(p_name), p_resource_id, private.feed_token_hash(p_token))
+  returning id into v_id;
+  return v_id;
+end;
+$$;
+comment on function private.add_calendar_feed(text, uuid, text) is 'Makes a feed of the caller''s own calendar, or of anything for a holder of read:calendar.';
+
+create function private.renew_calendar_feed(p_id uuid, p_token text) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update public.calendar_feeds f set token_hash = private.feed_token_hash(p_token)
+  where f.id = p_id and f.created_by is not distinct from private.caller_id() and (f.created_by is not null or private.is_trusted());
+  if not found then
+    perform private.fail('not_found', 'There is no such feed any more', 'p_idempotency_key', p_hint => 'Make another feed, with a new key.');
+  end if;
+end;
+$$;
+comment on function private.renew_calendar_feed(uuid, text) is 'Gives a feed of the caller''s a new secret; the old one is worth nothing from then on.';
+
+-- The secret is told once and kept nowhere, so a repeated call cannot be told the first one again: it gets a new one
+-- for the same feed, and only that is good from then on.
+create function public.create_calendar_feed(
+  p_name text,
+  p_resource_id uuid default null,
+  p_idempotency_key text default null
+) returns table (feed_id uuid, token text, path text)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('name', p_name, 'resource_id', p_resource_id);
+  v_answer jsonb := private.answered_before('create_calendar_feed', p_idempotency_key, v_request);
+  v_token text := private.new_feed_token();
+  v_id uuid;
+begin
+  if v_answer is not null then
+    v_id := (v_answer ->> 'feed_id')::uuid;
+    perform private.renew_calendar_feed(v_id, v_token);
+  else
+    perform private.fail_input(
+      private.input_error(private.clean_text(p_name) is null, 'p_name', 'Say what it is called')
+      || private.input_error(length(p_name) > 200, 'p_name', 'A name has at most 200 characters')
+    );
+    v_id := private.add_calendar_feed(p_name, p_resource_id, v_token);
+    perform private.remember_answer('create_calendar_feed', p_idempotency_key, v_request, jsonb_build_object('feed_id', v_id));
+  end if;
+  return query select v_id, v_token, format('/functions/v1/calendar-feed/%s.ics', v_token);
+end;
+$$;
+comment on function public.create_calendar_feed(text, uuid, text) is
+  'Makes a calendar that programs subscribe to at a secret address: of one''s own calendar, or with read:calendar of any person, room or, without p_resource_id, everything. Returns the feed, its secret and its path below the project''s address; they are told this once. The same call with the same key gets a new secret for the same feed, and the earlier one ends. Raises forbidden, not_found, invalid_input.';
+
+-- sql/40_studio/rpc/edit_repeating_class.sql
+
+create function public.edit_repeating_class(
+  p_scope text,
+  p_changes jsonb,
+  p_assignment_id uuid default null,
+  p_schedule_id uuid default null,
+  p_occurs_on date default null,
+  p_idempotency_key text default null
+) returns table (schedule_id uuid, assignment_ids uuid[], kept jsonb)
+language plpgsql volatile set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_request jsonb := jsonb_build_object('scope', p_scope, 'changes', p_changes, 'assignment_id', p_assignment_id, 'schedule_id', p_schedule_id,
+    'occurs_on', p_occurs_on);
+  v_answer jsonb := private.answered_before('edit_repeating_class', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    perform private.require_permission('update:assignment');
+    perform private.fail_input(
+      private.input_error(coalesce(p_scope, '') not in ('this', 'following', 'all'), 'p_scope', 'A scope is this, following or all')
+      || private.input_error(p_changes = '{}', 'p_changes', 'Say what changes')
+      || private.json_object_errors(p_changes, '{"day_of_week": "count", "start_time": "time", "end_time": "time", "instructor_id": "uuid",
+        "location_id": "uuid", "class_type_id": "uuid", "max_participants": "count", "notes": "text"}', 'p_changes.')
+      || private.input_error(p_changes -> 'day_of_week' = 'null' or p_changes ->> 'day_of_week' !~ '^[0-6]$', 'p_changes.day_of_week',
+        'A day is 0 (Sunday) to 6 (Saturday)')
+      || private.input_error(p_scope = 'this' and p_changes ? 'max_participants', 'p_changes.max_participants',
+        'How many can take part is said for the whole schedule, not for one date')
+      || private.input_error(p_assignment_id is null and (p_schedule_id is null or p_occurs_on is null), 'p_assignment_id',
+        'Name a class, or a schedule and one of its dates')
+      || private.input_error(p_assignment_id is not null and (p_schedule_id is not null or p_occurs_on is not null), 'p_schedule_id',
+        'Name a class, or a schedule and one of its dates, not both')
+    );
+    perform private.fail_input(private.unknown_in(p_changes, 'p_changes.'));
+    select to_jsonb(e) into v_answer from private.edit_series(p_scope, p_changes, p_assignment_id, p_schedule_id, p_occurs_on) e;
+    perform private.remember_answer('edit_repeating_class', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query
+    select r.schedule_id, r.assignment_ids, r.kept from jsonb_to_record(v_answer) as r(schedule_id uuid, assignment_ids uuid[], kept jsonb);
+end;
+$$;
+comment on function public.edit_repeating_class(text, jsonb, uuid, uuid, date, text) is
+  'Changes a class that repeats. Name it by p_assignment_id, or by p_schedule_id and the date p_occurs_on of it. p_scope: this (that date only; a date without a class gets one), following (that date and all after it), all (today and after; what is past stays). p_changes: day_of_week, start_time, end_time, instructor_id, location_id, class_type_id, max_participants, notes. Classes changed by hand keep what was changed, field by field; kept lists them. A schedule with dates before the change ends there, and a new one goes on: schedule_id is that one. Classes made as one plan without a schedule change together likewise. Needs update:assignment, and manage:schedules for more than one class of a schedule. Returns the schedule, the classes concerned and what was kept. Raises time_conflict, invalid_input, not_found, illegal_transition.';
+
+-- sql/40_studio/rpc/export_assignments.sql
+
+create function public.export_assignments(
+  p_from date default null, p_to date default null, p_after uuid default null, p_limit integer default 1000
+) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.check_page(p_limit);
+  return (
+    select coalesce(jsonb_agg(to_jsonb(r) order by r.id), '[]')
+    from (
+      select a.id, a.date, a.start_time, a.end_time, a.time_zone, coalesce(i.name, a.instructor_id::text) as instructor,
+        coalesce(t.name, a.class_type_id::text) as class_type, coalesce(p.name, a.package_id::text) as package, coalesce(l.name, a.location_id::text) as location,
+        a.payment_amount, a.payment_type, a.rate, a.rate_id, a.schedule_type, a.booking_type, a.class_status, a.payment_status, a.instructor_status,
+        private.instant_to_text(a.instructor_response_at) as instructor_response_at, a.notes, a.schedule_id, a.occurs_on, a.plan_id,
+        private.list_to_text(a.booking_ids) as booking_ids, a.assigned_by, private.instant_to_text(a.assigned_at) as assigned_at,
+        private.instant_to_text(a.created_at) as created_at, a.archived_by, private.instant_to_text(a.archived_at) as archived_at
+      from (
+        select c.*, array(select x.booking_id from public.assignment_bookings x where x.assignment_id = c.id order by x.booking_id) as booking_ids,
+          null::uuid as archived_by, null::timestamptz as archived_at
+        from public.class_assignments c
+        union all
+        select c.* from public.class_assignments_archive c
+      ) a
+      left join private.export_names t on t.kind = 'class_type' and t.id = a.class_type_id
+      left join private.export_names p on p.kind = 'package' and p.id = a.package_id
+      left join private.export_names i on i.kind = 'person' and i.id = a.instructor_id
+      left join private.export_names l on l.kind = 'location' and l.id = a.location_id
+      where (p_after is null or a.id > p_after) and (p_from is null or a.date >= p_from) and (p_to is null or a.date <= p_to)
+      order by a.id
+      limit p_limit
+    ) r
+  );
+end;
+$$;
+comment on function public.export_assignments(date, date, uuid, integer) is
+  'The classes the caller may see, those of the archive too, as import_assignments reads them: the first p_limit (1 to 5000) in the order of their ids after p_after, of the days from p_from to p_to, or of all. Raises invalid_input.';
+
+-- sql/40_studio/rpc/export_bookings.sql
+
+create function public.export_bookings(p_after uuid default null, p_limit integer default 1000) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.check_page(p_limit);
+  return (
+    select coalesce(jsonb_agg(to_jsonb(r) order by r.id), '[]')
+    from (
+      select b.id, b.booking_id, coalesce(c.name, b.profile_id::text) as customer, b.class_name, b.instructor, b.class_date, b.class_time,
+        private.list_to_text(b.preferred_days) as preferred_days, private.list_to_text(b.preferred_times) as preferred_times, b.timezone, b.first_name,
+        b.last_name, b.email, b.phone, b.status, b.booking_type, coalesce(p.name, b.class_package_id::text) as package, b.uses_credits, b.notes, b.created_by,
+        private.instant_to_text(b.created_at) as created_at
+      from public.bookings b
+      left join private.export_names c on c.kind = 'person' and c.id = b.profile_id
+      left join private.export_names p on p.kind = 'package' and p.id = b.class_package_id
+      where p_after is null or b.id > p_after
+      order by b.id
+      limit p_limit
+    ) r
+  );
+end;
+$$;
+comment on function public.export_bookings(uuid, integer) is
+  'The bookings the caller may see, as import_bookings reads them: the first p_limit (1 to 5000) in the order of their ids after p_after. Raises invalid_input.';
+
+-- sql/40_studio/rpc/export_schedules.sql
+
+create function public.export_schedules(p_after uuid default null, p_limit integer default 1000) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.check_page(p_limit);
+  return (
+    select coalesce(jsonb_agg(to_jsonb(r) order by r.id), '[]')
+    from (
+      select s.id, coalesce(t.name, s.class_type_id::text) as class_type, s.day_of_week, s.start_time, s.end_time, s.duration_minutes, s.time_zone,
+        coalesce(i.name, s.instructor_id::text) as instructor, coalesce(l.name, s.location_id::text) as location, s.max_participants, s.is_active,
+        s.effective_from, s.effective_until, s.notes, private.list_to_text(e.called_off) as called_off, private.list_to_text(e.moved) as moved, s.created_by,
+        private.instant_to_text(s.created_at) as created_at
+      from public.class_schedules s
+      left join private.export_names t on t.kind = 'class_type' and t.id = s.class_type_id
+      left join private.export_names i on i.kind = 'person' and i.id = s.instructor_id
+      left join private.export_names l on l.kind = 'location' and l.id = s.location_id
+      cross join lateral (
+        select
+          array_agg(x.occurs_on::text || coalesce(' ' || x.reason, '') order by x.occurs_on) filter (where x.kind = 'cancelled') as called_off,
+          array_agg(format('%s > %s %s-%s%s', x.occurs_on, x.moved_to_date, x.moved_start_time, x.moved_end_time, coalesce(' ' || x.reason, ''))
+            order by x.occurs_on) filter (where x.kind = 'moved') as moved
+        from public.weekly_rule_exceptions x
+        where x.rule_id = s.id and extract(dow from x.occurs_on) = s.day_of_week
+          and x.occurs_on <@ daterange(s.effective_from, s.effective_until, '[]')
+      ) e
+      where p_after is null or s.id > p_after
+      order by s.id
+      limit p_limit
+    ) r
+  );
+end;
+$$;
+comment on function public.export_schedules(uuid, integer) is
+  'The class schedules, as import_schedules reads them, with the dates they are called off and moved on: the first p_limit (1 to 5000) in the order of their ids after p_after. Dates that have classes of their own come with those. Raises invalid_input.';
+
+-- sql/40_studio/rpc/import_assignments.sql
+
+-- A hosted project gives its roles seconds, and a whole season takes longer: PostgREST reads the limit from here.
+create function public.import_assignments(
+  p_rows jsonb,
+  p_dry_run boolean default false,
+  p_on_conflict text default 'refuse',
+  p_idempotency_key text default null
+) returns jsonb
+language plpgsql volatile set search_path = '' set statement_timeout = '2min'
+as $$
+declare
+  v_request jsonb := jsonb_build_object('on_conflict', p_on_conflict, 'dry_run', p_dry_run);
+  v_answer jsonb;
+begin
+  perform private.check_import(p_rows, private.assignment_columns(), p_on_conflict, p_dry_run);
+  if p_dry_run then
+    return private.import_assignment_rows(p_rows, v_request);
+  end if;
+  v_answer := private.answered_before('import_assignments', p_idempotency_key, v_request || jsonb_build_object('rows', p_rows));
+  if v_answer is null then
+    v_answer := private.import_assignment_rows(p_rows, v_request);
+    perform private.remember_answer('import_assignments', p_idempotency_key, v_request || jsonb_build_object('rows', p_rows), v_answer);
+  end if;
+  return v_answer;
+end;
+$$;
+comment on function public.import_assignments(jsonb, boolean, text, text) is
+  'Imports classes, all or none, those that are over as well: p_rows is [{"date", "start_time", "end_time", "time_zone", "instructor", "class_type", "package", "location", "payment_amount", "payment_type", "rate", "schedule_type", "booking_type", "class_status", "payment_status", "instructor_status", "notes", "schedule_id", "occurs_on", "plan_id", "booking_ids", "id", "rate_id", "instructor_response_at", "assigned_by", "assigned_at", "created_at", "archived_by", "archived_at", "line"}, …], all text. Names or ids for instructor, class_type, package and location; booking_ids are codes with semicolons between. With a schedule_id a column that is missing is as the schedule says. What runs into something is refused as a whole (p_on_conflict refuse), or left out in the order of the rows (skip). instructor_response_at and what follows it is for servers. Needs bulk:assignment and create:assignment, and manage:pay for pay that is not pending. Rows of an id that is there already are left as they are (present), so that a file can be imported again. p_dry_run changes nothing. Returns the report: rows, imported, present, left_out, clashes, refused, errors. Raises invalid_input naming line, column and reason of every bad cell, limit_exceeded, time_conflict; details carry the report.';
+
+-- sql/40_studio/rpc/import_bookings.sql
+
+-- A hosted project gives its roles seconds, and a whole season takes longer: PostgREST reads the limit from here.
+create function public.import_bookings(
+  p_rows jsonb,
+  p_dry_run boolean default false,
+  p_idempotency_key text default null
+) returns jsonb
+language plpgsql volatile set search_path = '' set statement_timeout = '2min'
+as $$
+declare
+  v_request jsonb := jsonb_build_object('on_conflict', 'refuse', 'dry_run', p_dry_run);
+  v_answer jsonb;
+begin
+  perform private.check_import(p_rows, private.booking_columns(), 'refuse', p_dry_run);
+  if p_dry_run then
+    return private.import_booking_rows(p_rows, v_request);
+  end if;
+  v_answer := private.answered_before('import_bookings', p_idempotency_key, v_request || jsonb_build_object('rows', p_rows));
+  if v_answer is null then
+    v_answer := private.import_booking_rows(p_rows, v_request);
+    perform private.remember_answer('import_bookings', p_idempotency_key, v_request || jsonb_build_object('rows', p_rows), v_answer);
+  end if;
+  return v_answer;
+end;
+$$;
+comment on function public.import_bookings(jsonb, boolean, text) is
+  'Imports bookings, all or none: p_rows is [{"booking_id", "customer", "class_name", "instructor", "class_date", "class_time", "preferred_days", "preferred_times", "timezone", "first_name", "last_name", "email", "phone", "status", "booking_type", "package", "uses_credits", "notes", "id", "created_by", "created_at", "line"}, …], all text, none of them required. customer and package are names or ids, a customer also an email address; lists have semicolons between. confirmed is what the classes make of a booking, when they are imported with their booking_ids. booking_id, created_by and created_at are for servers. Needs create:booking and bulk:assignment, and update:booking for ended ones. Rows of an id that is there already are left as they are (present), so that a file can be imported again. p_dry_run changes nothing. Returns the report: rows, imported, present, left_out, clashes, refused, errors. Raises invalid_input naming line, column and reason of every bad cell, limit_exceeded; details carry the report.';
+
+-- sql/40_studio/rpc/import_schedules.sql
+
+-- A hosted project gives its roles seconds, and a whole season takes longer: PostgREST reads the limit from here.
+create function public.import_schedules(
+  p_rows jsonb,
+  p_dry_run boolean default false,
+  p_on_conflict text default 'refuse',
+  p_idempotency_key text default null
+) returns jsonb
+language plpgsql volatile set search_path = '' set statement_timeout = '2min'
+as $$
+declare
+  v_request jsonb := jsonb_build_object('on_conflict', p_on_conflict, 'dry_run', p_dry_run);
+  v_answer jsonb;
+begin
+  perform private.check_import(p_rows, private.schedule_columns(), p_on_conflict, p_dry_run);
+  if p_dry_run then
+    return private.import_schedule_rows(p_rows, v_request);
+  end if;
+  v_answer := private.answered_before('import_schedules', p_idempotency_key, v_request || jsonb_build_object('rows', p_rows));
+  if v_answer is null then
+    v_answer := private.import_schedule_rows(p_rows, v_request);
+    perform private.remember_answer('import_schedules', p_idempotency_key, v_request || jsonb_build_object('rows', p_rows), v_answer);
+  end if;
+  return v_answer;
+end;
+$$;
+comment on function public.import_schedules(jsonb, boolean, text, text) is
+  'Imports class schedules, all or none: p_rows is [{"class_type", "day_of_week", "start_time", "end_time", "duration_minutes", "time_zone", "instructor", "location", "max_participants", "is_active", "effective_from", "effective_until", "notes", "called_off", "moved", "id", "created_by", "created_at", "line"}, …], all text. class_type, instructor and location are names or ids; day_of_week is 0 (Sunday) to 6, or a name; called_off are dates with semicolons between, moved are 2026-01-31 > 2026-02-01 10:00-11:00. What runs into something is refused as a whole (p_on_conflict refuse), or left out in the order of the rows (skip). created_by and created_at are for servers. Needs manage:schedules. Rows of an id that is there already are left as they are (present), so that a file can be imported again. p_dry_run changes nothing. Returns the report: rows, imported, present, left_out, clashes, refused, errors. Raises invalid_input naming line, column and reason of every bad cell, limit_exceeded, time_conflict; details carry the report.';
+
+-- sql/40_studio/rpc/instructor_pay.sql
+
+-- Planned for the days asked for, since a plan for any days is one for few rows.
+create function private.instructor_pay_for_caller(p_from date, p_to date, p_instructor_ids uuid[]) returns table (
+  instructor_id uuid, instructor_name text, class_count integer, minutes integer,
+  amount_due numeric, amount_paid numeric, amount_open numeric, amount_planned numeric
+)
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_custom_plan
+as $$
+declare
+  v_ids constant uuid[] := private.numbers_of(p_instructor_ids);
+begin
+  perform private.fail_input(private.days_errors(p_from, p_to, 'p_from', 'p_to'));
+  return query
+    with classes as (
+      select c.*, c.class_status = 'completed' and c.payment_status <> 'cancelled' as is_due,
+        c.class_status = 'scheduled' and c.instructor_status <> 'rejected' and c.payment_status <> 'cancelled' as is_planned
+      from private.paid_classes c
+      where c.date between p_from and p_to and (v_ids is null or c.instructor_id = any(v_ids))
+    ),
+    sums as (
+      select c.instructor_id, count(*) filter (where c.is_due) as classes,
+        sum(c.ends_at - c.starts_at) filter (where c.is_due) as taught,
+        coalesce(sum(c.payment_amount) filter (where c.is_due), 0.00) as due,
+        coalesce(sum(c.payment_amount) filter (where c.is_due and c.payment_status = 'paid'), 0.00) as paid,
+        coalesce(sum(c.payment_amount) filter (where c.is_planned), 0.00) as planned
+      from classes c
+      where c.is_due or c.is_planned
+      group by c.instructor_id
+    )
+    select s.instructor_id, p.full_name, s.classes::integer, coalesce(round(extract(epoch from s.taught) / 60), 0)::integer, s.due, s.paid, s.due - s.paid, s.planned
+    from sums s
+    join public.user_profiles p on p.id = s.instructor_id
+    order by p.full_name, s.instructor_id;
+end;
+$$;
+comment on function private.instructor_pay_for_caller(date, date, uuid[]) is 'What public.instructor_pay does, with the rights to do it.';
+
+create function public.instructor_pay(p_from date, p_to date, p_instructor_ids uuid[] default null) returns table (
+  instructor_id uuid, instructor_name text, class_count integer, minutes integer,
+  amount_due numeric, amount_paid numeric, amount_open numeric, amount_planned numeric
+)
+language sql stable set search_path = ''
+begin atomic
+  select p.instructor_id, p.instructor_name, p.class_count, p.minutes, p.amount_due, p.amount_paid, p.amount_open, p.amount_planned
+  from private.instructor_pay_for_caller(p_from, p_to, p_instructor_ids) p;
+end;
+comment on function public.instructor_pay(date, date, uuid[]) is
+  'The pay run: for each instructor with classes from p_from to p_to (both included; archived classes too), how many they completed, minutes from start to end, what is due for them, paid and still open, and what is planned beside, for classes still scheduled and not rejected. A class whose pay was cancelled is not due. With read:analytics everybody''s, or that of p_instructor_ids; with read:own_analytics one''s own, others asked for are left out. Ordered by name. Raises forbidden without either, invalid_input.';
+
+-- sql/40_studio/rpc/plan_assignments.sql
+
+-- Which dates a plan falls on. Closed days and dates of the schedule that are taken or called off are told, and do not
+-- count; so are times the clock skips.
+create function private.plan_dates(
+  p_plan text, p_weekdays integer[], p_from date, p_until date, p_count integer, p_start_time time, p_end_time time, p_time_zone text,
+  p_location_id uuid, p_schedule_id uuid
+) returns table (date date, skipped_because text)
+language sql stable security definer set search_path = ''
+begin atomic
+  with days as (
+    select d.day::date as date
+    from generate_series(p_from::timestamp, p_until::timestamp, interval '1 day') as d(day)
+    where p_plan = 'crash' and cardinality(p_weekdays) = 0 or extract(dow from d.day)::integer = any(p_weekdays)
+  ), judged as (
+    select d.date, coalesce(
+      (
+        select format('Closed: %s', c.name)
+        from public.closures c
+        where (c.location_id is null or c.location_id = p_location_id)
+          and case when p_start_time is null then d.date between c.starts_on and c.ends_on
+            else c.during && tstzrange(private.local_to_instant(d.date, p_start_time, p_time_zone), private.local_end_to_instant(d.date, p_end_time, p_time_zone)) end
+        order by c.starts_on, c.name
+        limit 1
+      ),
+      (
+        select case e.kind when 'cancelled' then 'The schedule''s class is cancelled' when 'moved' then 'The schedule''s class was moved'
+          else 'Already assigned' end
+        from public.weekly_rule_exceptions e
+        where e.rule_id = p_schedule_id and e.occurs_on = d.date
+      ),
+      case
+        when private.local_to_instant(d.date, p_start_time, p_time_zone) is null and p_start_time is not null
+          then private.describe_skipped(d.date, p_start_time, p_time_zone)
+        when private.local_end_to_instant(d.date, p_end_time, p_time_zone) is null and p_end_time is not null
+          then private.describe_skipped(d.date, p_end_time, p_time_zone)
+      end
+    ) as skipped_because
+    from days d
+  ), counted as (
+    select j.date, j.skipped_because, count(*) filter (where j.skipped_because is null) over (order by j.date) as number
+    from judged j
+  )
+  select c.date, c.skipped_because
+  from counted c
+  where p_count is null or c.number <= p_count and (c.skipped_because is null or c.number < p_count)
+  order by c.date;
+end;
+comment on function private.plan_dates(text, integer[], date, date, integer, time, time, text, uuid, uuid) is
+  'The dates of a plan from p_from to p_until, until p_count of them are good, each with why it is left out, if it is.';
+
+create function private.make_plan(
+  p_plan text, p_template public.class_assignments, p_weekdays integer[], p_from date, p_until date, p_count integer, p_rate numeric,
+  p_student_count integer
+) returns table (
+  date date, start_time time, end_time time, status text, reason text, conflicts jsonb, payment_amount numeric, assignment jsonb
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_dates date[];
+  v_reasons text[];
+  v_rows public.class_assignments[] := '{}';
+  v_row public.class_assignments;
+  v_good date[];
+  v_amounts numeric[];
+begin
+  perform private.require_permission('create:assignment');
+  select array_agg(d.date order by d.date), array_agg(d.skipped_because order by d.date) into v_dates, v_reasons
+  from private.plan_dates(p_plan, p_weekdays, p_from, p_until, p_count, p_template.start_time, p_template.end_time, p_template.time_zone,
+    p_template.location_id, p_template.schedule_id) d;
+  -- Rows for dates left out have no times and stand for no date, so nothing is in their way.
+  for i in 1..coalesce(cardinality(v_dates), 0) loop
+    v_row := p_template;
+    v_row.id := gen_random_uuid();
+    v_row.date := v_dates[i];
+    if v_reasons[i] is null then
+      v_row.occurs_on := case when p_template.schedule_id is not null then v_dates[i] end;
+      v_row.starts_at := private.local_to_instant(v_row.date, v_row.start_time, v_row.time_zone);
+      v_row.ends_at := private.local_end_to_instant(v_row.date, v_row.end_time, v_row.time_zone);
+    end if;
+    v_rows := v_rows || v_row;
+  end loop;
+  v_good := array(select u.date from unnest(v_dates, v_reasons) as u(date, reason) where u.reason is null order by u.date);
+  if cardinality(v_good) > 0 then
+    v_amounts := case when p_rate is not null then private.plan_amounts(p_template.payment_type, p_rate, v_good, p_student_count)
+      else array(
+        select case when p_template.payment_type in ('per_class', 'per_class_total')
+          then (private.rate_for(p_template.instructor_id, p_template.class_type_id, p_template.payment_type, g.date)).rate end
+        from unnest(v_good) with ordinality as g(date, n)
+        order by g.n
+      ) end;
+  end if;
+  return query
+    with clashes as (
+      select c.row_number,
+        jsonb_agg(jsonb_strip_nulls(jsonb_build_object('resource_id', c.resource_id, 'resource_name', c.resource_name, 'conflict_type', c.conflict_type,
+          'source_table', c.source_table, 'source_id', c.source_id, 'starts_at', c.starts_at, 'ends_at', c.ends_at, 'message', c.message))) as conflicts,
+        (array_agg(c.message order by c.starts_at))[1] as message
+      from private.assignment_clashes(v_rows) c
+      group by c.row_number
+    ), absences as (
+      select g.n, jsonb_agg(jsonb_build_object('resource_id', r.id, 'resource_name', r.name, 'conflict_type', 'time_off',
+        'starts_at', lower(t.during), 'ends_at', upper(t.during), 'message', format('%s has time off, %s', r.name, private.describe_range(t.during)))) as conflicts
+      from generate_subscripts(v_rows, 1) as g(n)
+      join public.resources r on r.id = (v_rows[g.n]).instructor_id
+      join public.time_off t on t.resource_id = r.id and t.status = 'approved' and t.during && tstzrange((v_rows[g.n]).starts_at, (v_rows[g.n]).ends_at)
+      where (v_rows[g.n]).starts_at is not null
+      group by g.n
+    )
+    select (v_rows[g.n]).date, (v_rows[g.n]).start_time, (v_rows[g.n]).end_time,
+      case when v_reasons[g.n] is not null then 'skipped' when b.messages is not null then 'refused'
+        when c.row_number is not null or o.n is not null then 'conflict' else 'planned' end,
+      coalesce(v_reasons[g.n], b.messages, c.message, o.conflicts -> 0 ->> 'message'),
+      coalesce(c.conflicts, '[]') || coalesce(o.conflicts, '[]'),
+      case when v_reasons[g.n] is null then coalesce(v_amounts[array_position(v_good, (v_rows[g.n]).date)], 0) end,
+      case when v_reasons[g.n] is null then jsonb_strip_nulls(jsonb_build_object(
+        'assignment_temp_id', to_char((v_rows[g.n]).date, 'YYYY-MM-DD'), 'class_type_id', (v_rows[g.n]).class_type_id, 'package_id', (v_rows[g.n]).package_id,
+        'instructor_id', (v_rows[g.n]).instructor_id, 'location_id', (v_rows[g.n]).location_id, 'date', (v_rows[g.n]).date,
+        'start_time', (v_rows[g.n]).start_time, 'end_time', (v_rows[g.n]).end_time, 'time_zone', (v_rows[g.n]).time_zone,
+        'payment_type', (v_rows[g.n]).payment_type, 'rate', p_rate, 'student_count', p_student_count, 'schedule_type', (v_rows[g.n]).schedule_type,
+        'booking_type', (v_rows[g.n]).booking_type, 'schedule_id', (v_rows[g.n]).schedule_id, 'occurs_on', (v_rows[g.n]).occurs_on,
+        'plan_id', (v_rows[g.n]).plan_id)) end
+    from generate_subscripts(v_rows, 1) as g(n)
+    left join clashes c on c.row_number = g.n
+    left join absences o on o.n = g.n
+    left join lateral (
+      select string_agg(e.error ->> 'message', '; ') as messages
+      from jsonb_array_elements(private.draft_errors(v_rows[g.n])) as e(error)
+      where v_reasons[g.n] is null
+    ) b on true
+    order by g.n;
+end;
+$$;
+comment on function private.make_plan(text, public.class_assignments, integer[], date, date, integer, numeric, integer) is
+  'The dates of a plan made from a template, for a holder of create:assignment: what public.plan_assignments returns.';
+
+create function private.plan_template(
+  p_plan text, p_schedule_id uuid, p_instructor_id uuid, p_class_type_id uuid, p_package_id uuid, p_location_id uuid, p_start_time time,
+  p_end_time time, p_time_zone text, p_payment_type text, p_booking_type text
+) returns public.class_assignments
+language sql volatile security definer set search_path = ''
+return private.read_draft(jsonb_strip_nulls(jsonb_build_object(
+  'schedule_id', p_schedule_id, 'instructor_id', p_instructor_id, 'class_type_id', p_class_type_id, 'package_id', p_package_id,
+  'location_id', p_location_id, 'start_time', p_start_time, 'end_time', p_end_time, 'time_zone', p_time_zone, 'payment_type', p_payment_type,
+  'schedule_type', p_plan, 'booking_type', p_booking_type, 'plan_id', gen_random_uuid())));
+comment on function private.plan_template(text, uuid, uuid, uuid, uuid, uuid, time, time, text, text, text) is
+  'The class every date of a plan has, its date left out; a schedule fills in what is not said.';
+
+create function public.plan_assignments(
+  p_plan text,
+  p_instructor_id uuid default null,
+  p_class_type_id uuid default null,
+  p_package_id uuid default null,
+  p_schedule_id uuid default null,
+  p_weekdays integer[] default null,
+  p_start_time time default null,
+  p_end_time time default null,
+  p_from date default null,
+  p_until date default null,
+  p_count integer default null,
+  p_location_id uuid default null,
+  p_time_zone text default null,
+  p_payment_type text default 'per_class',
+  p_rate numeric default null,
+  p_student_count integer default null,
+  p_booking_type text default 'individual'
+) returns table (
+  date date, start_time time, end_time time, status text, reason text, conflicts jsonb, payment_amount numeric, assignment jsonb
+)
+language plpgsql volatile set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_plan constant text := case p_plan when 'crash_course' then 'crash' else p_plan end;
+  v_from date := coalesce(p_from, private.today());
+  v_until date := p_until;
+  v_count integer := p_count;
+  v_weekdays integer[] := coalesce(p_weekdays, '{}');
+  v_schedule record;
+  v_package record;
+  v_template public.class_assignments;
+begin
+  perform private.require_permission('create:assignment');
+  if p_schedule_id is not null then
+    select s.day_of_week, s.effective_from, s.effective_until into v_schedule from public.class_schedules s where s.id = p_schedule_id;
+    if not found then
+      perform private.fail('not_found', 'There is no such schedule', 'p_schedule_id', jsonb_build_object('schedule_id', p_schedule_id));
+    end if;
+    v_weekdays := array[v_schedule.day_of_week];
+    v_from := greatest(v_from, v_schedule.effective_from);
+  end if;
+  if v_plan = 'package' then
+    select p.class_count, p.validity_days into v_package from public.packages p where p.id = p_package_id;
+    if not found and p_package_id is not null then
+      perform private.fail('not_found', 'There is no such package', 'p_package_id', jsonb_build_object('package_id', p_package_id));
+    end if;
+    v_count := coalesce(v_count, v_package.class_count);
+    v_until := least(v_until, v_from + v_package.validity_days);
+  elsif v_plan = 'monthly' then
+    v_until := coalesce(v_until, (date_trunc('month', v_from::timestamp) + interval '1 month' - interval '1 day')::date);
+  elsif v_plan = 'weekly' then
+    v_until := coalesce(v_until, v_from + case when p_count is null then 27 else 7 * least(p_count, 366) + 60 end);
+  elsif v_plan = 'crash' then
+    v_until := coalesce(v_until, v_from + least(p_count, 365) + 60);
+  end if;
+  if p_schedule_id is not null then
+    v_until := least(v_until, v_schedule.effective_until);
+  end if;
+  perform private.fail_input(
+    private.input_error(coalesce(v_plan, '') not in ('weekly', 'monthly', 'crash', 'package'), 'p_plan', 'A plan is weekly, monthly, crash or package')
+    || private.input_error(v_plan = 'package' and p_package_id is null, 'p_package_id', 'Say which package')
+    || private.input_error(v_plan = 'crash' and p_count is null, 'p_count', 'Say how many classes')
+    || private.input_error(p_count not between 1 and 366, 'p_count', 'A plan has 1 to 366 classes')
+    || private.input_error(v_plan in ('weekly', 'monthly', 'package') and cardinality(v_weekdays) = 0, 'p_weekdays', 'Say on which weekdays, or name a schedule')
+    || private.input_error(exists (select from unnest(v_weekdays) as w(day) where w.day is null or w.day not between 0 and 6), 'p_weekdays',
+      'A weekday is 0 (Sunday) to 6 (Saturday)')
+    || private.input_error(v_from not between date '1970-01-01' and date '2199-12-31', 'p_from', 'A date lies between 1970 and 2199')
+    || private.input_error(v_until not between date '1970-01-01' and date '2199-12-31', 'p_until', 'A date lies between 1970 and 2199')
+    || private.input_error(v_until < v_from and p_until is not null, 'p_until', 'The last day must not be before the first')
+    || private.input_error(isfinite(v_from) and isfinite(v_until) and v_until - v_from > 800, 'p_until', 'A plan covers at most 800 days')
+    || private.input_error(p_end_time <= p_start_time, 'p_end_time', 'The end must be after the start')
+    || private.input_error((p_start_time is null) <> (p_end_time is null), 'p_end_time', 'Start and end go together')
+    || private.input_error(p_time_zone is not null and not private.is_time_zone(p_time_zone), 'p_time_zone', 'That is no IANA time zone')
+    || private.input_error(p_rate is not null and (p_rate = 'NaN' or p_rate <= 0), 'p_rate', 'A rate is above zero')
+    || private.input_error(p_rate between 0 and 9999999999.99 and p_rate <> round(p_rate, 2), 'p_rate', 'A rate has at most two decimals')
+    || private.input_error(p_rate > 9999999999.99 and p_rate <> 'NaN', 'p_rate', 'A rate is at most 9999999999.99')
+    || private.input_error(p_student_count < 1, 'p_student_count', 'At least one takes part')
+  );
+  v_template := private.plan_template(v_plan, p_schedule_id, p_instructor_id, p_class_type_id, p_package_id, p_location_id, p_start_time, p_end_time,
+    p_time_zone, p_payment_type, p_booking_type);
+  return query
+    select m.* from private.make_plan(v_plan, v_template, v_weekdays, v_from, v_until, v_count, p_rate, p_student_count) m;
+end;
+$$;
+comment on function public.plan_assignments(
+  text, uuid, uuid, uuid, uuid, integer[], time, time, date, date, integer, uuid, text, text, numeric, integer, text
+) is
+  'A dry run: the dates a plan would fall on, with what is in the way and what each class is paid; nothing is written. p_plan: weekly (p_schedule_id or p_weekdays, p_from to p_until, four weeks by default), monthly (p_weekdays within the calendar month of p_from, or to p_until), crash (every day, or p_weekdays, until there are p_count), package (p_weekdays, its class_count classes within validity_days of p_from). A schedule fills in times, instructor and room. Times are wall-clock in p_time_zone, the schedule''s, location''s or organisation''s by default. status is planned, conflict (conflicts say with what, time off included), skipped (closed, called off, assigned already or skipped by the clock; not counted), or refused (what create_assignments would not take, such as a date too far ahead). assignment is what create_assignments takes, with one plan_id. p_rate is for p_payment_type, see calculate_payment(); without it the instructor''s own. Needs create:assignment. Raises invalid_input, not_found.';
+
+-- sql/40_studio/rpc/reassign.sql
+
+create function public.reassign(
+  p_ids uuid[], p_instructor_id uuid, p_idempotency_key text default null
+) returns setof public.class_assignments
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('ids', p_ids, 'instructor_id', p_instructor_id);
+  v_answer jsonb := private.answered_before('reassign', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    perform private.require_permission('update:assignment');
+    perform private.fail_input(
+      private.input_error(coalesce(cardinality(p_ids), 0) = 0, 'p_ids', 'Say which classes')
+      || private.input_error(p_instructor_id is null, 'p_instructor_id', 'Say who teaches them instead'));
+    perform private.refuse_bulk(p_ids, 'p_ids');
+    perform private.lock_assignments(p_ids);
+    perform private.refuse_missing(p_ids, 'p_ids');
+    perform private.refuse_changed_clashes(p_ids, jsonb_build_object('instructor_id', p_instructor_id));
+    select coalesce(jsonb_agg(to_jsonb(c)), '[]') into v_answer
+    from private.apply_changes(p_ids, jsonb_build_object('instructor_id', p_instructor_id)) c;
+    perform private.remember_answer('reassign', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_recordset(null::public.class_assignments, v_answer);
+end;
+$$;
+comment on function public.reassign(uuid[], uuid, text) is
+  'Asks somebody else to teach these classes, all or none: their answer is pending again, and where pay came from the instructor''s own rate it is the new one''s. Needs update:assignment. Returns the classes. Raises time_conflict listing every clash, not_found, illegal_transition for classes that are over, limit_exceeded over bulk_limit.';
+
+-- sql/40_studio/rpc/reopen_pay_period.sql
+
+create function public.reopen_pay_period(p_name text, p_reason text, p_idempotency_key text default null) returns setof public.pay_periods
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('name', p_name, 'reason', p_reason);
+  v_answer jsonb;
+begin
+  perform private.require_permission('manage:pay');
+  v_answer := private.answered_before('reopen_pay_period', p_idempotency_key, v_request);
+  if v_answer is null then
+    perform private.fail_input(
+      private.input_error(private.clean_text(p_name) is null, 'p_name', 'Say which pay period')
+      || private.input_error(private.clean_text(p_reason) is null, 'p_reason', 'Say why')
+      || private.input_error(length(p_reason) > 1000, 'p_reason', 'A reason has at most 1000 characters'));
+    v_answer := to_jsonb(private.record_pay_period_event(p_name, 'reopened', p_reason));
+    perform private.remember_answer('reopen_pay_period', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_record(null::public.pay_periods, v_answer);
+end;
+$$;
+comment on function public.reopen_pay_period(text, text, text) is
+  'Reopens the closed pay period of that name, for a reason that is kept with who did it and when. Needs manage:pay. Returns the period. Raises illegal_transition when it is open, not_found, invalid_input without a reason.';
+
+-- sql/40_studio/rpc/respond_to_assignment.sql
+
+create function public.respond_to_assignment(
+  p_id uuid, p_response text, p_note text default null, p_idempotency_key text default null
+) returns setof public.class_assignments
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('id', p_id, 'response', p_response, 'note', p_note);
+  v_answer jsonb := private.answered_before('respond_to_assignment', p_idempotency_key, v_request);
+  v_row public.class_assignments;
+begin
+  if v_answer is not null then
+    return query select * from jsonb_populate_record(null::public.class_assignments, v_answer);
+    return;
+  end if;
+  perform private.fail_input(
+    private.input_error(p_id is null, 'p_id', 'Say which class')
+    || private.input_error(coalesce(p_response, '') not in ('accepted', 'rejected'), 'p_response', 'A response is accepted or rejected')
+    || private.input_error(length(p_note) > 1000, 'p_note', 'A note has at most 1000 characters')
+  );
+  update public.class_assignments a
+  set instructor_status = p_response, notes = coalesce(private.clean_text(p_note), a.notes)
+  where a.id = p_id
+  returning * into v_row;
+  if not found then
+    if exists (select from public.class_assignments a where a.id = p_id) then
+      perform private.require_permission('update:assignment');
+    end if;
+    perform private.fail('not_found', 'There is no such class', 'p_id', jsonb_build_object('id', p_id));
+  end if;
+  perform private.remember_answer('respond_to_assignment', p_idempotency_key, v_request, to_jsonb(v_row));
+  return next v_row;
+end;
+$$;
+comment on function public.respond_to_assignment(uuid, text, text, text) is
+  'The instructor''s answer: accepted, or rejected, which frees their time and waits for reassign(). p_note replaces the notes. For the class''s own instructor (update:own_assignment), or on their behalf (update:assignment). Returns the class. Raises illegal_transition for a class answered before or over, forbidden, not_found, invalid_input.';
+
+-- sql/40_studio/rpc/revoke_calendar_feed.sql
+
+create function private.end_calendar_feed(p_id uuid) returns timestamptz
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_revoked_at timestamptz;
+begin
+  update public.calendar_feeds f set revoked_at = coalesce(f.revoked_at, private.now())
+  where f.id = p_id and (f.created_by = private.caller_id() or private.has_permission('read:calendar'))
+  returning f.revoked_at into v_revoked_at;
+  if not found then
+    perform private.fail('not_found', 'There is no such feed', 'p_id', jsonb_build_object('id', p_id));
+  end if;
+  return v_revoked_at;
+end;
+$$;
+comment on function private.end_calendar_feed(uuid) is 'Revokes a feed of the caller''s own, or any for a holder of read:calendar.';
+
+create function public.revoke_calendar_feed(p_id uuid, p_idempotency_key text default null)
+returns table (feed_id uuid, revoked_at timestamptz)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('id', p_id);
+  v_answer jsonb := private.answered_before('revoke_calendar_feed', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := jsonb_build_object('revoked_at', private.end_calendar_feed(p_id));
+    perform private.remember_answer('revoke_calendar_feed', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select p_id, (v_answer ->> 'revoked_at')::timestamptz;
+end;
+$$;
+comment on function public.revoke_calendar_feed(uuid, text) is
+  'Ends the address of a feed for good: one''s own, or anybody''s with read:calendar. Returns since when; a feed that was revoked before keeps its time. Raises not_found.';
+
+-- sql/40_studio/rpc/set_assignment_pay.sql
+
+create function private.set_pay(
+  p_assignment_ids uuid[], p_payment_type text, p_rate numeric, p_student_count integer, p_months integer
+) returns setof public.class_assignments
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+  v_dates date[];
+  v_originals numeric[];
+  v_plan_id uuid;
+  v_minutes integer;
+  v_amounts numeric[];
+  v_missing uuid[];
+  v_ended uuid[];
+begin
+  perform private.require_permission('update:assignment');
+  perform from public.class_assignments a where a.id = any(p_assignment_ids) order by a.id for no key update;
+  select array_agg(a.id order by a.date, a.start_time, a.id), array_agg(a.date order by a.date, a.start_time, a.id),
+    array_agg(a.payment_amount order by a.date, a.start_time, a.id),
+    case when count(distinct a.plan_id) = 1 and count(a.plan_id) = count(*) then (array_agg(a.plan_id))[1] else gen_random_uuid() end,
+    coalesce(sum(extract(epoch from a.ends_at - a.starts_at) / 60), 0),
+    array_agg(a.id order by a.date, a.start_time, a.id) filter (where a.class_status = 'cancelled' or a.payment_status <> 'pending')
+  into v_ids, v_dates, v_originals, v_plan_id, v_minutes, v_ended
+  from public.class_assignments a
+  where a.id = any(p_assignment_ids);
+  v_missing := array(select u.id from unnest(p_assignment_ids) as u(id) where u.id <> all(coalesce(v_ids, '{}')));
+  if v_missing <> '{}' then
+    perform private.fail('not_found', format('%s of these classes do not exist', cardinality(v_missing)), 'p_assignment_ids',
+      jsonb_build_object('missing', to_jsonb(v_missing)));
+  end if;
+  if v_ended <> '{}' then
+    perform private.fail('illegal_transition', format('%s of these classes are cancelled, or their pay is settled', cardinality(v_ended)),
+      'p_assignment_ids', jsonb_build_object('ids', to_jsonb(v_ended)));
+  end if;
+  v_amounts := private.plan_amounts(p_payment_type, p_rate, v_dates, p_student_count, v_minutes, p_months);
+  update public.class_assignments a
+  set payment_type = p_payment_type, payment_amount = u.amount, rate = p_rate, rate_id = null,
+    -- Classes that are paid for one by one need no plan.
+    plan_id = case when p_payment_type in ('per_class', 'per_student_per_class') then a.plan_id else v_plan_id end
+  from unnest(v_ids, v_amounts) as u(id, amount)
+  where a.id = u.id;
+  insert into public.payment_calculations (assignment_id, method, original_amount, calculated_amount, inputs, calculated_by)
+  select u.id, p_payment_type, u.original, u.amount,
+    jsonb_build_object('rate', p_rate, 'class_count', cardinality(v_ids), 'student_count', p_student_count, 'minutes', v_minutes,
+      'months', p_months, 'total', sum(u.amount) over (), 'position', u.position),
+    private.caller_id()
+  from unnest(v_ids, v_originals, v_amounts) with ordinality as u(id, original, amount, position)
+  join public.class_assignments a on a.id = u.id
+  -- A trigger has written these down, as it does whoever sets the rate of one class.
+  where p_payment_type <> 'per_class' or a.plan_id is not null
+  order by u.position;
+  return query select a.* from public.class_assignments a where a.id = any(v_ids) order by a.date, a.start_time, a.id;
+end;
+$$;
+comment on function private.set_pay(uuid[], text, numeric, integer, integer) is
+  'What public.set_assignment_pay does, for a holder of update:assignment.';
+
+create function public.set_assignment_pay(
+  p_assignment_ids uuid[],
+  p_payment_type text,
+  p_rate numeric,
+  p_student_count integer default null,
+  p_months integer default null,
+  p_idempotency_key text default null
+) returns setof public.class_assignments
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_limit constant integer := private.setting_integer('bulk_limit');
+  v_ids constant uuid[] := array(select distinct u.id from unnest(p_assignment_ids) as u(id) where u.id is not null);
+  v_request jsonb := jsonb_build_object('assignment_ids', p_assignment_ids, 'payment_type', p_payment_type, 'rate', p_rate,
+    'student_count', p_student_count, 'months', p_months);
+  v_answer jsonb;
+begin
+  perform private.require_permission('update:assignment');
+  v_answer := private.answered_before('set_assignment_pay', p_idempotency_key, v_request);
+  if v_answer is null then
+    if cardinality(v_ids) > v_limit then
+      perform private.fail('limit_exceeded', format('At most %s classes are paid for in one call', v_limit), 'p_assignment_ids',
+        jsonb_build_object('limit', v_limit, 'asked', cardinality(v_ids)));
+    end if;
+    perform private.fail_input(
+      private.input_error(v_ids = '{}', 'p_assignment_ids', 'Say which classes')
+      || private.payment_errors(p_payment_type, p_rate, greatest(cardinality(v_ids), 1), p_student_count, null, p_months)
+      || private.input_error(p_rate between 0 and 9999999999.99 and p_rate <> round(p_rate, 2), 'p_rate', 'A rate has at most two decimals'));
+    v_answer := coalesce((select jsonb_agg(to_jsonb(s)) from private.set_pay(v_ids, p_payment_type, p_rate, p_student_count, p_months) s), '[]');
+    perform private.remember_answer('set_assignment_pay', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_recordset(null::public.class_assignments, v_answer);
+end;
+$$;
+comment on function public.set_assignment_pay(uuid[], text, numeric, integer, integer, text) is
+  'Agrees on what these classes are paid, as one plan: calculate_payment() over them in the order of their dates. A monthly rate is paid for each calendar month that has classes, split over those; or for p_months months, split over all, where that is given. Writes amount, rate and payment type, a plan_id for all where they had none in common and are paid for together, and a row of payment_calculations for each. Needs update:assignment. Returns the classes. Raises invalid_input naming every field, not_found, limit_exceeded beyond the setting bulk_limit, illegal_transition for cancelled classes, settled pay and closed pay periods.';
+
+-- sql/40_studio/rpc/studio_conflicts.sql
+
+-- The ledger keeps two classes from taking one person or room. This is about what it cannot know: absences and closed
+-- days that came later, overlaps that somebody allowed, classes nobody will teach.
+create function private.conflicts_of_studio(p_from date, p_to date) returns table (
+  conflict_type text, date date, start_time time, end_time time, title text, resource_name text, message text, source_table text, source_id uuid
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_zone constant text := private.setting_text('organisation_time_zone');
+  v_during constant tstzrange := tstzrange(p_from::timestamp at time zone v_zone, (p_to + 1)::timestamp at time zone v_zone);
+begin
+  perform private.require_permission('read:assignment');
+  perform private.require_permission('read:calendar');
+  return query
+    with uses as materialized (
+      select c.resource_id, r.name as resource_name, r.location_id, c.source_table, c.source_id, c.occurs_on, c.title, c.during, c.share_key
+      from public.claims c
+      join public.resources r on r.id = c.resource_id
+      where c.during && v_during and c.kind in ('class_assignment', 'class_schedule')
+    ), found as (
+      select 'time_off' as conflict_type, u.during, u.title, u.resource_name, format('%s has time off then', u.resource_name) as message, u.source_table, u.source_id
+      from uses u
+      join public.time_off t on t.resource_id = u.resource_id and t.status = 'approved' and t.during && u.during
+      union all
+      select distinct 'closure', u.during, u.title, u.resource_name, format('Closed then: %s', c.name), u.source_table, u.source_id
+      from uses u
+      join public.closures c on c.during && u.during and (c.location_id is null or c.location_id = u.location_id)
+      union all
+      select 'allowed_overlap', u.during, u.title, u.resource_name, format('%s is in %s at the same time, which an override allows', u.resource_name, o.title),
+        u.source_table, u.source_id
+      from uses u
+      join public.claims o on o.resource_id = u.resource_id and o.during && u.during and o.share_key = u.share_key and o.source_id <> u.source_id
+    ), classes as (
+      select a.*, coalesce(t.name, p.name, 'Class') as title, i.full_name, i.is_active
+      from public.class_assignments a
+      join public.user_profiles i on i.id = a.instructor_id
+      left join public.class_types t on t.id = a.class_type_id
+      left join public.packages p on p.id = a.package_id
+      where a.date between p_from and p_to and a.class_status = 'scheduled'
+    ), told as (
+      select f.conflict_type, (lower(f.during) at time zone v_zone)::date as date, (lower(f.during) at time zone v_zone)::time as start_time,
+        (upper(f.during) at time zone v_zone)::time as end_time, f.title, f.resource_name, f.message, f.source_table, f.source_id
+      from found f
+      union all
+      select 'rejected', c.date, c.start_time, c.end_time, c.title, c.full_name, format('%s will not teach it: ask somebody else', c.full_name), 'class_assignments', c.id
+      from classes c
+      where c.instructor_status = 'rejected' and c.date >= private.today()
+      union all
+      select 'instructor_left', c.date, c.start_time, c.end_time, c.title, c.full_name, format('%s has left: ask somebody else', c.full_name), 'class_assignments', c.id
+      from classes c
+      where not c.is_active and c.date >= private.today()
+      union all
+      select 'over_full', c.date, c.start_time, c.end_time, c.title, c.full_name,
+        format('%s take part, and there is room for %s', n.participants, private.max_participants(c.id)), 'class_assignments', c.id
+      from classes c
+      join private.participant_counts n on n.assignment_id = c.id
+      where n.participants > private.max_participants(c.id)
+      union all
+      select case when s.instructor_id is null then 'no_instructor' else 'instructor_left' end, d.day, s.start_time, s.end_time, t.name, i.full_name,
+        case when s.instructor_id is null then 'Nobody teaches this schedule' else format('%s, who teaches this schedule, has left', i.full_name) end,
+        'class_schedules', s.id
+      from public.class_schedules s
+      join public.class_types t on t.id = s.class_type_id
+      left join public.user_profiles i on i.id = s.instructor_id
+      cross join lateral (
+        select min(g.day)::date as day
+        from generate_series(greatest(p_from, s.effective_from)::timestamp, least(p_to, greatest(p_from, s.effective_from) + 6)::timestamp, interval '1 day') as g(day)
+        where extract(dow from g.day) = s.day_of_week and g.day::date <@ daterange(s.effective_from, s.effective_until, '[]')
+      ) d
+      where s.is_active and (s.instructor_id is null or not i.is_active) and d.day is not null
+      union all
+      select 'schedules_meet', (lower(m.during) at time zone v_zone)::date, (lower(m.during) at time zone v_zone)::time, (upper(m.during) at time zone v_zone)::time,
+        r.title, m.resource_name, format('%s will be in %s at the same time', m.resource_name, m.with_title), 'class_schedules', m.rule_id
+      from private.rules_that_meet(array(select s.id from public.class_schedules s where s.is_active)) m
+      join public.weekly_rules r on r.id = m.rule_id
+    )
+    select t.conflict_type, t.date, t.start_time, t.end_time, t.title, t.resource_name, t.message, t.source_table, t.source_id
+    from told t
+    order by t.date, t.start_time nulls first, t.title, t.conflict_type, t.source_id;
+end;
+$$;
+comment on function private.conflicts_of_studio(date, date) is 'What public.studio_conflicts returns, for a holder of read:assignment and read:calendar.';
+
+create function public.studio_conflicts(p_from date default null, p_to date default null) returns table (
+  conflict_type text, date date, start_time time, end_time time, title text, resource_name text, message text, source_table text, source_id uuid
+)
+language plpgsql stable set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_from constant date := coalesce(p_from, private.today());
+  v_to constant date := coalesce(p_to, v_from + 27);
+begin
+  perform private.fail_input(
+    private.input_error(v_from not between date '1970-01-01' and date '2199-12-31', 'p_from', 'A date lies between 1970 and 2199')
+    || private.input_error(v_to not between date '1970-01-01' and date '2199-12-31', 'p_to', 'A date lies between 1970 and 2199')
+    || private.input_error(v_to < v_from, 'p_to', 'The last day must not be before the first')
+    || private.input_error(isfinite(v_from) and isfinite(v_to) and v_to - v_from > 400, 'p_to', 'At most 400 days at once'));
+  return query select c.* from private.conflicts_of_studio(v_from, v_to) c;
+end;
+$$;
+comment on function public.studio_conflicts(date, date) is
+  'What somebody at the desk has to settle from p_from (today) to p_to (four weeks), both included: time_off and closure (classes on days that were given off or closed later), rejected (nobody will teach it), instructor_left, no_instructor (a schedule nobody teaches; its first date), over_full, allowed_overlap (an override lets it), schedules_meet (beyond the horizon). Times are the organisation''s for what is in the ledger, else the class''s own. Needs read:assignment and read:calendar. Raises forbidden, invalid_input.';
+
+-- sql/40_studio/rpc/suggest_instructors.sql
+
+create function private.candidates(p_assignment_id uuid) returns table (
+  instructor_id uuid, instructor_name text, times_taught integer, minutes_that_month integer, is_within_hours boolean, rate numeric
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_class public.class_assignments;
+begin
+  if not private.has_permission('update:assignment') then
+    perform private.require_permission('create:assignment');
+  end if;
+  select a.* into v_class from public.class_assignments a where a.id = p_assignment_id;
+  if not found then
+    perform private.fail('not_found', 'There is no such class', 'p_assignment_id', jsonb_build_object('id', p_assignment_id));
+  end if;
+  return query
+    with teachers as (
+      -- Who teaches: holds the role, or has taught.
+      select r.id, r.name
+      from public.resources r
+      join public.user_profiles p on p.id = r.profile_id and p.is_active
+      where r.is_active and r.id <> v_class.instructor_id
+        and (
+          exists (select from public.user_roles u where u.user_id = p.user_id and u.role_name = 'instructor')
+          or exists (select from public.class_assignments a where a.instructor_id = r.id)
+        )
+    ), free as (
+      select t.id, t.name
+      from teachers t
+      where v_class.starts_at is null or not exists (
+        select from public.claims c
+        where c.resource_id = t.id and c.during && tstzrange(v_class.starts_at, v_class.ends_at)
+      ) and not exists (
+        select from public.time_off o
+        where o.resource_id = t.id and o.status = 'approved' and o.during && tstzrange(v_class.starts_at, v_class.ends_at)
+      )
+    )
+    select f.id, f.name, w.times_taught, w.minutes_that_month,
+      case when v_class.starts_at is not null then (
+        select h.hours @> tstzrange(v_class.starts_at, v_class.ends_at)
+        from private.hours_of(array[f.id], tstzrange(v_class.starts_at - interval '1 day', v_class.ends_at + interval '1 day')) h
+      ) end,
+      (private.rate_for(f.id, v_class.class_type_id, v_class.payment_type, v_class.date)).rate
+    from free f
+    cross join lateral (
+      select
+        (count(*) filter (where a.class_type_id = v_class.class_type_id and a.class_status = 'completed'))::integer as times_taught,
+        coalesce(sum(extract(epoch from a.ends_at - a.starts_at) / 60) filter (
+          where date_trunc('month', a.date::timestamp) = date_trunc('month', v_class.date::timestamp) and a.class_status <> 'cancelled' and a.instructor_status <> 'rejected'
+        ), 0)::integer as minutes_that_month
+      from public.class_assignments a
+      where a.instructor_id = f.id
+    ) w
+    order by w.times_taught > 0 desc, w.minutes_that_month, w.times_taught desc, f.name, f.id;
+end;
+$$;
+comment on function private.candidates(uuid) is 'The instructors public.suggest_instructors suggests.';
+
+create function public.suggest_instructors(p_assignment_id uuid) returns table (
+  instructor_id uuid, instructor_name text, times_taught integer, minutes_that_month integer, is_within_hours boolean, rate numeric
+)
+language sql stable set search_path = ''
+begin atomic
+  select c.instructor_id, c.instructor_name, c.times_taught, c.minutes_that_month, c.is_within_hours, c.rate
+  from private.candidates(p_assignment_id) c;
+end;
+comment on function public.suggest_instructors(uuid) is
+  'Who could teach a class instead: every other active instructor who is free then and not on time off. First those who have taught this class type (times_taught: how often), of them first who teaches least that month (minutes_that_month). is_within_hours says whether it lies in the hours they stated, null when they stated none; rate what they are paid by the class''s payment type, null where none is agreed. Needs update:assignment or create:assignment. Raises not_found.';
+
+-- sql/40_studio/rpc/update_assignment.sql
+
+-- What may be changed of a class that is there.
+create function private.change_fields() returns jsonb
+language sql immutable set search_path = ''
+return '{"class_type_id": "uuid", "package_id": "uuid", "instructor_id": "uuid", "location_id": "uuid", "date": "date", "start_time": "time",
+  "end_time": "time", "time_zone": "text", "payment_amount": "amount", "payment_type": "text", "rate": "amount", "schedule_type": "text",
+  "booking_type": "text", "class_status": "text", "payment_status": "text", "instructor_status": "text", "notes": "text",
+  "schedule_id": "uuid", "occurs_on": "date", "plan_id": "uuid"}'::jsonb;
+comment on function private.change_fields() is 'The fields of a class that may be changed, and of which kind each value is.';
+
+-- Row level security and the triggers decide, as for any other update.
+create function private.apply_changes(
+  p_ids uuid[], p_changes jsonb, p_version integer default null, p_days integer default 0
+) returns setof public.class_assignments
+language sql volatile set search_path = ''
+begin atomic
+  update public.class_assignments a
+  set (class_type_id, package_id, instructor_id, location_id, date, start_time, end_time, time_zone, payment_amount, payment_type, schedule_type,
+      booking_type, class_status, payment_status, instructor_status, notes, schedule_id, occurs_on, plan_id, rate)
+    = (
+      select c.class_type_id, c.package_id, c.instructor_id, c.location_id, c.date + p_days, c.start_time, c.end_time, c.time_zone, c.payment_amount,
+        c.payment_type, c.schedule_type, c.booking_type, c.class_status, c.payment_status, c.instructor_status, c.notes, c.schedule_id, c.occurs_on,
+        c.plan_id, c.rate
+      from jsonb_populate_record(a, p_changes) c
+    ),
+    version = coalesce(p_version, a.version)
+  where a.id = any(p_ids)
+  returning a.*;
+end;
+comment on function private.apply_changes(uuid[], jsonb, integer, integer) is
+  'Changes classes the caller may change, in one statement, and moves them by so many days; the fields were looked at by private.json_object_errors.';
+
+create function public.update_assignment(
+  p_id uuid, p_expected_version integer, p_changes jsonb, p_idempotency_key text default null
+) returns setof public.class_assignments
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('id', p_id, 'expected_version', p_expected_version, 'changes', p_changes);
+  v_answer jsonb := private.answered_before('update_assignment', p_idempotency_key, v_request);
+  v_row public.class_assignments;
+begin
+  if v_answer is not null then
+    return query select * from jsonb_populate_record(null::public.class_assignments, v_answer);
+    return;
+  end if;
+  perform private.fail_input(
+    private.input_error(p_id is null, 'p_id', 'Say which class')
+    || private.input_error(p_expected_version is null, 'p_expected_version', 'Say which version you read')
+    || private.input_error(p_changes = '{}', 'p_changes', 'Say what changes')
+    || private.json_object_errors(p_changes, private.change_fields(), 'p_changes.')
+  );
+  perform private.fail_input(private.unknown_in(p_changes, 'p_changes.'));
+  select * into v_row from private.apply_changes(array[p_id], p_changes, p_expected_version);
+  if not found then
+    if exists (select from public.class_assignments a where a.id = p_id) then
+      perform private.require_permission('update:assignment');
+    end if;
+    perform private.fail('not_found', 'There is no such class', 'p_id', jsonb_build_object('id', p_id));
+  end if;
+  perform private.remember_answer('update_assignment', p_idempotency_key, v_request, to_jsonb(v_row));
+  return next v_row;
+end;
+$$;
+comment on function public.update_assignment(uuid, integer, jsonb, text) is
+  'Changes one class, as it was at p_expected_version. p_changes holds the columns that change, such as {"date": "2026-03-02", "start_time": "18:00", "end_time": "19:00"}; null empties one. Needs update:assignment, or update:own_assignment for what its instructor may say. Returns the class. Raises stale_version with the class as it is now, time_conflict, illegal_transition, invalid_input naming every field, not_found.';
+
+-- sql/40_studio/policies/10_studio.sql
+
+-- Who may see and write bookings, schedules, classes and the links between them. What a row may become is for the
+-- triggers to say; here it is whose rows are whose.
+
+alter table public.bookings enable row level security;
+alter table public.class_schedules enable row level security;
+alter table public.class_assignments enable row level security;
+alter table public.assignment_bookings enable row level security;
+alter table public.class_assignments_archive enable row level security;
+
+-- Bookings: a customer's own; everyone's with the permission. The code is the database's to give.
+grant select, delete on public.bookings to authenticated, service_role;
+grant insert (user_id, profile_id, class_name, instructor, class_date, class_time, preferred_days, preferred_times, timezone, first_name,
+  last_name, email, phone, status, booking_type, class_package_id, uses_credits, notes) on public.bookings to authenticated;
+grant update (user_id, profile_id, class_name, instructor, class_date, class_time, preferred_days, preferred_times, timezone, first_name,
+  last_name, email, phone, status, booking_type, class_package_id, uses_credits, notes, version) on public.bookings to authenticated;
+grant insert, update on public.bookings to service_role;
+create policy "people see their own bookings, holders of read:booking all" on public.bookings for select to authenticated
+  using (profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()) or (select private.has_permission('read:booking')));
+create policy "people book for themselves, holders of create:booking for all" on public.bookings for insert to authenticated
+  with check (user_id = (select private.caller_id()) or (select private.has_permission('create:booking')));
+create policy "people change their own bookings, holders of update:booking all" on public.bookings for update to authenticated
+  using (profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()) or (select private.has_permission('update:booking')))
+  with check (profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()) or (select private.has_permission('update:booking')));
+create policy "holders of delete:booking delete bookings" on public.bookings for delete to authenticated
+  using ((select private.has_permission('delete:booking')));
+
+-- The week of classes is public knowledge among those who signed in; anybody else asks the website.
+grant select, delete on public.class_schedules to authenticated, service_role;
+grant insert (class_type_id, day_of_week, start_time, end_time, time_zone, instructor_id, location_id, duration_minutes, max_participants,
+  is_active, effective_from, effective_until, notes) on public.class_schedules to authenticated;
+grant update (class_type_id, day_of_week, start_time, end_time, time_zone, instructor_id, location_id, duration_minutes, max_participants,
+  is_active, effective_from, effective_until, notes, version) on public.class_schedules to authenticated;
+grant insert, update on public.class_schedules to service_role;
+create policy "signed-in people see schedules" on public.class_schedules for select to authenticated using (true);
+create policy "holders of manage:schedules add schedules" on public.class_schedules for insert to authenticated
+  with check ((select private.has_permission('manage:schedules')));
+create policy "holders of manage:schedules change schedules" on public.class_schedules for update to authenticated
+  using ((select private.has_permission('manage:schedules')));
+create policy "holders of manage:schedules delete schedules" on public.class_schedules for delete to authenticated
+  using ((select private.has_permission('manage:schedules')));
+
+-- Classes: those one teaches; all for who may read everyone's calendar as well. Customers read my_classes. Which columns
+-- an instructor may change is for a trigger to say, since a grant cannot tell whose row it is.
+grant select, delete on public.class_assignments to authenticated, service_role;
+grant insert (id, class_type_id, package_id, instructor_id, location_id, date, start_time, end_time, time_zone, payment_amount, payment_type,
+  schedule_type, booking_type, class_status, payment_status, instructor_status, notes, schedule_id, occurs_on, plan_id, rate)
+  on public.class_assignments to authenticated;
+grant update (class_type_id, package_id, instructor_id, location_id, date, start_time, end_time, time_zone, payment_amount, payment_type,
+  schedule_type, booking_type, class_status, payment_status, instructor_status, notes, schedule_id, occurs_on, plan_id, rate, version)
+  on public.class_assignments to authenticated;
+grant insert, update on public.class_assignments to service_role;
+create policy "instructors see what they teach, planners everything" on public.class_assignments for select to authenticated
+  using (
+    (select private.has_permission('read:assignment'))
+    and (instructor_id = (select private.current_profile_id()) or (select private.has_permission('read:calendar')))
+  );
+create policy "holders of create:assignment assign classes" on public.class_assignments for insert to authenticated
+  with check ((select private.has_permission('create:assignment')));
+create policy "instructors change what they teach, planners everything" on public.class_assignments for update to authenticated
+  using (
+    (select private.has_permission('update:assignment'))
+    or instructor_id = (select private.current_profile_id()) and (select private.has_permission('update:own_assignment'))
+  )
+  with check (
+    (select private.has_permission('update:assignment'))
+    or instructor_id = (select private.current_profile_id()) and (select private.has_permission('update:own_assignment'))
+  );
+create policy "holders of delete:assignment delete classes" on public.class_assignments for delete to authenticated
+  using ((select private.has_permission('delete:assignment')));
+
+-- Links: with the class, or with one's own booking. Definers, because a policy that asked the tables themselves would
+-- ask their policies in turn.
+create function private.own_assignment_ids() returns setof uuid
+language sql stable security definer set search_path = ''
+begin atomic
+  select a.id from public.class_assignments a where a.instructor_id = private.current_profile_id();
+end;
+comment on function private.own_assignment_ids() is 'The classes the caller teaches.';
+
+create function private.own_booking_ids() returns setof text
+language sql stable security definer set search_path = ''
+begin atomic
+  select b.booking_id from public.bookings b where b.profile_id = private.current_profile_id() or b.user_id = private.caller_id();
+end;
+comment on function private.own_booking_ids() is 'The codes of the caller''s own bookings.';
+
+grant execute on function private.own_assignment_ids(), private.own_booking_ids() to authenticated;
+
+grant select on public.assignment_bookings to authenticated, service_role;
+grant insert (assignment_id, booking_id), delete on public.assignment_bookings to authenticated;
+grant insert, update, delete on public.assignment_bookings to service_role;
+create policy "links are seen with the class or one's own booking" on public.assignment_bookings for select to authenticated
+  using (
+    (select private.has_permission('read:assignment')) and (select private.has_permission('read:calendar'))
+    or assignment_id = any(array(select private.own_assignment_ids()))
+    or booking_id = any(array(select private.own_booking_ids()))
+  );
+create policy "holders of update:assignment link bookings" on public.assignment_bookings for insert to authenticated
+  with check ((select private.has_permission('update:assignment')));
+create policy "holders of update:assignment unlink bookings" on public.assignment_bookings for delete to authenticated
+  using ((select private.has_permission('update:assignment')));
+
+-- Written by archive_assignments() only.
+grant select on public.class_assignments_archive to authenticated, service_role;
+create policy "instructors see what they taught, planners everything" on public.class_assignments_archive for select to authenticated
+  using (
+    (select private.has_permission('read:assignment'))
+    and (instructor_id = (select private.current_profile_id()) or (select private.has_permission('read:calendar')))
+  );
+
+grant select on public.assignment_details, public.my_classes, private.customer_classes, public.class_participants, private.class_rosters
+  to authenticated, service_role;
+
+grant execute on function
+  public.assignment_conflict_check(uuid, date, time, time, uuid), public.create_assignments(jsonb, jsonb, text),
+  public.plan_assignments(text, uuid, uuid, uuid, uuid, integer[], time, time, date, date, integer, uuid, text, text, numeric, integer, text),
+  public.update_assignment(uuid, integer, jsonb, text), public.respond_to_assignment(uuid, text, text, text),
+  public.suggest_instructors(uuid), public.reassign(uuid[], uuid, text),
+  public.bulk_assignment_operations(text, uuid[], jsonb, boolean, text), public.archive_assignments(date, integer, text),
+  public.edit_repeating_class(text, jsonb, uuid, uuid, date, text)
+  to authenticated, service_role;
+grant execute on function
+  private.json_value_error(text, jsonb), private.json_object_errors(jsonb, jsonb, text), private.json_list_errors(jsonb, jsonb, text),
+  private.text_to_date(text), private.text_to_time(text),
+  private.within(jsonb, text), private.is_uuid(text), private.draft_fields(), private.change_fields(),
+  private.unknown_errors(uuid, uuid, uuid, uuid), private.unknown_in(jsonb, text),
+  private.check_assignment_conflict(uuid, date, time, time, uuid), private.assignment_clashes(public.class_assignments[]),
+  private.refuse_clashes(private.assignment_clash[], text[]), private.drafts_of(jsonb), private.drafts_errors(public.class_assignments[], text),
+  private.association_errors(jsonb, text[]), private.plan_template(text, uuid, uuid, uuid, uuid, uuid, time, time, text, text, text),
+  private.make_plan(text, public.class_assignments, integer[], date, date, integer, numeric, integer),
+  private.apply_changes(uuid[], jsonb, integer, integer), private.candidates(uuid), private.refuse_bulk(uuid[], text), private.refuse_missing(uuid[], text),
+  private.missing_assignments(uuid[]), private.lock_assignments(uuid[]), private.changed_clashes(uuid[], jsonb, integer), private.refuse_changed_clashes(uuid[], jsonb, integer),
+  private.bulk_reasons(text, uuid[], jsonb, integer), private.change_many(text, uuid[], jsonb, integer),
+  private.change_what_can_be(text, uuid[], jsonb, integer), private.archive_before(date, integer),
+  private.edit_series(text, jsonb, uuid, uuid, date)
+  to authenticated, service_role;
+
+-- sql/40_studio/policies/30_pay.sql
+
+-- Who may see and write rates, pay periods and calculations. Instructors see what concerns themselves; holders of
+-- manage:pay everything. payment_calculations are written by nobody but the triggers and functions that calculate.
+
+alter table public.instructor_rates enable row level security;
+alter table public.pay_periods enable row level security;
+alter table public.pay_period_events enable row level security;
+alter table public.payment_calculations enable row level security;
+
+grant select on public.instructor_rates, public.pay_periods, public.pay_period_events, public.payment_calculations
+  to authenticated, service_role;
+grant insert, update, delete on public.instructor_rates, public.pay_periods to service_role;
+grant insert on public.pay_period_events to service_role;
+
+grant insert (instructor_id, class_type_id, payment_type, rate, effective_from, effective_until) on public.instructor_rates to authenticated;
+-- Whose rate it is and for what stays: classes refer to it.
+grant update (rate, effective_from, effective_until, version) on public.instructor_rates to authenticated;
+grant delete on public.instructor_rates to authenticated;
+create policy "instructors see their rates, holders of manage:pay all" on public.instructor_rates for select to authenticated
+  using (instructor_id = (select private.current_profile_id()) or (select private.has_permission('manage:pay')));
+create policy "holders of manage:pay add rates" on public.instructor_rates for insert to authenticated
+  with check ((select private.has_permission('manage:pay')));
+create policy "holders of manage:pay change rates" on public.instructor_rates for update to authenticated
+  using ((select private.has_permission('manage:pay')));
+create policy "holders of manage:pay delete rates" on public.instructor_rates for delete to authenticated
+  using ((select private.has_permission('manage:pay')));
+
+-- Whoever plans and teaches is told why a class cannot change any more.
+grant insert (name, starts_on, ends_on) on public.pay_periods to authenticated;
+grant update (name, starts_on, ends_on, version) on public.pay_periods to authenticated;
+grant delete on public.pay_periods to authenticated;
+create policy "holders of read:assignment or manage:pay see pay periods" on public.pay_periods for select to authenticated
+  using ((select private.has_permission('read:assignment')) or (select private.has_permission('manage:pay')));
+create policy "holders of manage:pay add pay periods" on public.pay_periods for insert to authenticated
+  with check ((select private.has_permission('manage:pay')));
+create policy "holders of manage:pay change pay periods" on public.pay_periods for update to authenticated
+  using ((select private.has_permission('manage:pay')));
+create policy "holders of manage:pay delete pay periods" on public.pay_periods for delete to authenticated
+  using ((select private.has_permission('manage:pay')));
+
+grant insert (pay_period_id, kind, reason) on public.pay_period_events to authenticated;
+create policy "holders of manage:pay see what became of pay periods" on public.pay_period_events for select to authenticated
+  using ((select private.has_permission('manage:pay')));
+create policy "holders of manage:pay close and reopen pay periods" on public.pay_period_events for insert to authenticated
+  with check ((select private.has_permission('manage:pay')));
+
+-- A definer, because a policy that asked the classes themselves would ask their policies in turn.
+create function private.own_paid_classes() returns setof uuid
+language sql stable security definer set search_path = ''
+begin atomic
+  select c.id from private.paid_classes c where c.instructor_id = private.current_profile_id();
+end;
+comment on function private.own_paid_classes() is 'The classes the caller teaches and taught, archived ones included.';
+create policy "instructors see how their pay came about, holders of manage:pay all" on public.payment_calculations for select to authenticated
+  using ((select private.has_permission('manage:pay')) or assignment_id = any(array(select private.own_paid_classes())));
+
+grant execute on function public.calculate_payment(text, numeric, integer, integer, integer, integer),
+  public.set_assignment_pay(uuid[], text, numeric, integer, integer, text), public.close_pay_period(text, text),
+  public.reopen_pay_period(text, text, text), public.instructor_pay(date, date, uuid[]),
+  public.assignment_analytics(date, date, uuid[], text[])
+  to authenticated, service_role;
+-- Each checks the permission first.
+grant execute on function private.set_pay(uuid[], text, numeric, integer, integer),
+  private.record_pay_period_event(text, text, text), private.instructor_pay_for_caller(date, date, uuid[]),
+  private.assignment_analytics_for_caller(date, date, uuid[], text[])
+  to authenticated, service_role;
+grant execute on function private.class_amounts(text, numeric, integer, integer, integer, integer),
+  private.payment_errors(text, numeric, integer, integer, integer, integer), private.split_amount(numeric, integer),
+  private.own_paid_classes()
+  to authenticated, service_role;
+
+-- sql/40_studio/policies/40_feeds.sql
+
+-- Feeds are made and revoked through their functions, since only they know the secret. What is kept of it is shown to
+-- nobody.
+
+alter table public.calendar_feeds enable row level security;
+
+grant select (id, name, resource_id, created_by, created_at, revoked_at) on public.calendar_feeds to authenticated, service_role;
+create policy "people see the feeds they made, holders of read:calendar all" on public.calendar_feeds for select to authenticated
+  using (created_by = (select private.caller_id()) or (select private.has_permission('read:calendar')));
+
+grant execute on function public.create_calendar_feed(text, uuid, text), public.revoke_calendar_feed(uuid, text) to authenticated, service_role;
+-- Each checks who asks first.
+grant execute on function private.new_feed_token(), private.add_calendar_feed(text, uuid, text), private.renew_calendar_feed(uuid, text),
+  private.end_calendar_feed(uuid)
+  to authenticated, service_role;
+-- The secret is the permission, so the Edge Function asks as nobody.
+grant execute on function public.calendar_feed(text), private.feed_document(text) to anon, authenticated, service_role;
+
+-- sql/40_studio/policies/40_import.sql
+
+-- Imports, exports, and what the desk settles. What writes checks the permission first.
+
+grant execute on function public.import_bookings(jsonb, boolean, text), public.import_schedules(jsonb, boolean, text, text),
+  public.import_assignments(jsonb, boolean, text, text)
+  to authenticated, service_role;
+grant execute on function private.check_import(jsonb, jsonb, text, boolean), private.booking_columns(), private.schedule_columns(),
+  private.assignment_columns(), private.import_booking_rows(jsonb, jsonb), private.import_schedule_rows(jsonb, jsonb),
+  private.import_assignment_rows(jsonb, jsonb)
+  to authenticated, service_role;
+
+-- Exports ask the tables themselves, which say whose rows the caller sees.
+grant select on private.export_names to authenticated, service_role;
+grant execute on function public.export_bookings(uuid, integer), public.export_schedules(uuid, integer),
+  public.export_assignments(date, date, uuid, integer)
+  to authenticated, service_role;
+grant execute on function private.list_to_text(text[]), private.instant_to_text(timestamptz), private.check_page(integer)
+  to authenticated, service_role;
+grant execute on function public.studio_conflicts(date, date), private.conflicts_of_studio(date, date)
+  to authenticated, service_role;
+
+-- sql/40_studio/checks/10_served_bookings.sql
+
+-- What the checks about bookings compare with, for all of them at once; private.is_served() says it of one.
+
+create view private.served_bookings as
+select l.booking_id
+from public.assignment_bookings l
+join public.class_assignments a on a.id = l.assignment_id
+where a.class_status <> 'cancelled'
+union
+select b.booking_id
+from public.class_assignments_archive a
+cross join lateral unnest(a.booking_ids) as b(booking_id)
+where a.class_status <> 'cancelled';
+comment on view private.served_bookings is 'The codes of bookings that a class which is not cancelled serves or served.';
+
+create function private.settle_bookings(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.confirm_bookings(array(select b.booking_id from public.bookings b where b.id = any(p_entity_ids::uuid[]) order by b.booking_id));
+  return cardinality(p_entity_ids);
+end;
+$$;
+comment on function private.settle_bookings(text[]) is 'Makes these bookings confirmed or pending, as their classes say.';
+
+-- sql/40_studio/checks/20_taken_dates.sql
+
+-- Dates of schedules against the classes that stand for them. Repairs go through a table of their own, so that
+-- exceptions are still given away by triggers only, and each repair is on record.
+
+create view private.taken_date_faults as
+select e.rule_id, e.occurs_on, e.taken_by_id as assignment_id, true as is_taken
+from public.weekly_rule_exceptions e
+join public.class_assignments a on a.id = e.taken_by_id
+where e.taken_by_table = 'class_assignments' and e.kind = 'taken_over'
+  and (a.class_status = 'cancelled' or (a.schedule_id, a.occurs_on) is distinct from (e.rule_id, e.occurs_on))
+union all
+select a.schedule_id, a.occurs_on, a.id, false
+from public.class_assignments a
+left join public.weekly_rule_exceptions e on e.rule_id = a.schedule_id and e.occurs_on = a.occurs_on
+where a.schedule_id is not null and a.class_status <> 'cancelled'
+  and (e.taken_by_table, e.taken_by_id) is distinct from ('class_assignments', a.id);
+comment on view private.taken_date_faults is
+  'Dates of schedules that a class took over without standing for them (is_taken), and those a class stands for without having taken them over.';
+
+create table private.taken_date_rebuilds (
+  id bigint generated always as identity primary key,
+  rule_ids uuid[] not null,
+  dates date[] not null,
+  rebuilt_by text not null default private.calling(),
+  rebuilt_at timestamptz not null default private.now()
+);
+comment on table private.taken_date_rebuilds is 'Every time it was worked out again which class stands for a date of a schedule: which dates, by whom, when.';
+comment on column private.taken_date_rebuilds.dates is 'The dates, in the order of rule_ids.';
+
+-- A date nobody stands for is the schedule's again, unless it is over, was called off, or somebody else stands for it.
+create function private.rebuild_taken_dates() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform from public.weekly_rule_exceptions e
+  where (e.rule_id, e.occurs_on) in (select u.rule_id, u.occurs_on from unnest(new.rule_ids, new.dates) as u(rule_id, occurs_on))
+  order by e.rule_id, e.occurs_on
+  for update;
+  update public.weekly_rule_exceptions e
+  set kind = 'cancelled', taken_by_table = null, taken_by_id = null
+  from private.taken_date_faults f
+  where f.is_taken and f.rule_id = e.rule_id and f.occurs_on = e.occurs_on
+    and (e.rule_id, e.occurs_on) in (select u.rule_id, u.occurs_on from unnest(new.rule_ids, new.dates) as u(rule_id, occurs_on))
+    and (
+      e.occurs_on < private.today()
+      or exists (select from public.class_assignments a where a.id = e.taken_by_id and a.class_status = 'cancelled')
+      or exists (
+        select from public.class_assignments a where a.schedule_id = e.rule_id and a.occurs_on = e.occurs_on and a.class_status <> 'cancelled'
+      )
+    );
+  delete from public.weekly_rule_exceptions e
+  using private.taken_date_faults f
+  where f.is_taken and f.rule_id = e.rule_id and f.occurs_on = e.occurs_on
+    and (e.rule_id, e.occurs_on) in (select u.rule_id, u.occurs_on from unnest(new.rule_ids, new.dates) as u(rule_id, occurs_on));
+  perform private.take_over('class_assignments', t.ids, t.schedule_ids, t.dates, t.resource_ids, true)
+  from (
+    select array_agg(a.id order by a.id) as ids, array_agg(a.schedule_id order by a.id) as schedule_ids,
+      array_agg(a.occurs_on order by a.id) as dates, array_agg(a.instructor_id) || array_remove(array_agg(a.location_id), null) as resource_ids
+    from private.taken_date_faults f
+    join public.class_assignments a on a.id = f.assignment_id
+    where not f.is_taken
+      and (f.rule_id, f.occurs_on) in (select u.rule_id, u.occurs_on from unnest(new.rule_ids, new.dates) as u(rule_id, occurs_on))
+  ) t
+  where t.ids is not null;
+  return null;
+end;
+$$;
+comment on function private.rebuild_taken_dates() is
+  'Row trigger on taken_date_rebuilds: makes these dates of schedules what the classes that stand for them say; raises time_conflict where somebody has the time.';
+
+create trigger t50_rebuild after insert on private.taken_date_rebuilds
+  for each row execute function private.rebuild_taken_dates();
+
+create function private.settle_taken_dates(p_entity_ids text[], p_are_taken boolean) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fault record;
+begin
+  begin
+    insert into private.taken_date_rebuilds (rule_ids, dates)
+    select array_agg(f.rule_id), array_agg(f.occurs_on)
+    from private.taken_date_faults f
+    where f.is_taken = p_are_taken and f.assignment_id = any(p_entity_ids::uuid[])
+    having count(*) > 0;
+  exception when sqlstate 'PGRST' then
+    -- Somebody has the time of one of them meanwhile: that one stays a finding.
+    for v_fault in
+      select f.rule_id, f.occurs_on from private.taken_date_faults f
+      where f.is_taken = p_are_taken and f.assignment_id = any(p_entity_ids::uuid[])
+    loop
+      begin
+        insert into private.taken_date_rebuilds (rule_ids, dates) values (array[v_fault.rule_id], array[v_fault.occurs_on]);
+      exception when sqlstate 'PGRST' then
+        continue;
+      end;
+    end loop;
+  end;
+  return cardinality(p_entity_ids);
+end;
+$$;
+comment on function private.settle_taken_dates(text[], boolean) is 'Works out again which class stands for these dates of schedules, where nobody else has the time.';
+
+-- sql/40_studio/checks/amounts_differ.sql
+
+create view private.amount_differences as
+select a.id as assignment_id, a.instructor_id, a.date, a.payment_status, a.payment_amount, c.id as calculation_id, c.calculated_amount,
+  exists (
+    select from public.pay_periods p where p.status = 'closed' and a.date between p.starts_on and p.ends_on
+  ) as is_closed
+from public.class_assignments a
+cross join lateral (
+  select c.id, c.calculated_amount from public.payment_calculations c where c.assignment_id = a.id order by c.id desc limit 1
+) c
+where abs(a.payment_amount - c.calculated_amount) > 0.01 and a.class_status <> 'cancelled';
+comment on view private.amount_differences is 'Classes, not cancelled, whose amount is not what was last calculated.';
+
+create function private.check_amounts_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_assignments', d.assignment_id::text,
+    format('The class of %s on %s is paid %s, and %s was calculated', p.full_name, d.date, d.payment_amount, d.calculated_amount),
+    jsonb_build_object('instructor_id', d.instructor_id, 'calculation_id', d.calculation_id, 'payment_amount', d.payment_amount,
+      'calculated_amount', d.calculated_amount, 'is_closed', d.is_closed, 'payment_status', d.payment_status)
+  from private.amount_differences d
+  join public.user_profiles p on p.id = d.instructor_id;
+end;
+comment on function private.check_amounts_differ() is 'Finds classes whose amount differs from its last calculation by more than a cent.';
+
+create function private.fix_amounts_differ(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_count integer;
+begin
+  update public.class_assignments a set payment_amount = d.calculated_amount
+  from private.amount_differences d
+  where d.assignment_id = a.id and not d.is_closed and d.payment_status = 'pending' and a.id = any(p_entity_ids::uuid[]);
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$$;
+comment on function private.fix_amounts_differ(text[]) is
+  'Sets amounts to what was calculated, where the pay period is open and the pay pending; for the others a person decides.';
+
+-- sql/40_studio/checks/bookings_confirmed_by_nothing.sql
+
+create function private.check_bookings_confirmed_by_nothing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'bookings', b.id::text, format('Booking %s is confirmed, and no class serves it', b.booking_id), jsonb_build_object('booking_id', b.booking_id)
+  from public.bookings b
+  where b.status = 'confirmed' and not exists (select from private.served_bookings s where s.booking_id = b.booking_id);
+end;
+comment on function private.check_bookings_confirmed_by_nothing() is 'Finds confirmed bookings that no class serves which is not cancelled.';
+
+create function private.fix_bookings_confirmed_by_nothing(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+return private.settle_bookings(p_entity_ids);
+comment on function private.fix_bookings_confirmed_by_nothing(text[]) is 'Makes them pending again, so that they show as waiting for a class.';
+
+-- sql/40_studio/checks/bookings_pending_but_served.sql
+
+create function private.check_bookings_pending_but_served() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'bookings', b.id::text, format('Booking %s is pending, and a class serves it', b.booking_id), jsonb_build_object('booking_id', b.booking_id)
+  from public.bookings b
+  where b.status = 'pending' and exists (select from private.served_bookings s where s.booking_id = b.booking_id);
+end;
+comment on function private.check_bookings_pending_but_served() is 'Finds pending bookings that a class serves.';
+
+create function private.fix_bookings_pending_but_served(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+return private.settle_bookings(p_entity_ids);
+comment on function private.fix_bookings_pending_but_served(text[]) is 'Confirms them.';
+
+-- sql/40_studio/checks/class_instants_differ.sql
+
+create function private.check_class_instants_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_assignments', a.id::text,
+    format('The class of %s on %s is kept as %s, which is not what its local date and times say', p.full_name, a.date,
+      private.describe_range(tstzrange(a.starts_at, a.ends_at), a.time_zone)),
+    jsonb_build_object('date', a.date, 'start_time', a.start_time, 'end_time', a.end_time, 'time_zone', a.time_zone,
+      'starts_at', a.starts_at, 'ends_at', a.ends_at)
+  from public.class_assignments a
+  join public.user_profiles p on p.id = a.instructor_id
+  where a.start_time is not null and (a.starts_at, a.ends_at) is distinct from (
+    private.local_to_instant(a.date, a.start_time, a.time_zone), private.local_end_to_instant(a.date, a.end_time, a.time_zone)
+  );
+end;
+comment on function private.check_class_instants_differ() is
+  'Finds classes whose instants are not those of their wall-clock time: written around the triggers, or before the time zone database changed.';
+
+create function private.fix_class_instants_differ(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_id uuid;
+begin
+  begin
+    update public.class_assignments a
+    set starts_at = private.local_to_instant(a.date, a.start_time, a.time_zone), ends_at = private.local_end_to_instant(a.date, a.end_time, a.time_zone)
+    where a.id = any(p_entity_ids::uuid[]);
+  exception when sqlstate 'PGRST' then
+    -- The time of one of them does not exist, or is somebody else's: that one stays a finding.
+    foreach v_id in array p_entity_ids::uuid[] loop
+      begin
+        update public.class_assignments a
+        set starts_at = private.local_to_instant(a.date, a.start_time, a.time_zone), ends_at = private.local_end_to_instant(a.date, a.end_time, a.time_zone)
+        where a.id = v_id;
+      exception when sqlstate 'PGRST' then
+        continue;
+      end;
+    end loop;
+  end;
+  return cardinality(p_entity_ids);
+end;
+$$;
+comment on function private.fix_class_instants_differ(text[]) is 'Works the instants of these classes out again, and moves their claims, where nobody else has the time.';
+
+-- sql/40_studio/checks/classes_archived_and_live.sql
+
+-- Moving a class to the archive copies it and deletes it. Where the two differ in what is paid for, or the live one
+-- serves somebody the copy does not, nobody can tell from here which of them is right.
+create view private.classes_archived_and_live as
+select a.id, a.instructor_id, a.date,
+  private.pay_facts(to_jsonb(a)) = private.pay_facts(to_jsonb(r)) and not exists (
+    select from public.assignment_bookings l where l.assignment_id = a.id and l.booking_id <> all(r.booking_ids)
+  ) as is_alike
+from public.class_assignments a
+join public.class_assignments_archive r on r.id = a.id;
+comment on view private.classes_archived_and_live is 'Classes that are in the archive and among the live ones, and whether they are the same in what matters.';
+
+create function private.check_classes_archived_and_live() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_assignments', d.id::text,
+    format('The class of %s on %s is in the archive and still live%s', p.full_name, d.date, case when d.is_alike then '' else ', and the two differ' end),
+    jsonb_build_object('instructor_id', d.instructor_id, 'is_alike', d.is_alike)
+  from private.classes_archived_and_live d
+  join public.user_profiles p on p.id = d.instructor_id;
+end;
+comment on function private.check_classes_archived_and_live() is 'Finds classes that were moved to the archive and are still there.';
+
+create function private.fix_classes_archived_and_live(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fixed integer;
+begin
+  delete from public.class_assignments a
+  using private.classes_archived_and_live d
+  where d.id = a.id and d.is_alike and a.id = any(p_entity_ids::uuid[]);
+  get diagnostics v_fixed = row_count;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_classes_archived_and_live(text[]) is
+  'Finishes the move of those that are alike in both places; where they differ, a person decides which is right.';
+
+-- sql/40_studio/checks/classes_overfull.sql
+
+-- Of classes that are over, nobody takes anybody out any more; and later they may have been given less room.
+create function private.check_classes_overfull() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_assignments', a.id::text,
+    format('The class on %s has room for %s, and %s take part', a.date, coalesce(s.max_participants, t.max_participants), c.participants),
+    jsonb_build_object('instructor_id', a.instructor_id, 'limit', coalesce(s.max_participants, t.max_participants), 'participants', c.participants)
+  from public.class_assignments a
+  join private.participant_counts c on c.assignment_id = a.id
+  left join public.class_schedules s on s.id = a.schedule_id
+  left join public.class_types t on t.id = coalesce(a.class_type_id, s.class_type_id)
+  where a.class_status = 'scheduled' and a.date >= private.today() and c.participants > coalesce(s.max_participants, t.max_participants);
+end;
+comment on function private.check_classes_overfull() is
+  'Finds classes to come that serve more bookings than they have room for. A person decides who comes another day, or makes room.';
+
+-- sql/40_studio/checks/classes_overlapping.sql
+
+-- From the classes themselves, so that it finds what the ledger was never told. Whoever begins before somebody who began
+-- earlier has ended is looked at more closely: that is one pass in order of time, and few are left after it.
+create function private.check_classes_overlapping() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  with taken as (
+    select c.resource_id, c.source_id, c.during, c.title, c.occurs_on,
+      max(upper(c.during)) over (
+        partition by c.resource_id order by lower(c.during), c.source_id rows between unbounded preceding and 1 preceding
+      ) > lower(c.during) as begins_too_early
+    from private.class_assignments_claims c
+  ),
+  pairs as (
+    select l.resource_id, e.source_id as first_id, l.source_id as second_id, e.title, e.occurs_on, e.during as first_during, l.during as second_during
+    from taken l
+    join taken e on e.resource_id = l.resource_id and e.source_id <> l.source_id and e.during && l.during
+      and (lower(e.during), e.source_id) < (lower(l.during), l.source_id)
+    where l.begins_too_early
+  )
+  select 'class_assignments', p.second_id::text,
+    format('%s is in two classes at once, %s', r.name, private.describe_range(p.first_during * p.second_during)),
+    jsonb_build_object('resource_id', p.resource_id, 'with_id', p.first_id,
+      'starts_at', lower(p.first_during * p.second_during), 'ends_at', upper(p.first_during * p.second_during))
+  from pairs p
+  join public.resources r on r.id = p.resource_id
+  where not exists (
+    select
+    from public.override_members m
+    join public.override_members o on o.override_id = m.override_id and o.source_id = p.second_id and o.source_table = 'class_assignments'
+    join public.overrides g on g.id = m.override_id
+    where m.source_id = p.first_id and m.source_table = 'class_assignments'
+      and lower(p.first_during * p.second_during) < coalesce(least(g.expires_at, g.revoked_at), 'infinity')
+  );
+end;
+comment on function private.check_classes_overlapping() is
+  'Finds classes that take one instructor or one room at once, as a restore or a dropped constraint may leave them. A person decides which of the two moves.';
+
+-- sql/40_studio/checks/classes_past_but_scheduled.sql
+
+-- That somebody taught follows from their having said they would, as the daily job assumes as well. Where nobody
+-- answered, or somebody declined and nobody else was asked, only a person can know.
+create function private.check_classes_past_but_scheduled() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_assignments', a.id::text,
+    format('The class of %s on %s is over and still scheduled%s', p.full_name, a.date,
+      case a.instructor_status when 'accepted' then '' when 'rejected' then '; it was declined' else '; they never answered' end),
+    jsonb_build_object('instructor_id', a.instructor_id, 'date', a.date, 'instructor_status', a.instructor_status)
+  from public.class_assignments a
+  join public.user_profiles p on p.id = a.instructor_id
+  where a.class_status = 'scheduled' and a.date < private.today() and coalesce(a.ends_at < private.now(), true);
+end;
+comment on function private.check_classes_past_but_scheduled() is 'Finds classes of days that are over which are neither completed nor cancelled.';
+
+create function private.fix_classes_past_but_scheduled(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fixed integer;
+begin
+  update public.class_assignments a set class_status = 'completed'
+  where a.id = any(p_entity_ids::uuid[]) and a.class_status = 'scheduled' and a.instructor_status = 'accepted'
+    and not exists (select from public.pay_periods p where p.status = 'closed' and a.date between p.starts_on and p.ends_on);
+  get diagnostics v_fixed = row_count;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_classes_past_but_scheduled(text[]) is
+  'Completes those their instructor accepted, outside closed pay periods; about the others a person decides.';
+
+-- sql/40_studio/checks/credits_used_for_nothing.sql
+
+-- A class that went to the archive keeps the credits it used, and its links are gone: there, the person and the day say
+-- whether there was something to use a credit for.
+create function private.check_credits_used_for_nothing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'assignment_bookings', e.source_id::text,
+    format('A credit of %s was used for %s, and %s', u.full_name, e.occurs_on,
+      case when l.id is null then 'no class serves them then' else 'the class was cancelled' end),
+    jsonb_build_object('purchase_id', e.purchase_id, 'entry_no', e.entry_no, 'profile_id', p.profile_id)
+  from public.credit_entries e
+  join public.package_purchases p on p.id = e.purchase_id
+  join public.user_profiles u on u.id = p.profile_id
+  left join public.assignment_bookings l on l.id = e.source_id
+  left join public.class_assignments a on a.id = l.assignment_id
+  where e.source_table = 'assignment_bookings' and e.kind = 'used'
+    and not exists (
+      select from public.credit_entries r
+      where r.purchase_id = e.purchase_id and r.used_entry_no = e.entry_no and r.kind in ('returned', 'forfeited')
+    )
+    and case when l.id is not null then a.class_status = 'cancelled' else (p.profile_id, e.occurs_on) not in (
+      select b.profile_id, r.date
+      from public.class_assignments_archive r
+      cross join lateral unnest(r.booking_ids) as i(booking_id)
+      join public.bookings b on b.booking_id = i.booking_id
+      where r.class_status <> 'cancelled' and b.profile_id is not null
+    ) end;
+end;
+comment on function private.check_credits_used_for_nothing() is 'Finds credits used for a class that is cancelled or no longer serves the customer.';
+
+create function private.fix_credits_used_for_nothing(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.return_credit('assignment_bookings', u.source_id, null)
+  from (
+    select distinct p.profile_id, e.source_id
+    from public.credit_entries e
+    join public.package_purchases p on p.id = e.purchase_id
+    where e.source_id = any(p_entity_ids::uuid[]) and e.source_table = 'assignment_bookings' and e.kind = 'used'
+    order by p.profile_id, e.source_id
+    offset 0
+  ) u;
+  return cardinality(p_entity_ids);
+end;
+$$;
+comment on function private.fix_credits_used_for_nothing(text[]) is 'Gives these credits back.';
+
+-- sql/40_studio/checks/dates_not_taken_over.sql
+
+create function private.check_dates_not_taken_over() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_assignments', f.assignment_id::text,
+    format('The class on %s stands for %s of its schedule and did not take it over, so that it is promised twice', a.date, f.occurs_on),
+    jsonb_build_object('schedule_id', f.rule_id, 'occurs_on', f.occurs_on)
+  from private.taken_date_faults f
+  join public.class_assignments a on a.id = f.assignment_id
+  where not f.is_taken;
+end;
+comment on function private.check_dates_not_taken_over() is 'Finds classes made from a schedule whose date is still the schedule''s, or another''s.';
+
+create function private.fix_dates_not_taken_over(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+return private.settle_taken_dates(p_entity_ids, false);
+comment on function private.fix_dates_not_taken_over(text[]) is 'Takes these dates over for their classes, where no other class has them.';
+
+-- sql/40_studio/checks/dates_taken_for_nothing.sql
+
+create function private.check_dates_taken_for_nothing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_assignments', f.assignment_id::text,
+    format('%s on %s does not take place for a class that %s', r.title, f.occurs_on,
+      case a.class_status when 'cancelled' then 'was cancelled' else 'stands for another date' end),
+    jsonb_build_object('schedule_id', f.rule_id, 'occurs_on', f.occurs_on)
+  from private.taken_date_faults f
+  join public.weekly_rules r on r.id = f.rule_id
+  join public.class_assignments a on a.id = f.assignment_id
+  where f.is_taken;
+end;
+comment on function private.check_dates_taken_for_nothing() is 'Finds dates of schedules that a class took over which is cancelled or stands for another date.';
+
+create function private.fix_dates_taken_for_nothing(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+return private.settle_taken_dates(p_entity_ids, true);
+comment on function private.fix_dates_taken_for_nothing(text[]) is
+  'Gives these dates back to their schedules; leaves them cancelled where they are over or their class was called off.';
+
+-- sql/40_studio/checks/links_to_nothing.sql
+
+create function private.check_links_to_nothing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'assignment_bookings', l.id::text,
+    case when a.id is null then format('Booking %s is linked to a class that is gone', l.booking_id)
+      else format('The class on %s is linked to a booking %s that there is not', a.date, l.booking_id) end,
+    jsonb_build_object('assignment_id', l.assignment_id, 'booking_id', l.booking_id)
+  from public.assignment_bookings l
+  left join public.class_assignments a on a.id = l.assignment_id
+  left join public.bookings b on b.booking_id = l.booking_id
+  where a.id is null or b.id is null;
+end;
+comment on function private.check_links_to_nothing() is
+  'Finds links to bookings or classes that are gone, which is possible only where keys were not enforced, as in a restore.';
+
+create function private.fix_links_to_nothing(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fixed integer;
+begin
+  delete from public.assignment_bookings l where l.id = any(p_entity_ids::uuid[]);
+  get diagnostics v_fixed = row_count;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_links_to_nothing(text[]) is
+  'Removes these links. Undoing it puts them back only once what they refer to is there again.';
+
+-- sql/40_studio/checks/links_without_credit.sql
+
+create view private.links_without_credit as
+select l.id as link_id, l.assignment_id, l.booking_id, b.profile_id, b.class_package_id, a.date
+from public.assignment_bookings l
+join public.bookings b on b.booking_id = l.booking_id and b.uses_credits and b.status <> 'cancelled'
+join public.class_assignments a on a.id = l.assignment_id and a.class_status <> 'cancelled'
+where not exists (
+  select from public.credit_entries u
+  where u.source_id = l.id and u.source_table = 'assignment_bookings' and u.kind = 'used'
+    and not exists (
+      select from public.credit_entries r where r.purchase_id = u.purchase_id and r.used_entry_no = u.entry_no and r.kind = 'returned'
+    )
+);
+comment on view private.links_without_credit is 'Classes that serve a booking which uses credits, without using one.';
+
+create function private.check_links_without_credit() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'assignment_bookings', d.link_id::text, format('The class on %s serves booking %s and uses no credit of it', d.date, d.booking_id),
+    jsonb_build_object('assignment_id', d.assignment_id, 'booking_id', d.booking_id, 'profile_id', d.profile_id)
+  from private.links_without_credit d;
+end;
+comment on function private.check_links_without_credit() is 'Finds classes that serve a booking which uses credits, without using one.';
+
+create function private.fix_links_without_credit(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_link record;
+  v_fixed integer := 0;
+begin
+  for v_link in
+    select d.* from private.links_without_credit d where d.link_id = any(p_entity_ids::uuid[]) order by d.profile_id, d.date, d.link_id
+  loop
+    begin
+      perform private.use_credit(v_link.profile_id, v_link.class_package_id, v_link.date, 'assignment_bookings', v_link.link_id);
+      v_fixed := v_fixed + 1;
+    exception when sqlstate 'PGRST' then
+      -- They have none that is good on the day: that one stays a finding.
+      continue;
+    end;
+  end loop;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_links_without_credit(text[]) is
+  'Uses a credit as linking would have, where the customer has one that is good on the day; about the others a person decides.';
+
+-- sql/40_studio/checks/paid_but_cancelled.sql
+
+create function private.check_paid_but_cancelled() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_assignments', a.id::text, format('%s was paid %s for the class on %s, which was cancelled', p.full_name, a.payment_amount, a.date),
+    jsonb_build_object('instructor_id', a.instructor_id, 'payment_amount', a.payment_amount)
+  from public.class_assignments a
+  join public.user_profiles p on p.id = a.instructor_id
+  where a.class_status = 'cancelled' and a.payment_status = 'paid';
+end;
+comment on function private.check_paid_but_cancelled() is 'Finds classes that were paid for and then cancelled. A person decides whether money comes back.';
+
+-- sql/40_studio/checks/pay_periods_differ.sql
+
+create function private.check_pay_periods_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'pay_periods', p.id::text, format('%s is %s, and was last %s', p.name, p.status, coalesce(e.kind, 'opened')),
+    jsonb_build_object('event_no', e.event_no)
+  from public.pay_periods p
+  left join lateral (
+    select e.event_no, e.kind from public.pay_period_events e where e.pay_period_id = p.id order by e.event_no desc limit 1
+  ) e on true
+  where (p.status = 'closed') is distinct from coalesce(e.kind = 'closed', false);
+end;
+comment on function private.check_pay_periods_differ() is 'Finds pay periods whose status is not what was last recorded of them.';
+
+create function private.fix_pay_periods_differ(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_count integer;
+begin
+  update public.pay_periods p set status = case p.status when 'closed' then 'open' else 'closed' end
+  where p.id = any(p_entity_ids::uuid[]) and p.id::text in (select f.entity_id from private.check_pay_periods_differ() f);
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$$;
+comment on function private.fix_pay_periods_differ(text[]) is 'Takes the status from the last event.';
+
+-- sql/40_studio/checks/schedules_differ.sql
+
+create function private.check_schedules_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_schedules', d.id::text,
+    case when bool_or(d.what = 'gone') then 'A weekly rule stands for a class schedule that is gone'
+      else format('%s promises otherwise than its weekly rule: %s', max(t.name), string_agg(distinct d.what, ' and ')) end,
+    jsonb_build_object('weekly_rule_id', d.id)
+  from (
+    select coalesce(w.id, r.id) as id, case when w.id is null then 'gone' when r.id is null then 'there is none' else 'its day or times' end as what
+    from private.class_schedule_rules w
+    full join (select * from public.weekly_rules x where x.source_table = 'class_schedules') r on r.id = w.id
+    where (w.title, w.kind, w.weekday, w.start_time, w.end_time, w.time_zone, w.effective, w.id)
+      is distinct from (r.title, r.kind, r.weekday, r.start_time, r.end_time, r.time_zone, r.effective, r.source_id)
+    union all
+    select coalesce(w.rule_id, r.rule_id), 'whom it takes'
+    from private.class_schedule_resources w
+    full join (
+      select p.rule_id, p.resource_id
+      from public.weekly_rule_resources p
+      join public.weekly_rules x on x.id = p.rule_id and x.source_table = 'class_schedules'
+    ) r on r.rule_id = w.rule_id and r.resource_id = w.resource_id
+    where w.rule_id is null or r.rule_id is null
+  ) d
+  left join public.class_schedules s on s.id = d.id
+  left join public.class_types t on t.id = s.class_type_id
+  group by d.id;
+end;
+comment on function private.check_schedules_differ() is 'Finds class schedules whose weekly rule is not what they say, so that the ledger promises something else.';
+
+create function private.fix_schedules_differ(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_id uuid;
+begin
+  begin
+    perform private.sync_schedules(p_entity_ids::uuid[]);
+  exception when sqlstate 'PGRST' then
+    -- Somebody has the time of one of them meanwhile: that one stays a finding.
+    foreach v_id in array p_entity_ids::uuid[] loop
+      begin
+        perform private.sync_schedules(array[v_id]);
+      exception when sqlstate 'PGRST' then
+        continue;
+      end;
+    end loop;
+  end;
+  return cardinality(p_entity_ids);
+end;
+$$;
+comment on function private.fix_schedules_differ(text[]) is 'Makes the weekly rules what the schedules say, where nobody else has the time.';
+
+-- sql/40_studio/checks/schedules_of_people_who_left.sql
+
+create function private.check_schedules_of_people_who_left() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'class_schedules', s.id::text,
+    format('%s on %ss at %s is planned with %s, who left', t.name, (array['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'])[s.day_of_week + 1],
+      to_char(s.start_time, 'HH24:MI'), p.full_name),
+    jsonb_build_object('instructor_id', s.instructor_id, 'class_type_id', s.class_type_id)
+  from public.class_schedules s
+  join public.class_types t on t.id = s.class_type_id
+  join public.user_profiles p on p.id = s.instructor_id
+  where s.is_active and not p.is_active and coalesce(s.effective_until >= private.today(), true);
+end;
+comment on function private.check_schedules_of_people_who_left() is 'Finds weekly templates in force whose instructor is no longer active.';
+
+create function private.fix_schedules_of_people_who_left(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fixed integer;
+begin
+  update public.class_schedules s set instructor_id = null where s.id = any(p_entity_ids::uuid[]);
+  get diagnostics v_fixed = row_count;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_schedules_of_people_who_left(text[]) is
+  'Takes the instructor off, so that the template keeps its room and shows as needing somebody.';
+
+-- sql/40_studio/reference/10_studio.sql
+
+-- Rows this module ships.
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, is_public, description) values
+  ('booking_prefix', '40_studio', 'text', '"YOG"', null, null, true, 'What the codes of bookings begin with: 1 to 10 capital letters and digits.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
+
+with matrix (name, manager, instructor, staff, description) as (
+  values
+    ('read:booking',     true, false, true,  'See everyone''s bookings.'),
+    ('create:booking',   true, false, true,  'Book for others.'),
+    ('update:booking',   true, false, true,  'Change and complete everyone''s bookings.'),
+    ('delete:booking',   true, false, false, 'Delete bookings.'),
+    ('manage:schedules', true, false, true,  'Add, change and delete class schedules.')
+),
+registered as (
+  insert into public.permissions (name, module, description)
+  select m.name, '40_studio', m.description from matrix m
+  on conflict (name) do update set module = excluded.module, description = excluded.description
+  where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description)
+)
+insert into public.role_permissions (role_name, permission)
+select h.role_name, m.name
+from matrix m
+cross join lateral (values ('manager', m.manager), ('instructor', m.instructor), ('staff', m.staff)) as h (role_name, holds)
+where h.holds
+on conflict (role_name, permission) do nothing;
+
+-- Where this module keeps what belongs to a person.
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.bookings', 'profile_id', 'profile_id', '40_studio',
+    '{booking_id,class_name,instructor,class_date,class_time,preferred_days,preferred_times,timezone,first_name,last_name,email,phone,status,booking_type,notes,created_at}',
+    'overwrite', '{"first_name": "Erased", "last_name": null, "email": null, "phone": null, "notes": null}', null),
+  ('public.bookings', 'user_id', 'user_id', '40_studio', '{booking_id,created_at}', 'keep', '{}', 'It is the same person''s by profile, and overwritten there.'),
+  ('public.bookings', 'created_by', 'user_id', '40_studio', '{booking_id,created_at}', 'keep', '{}', 'The booking is the customer''s.'),
+  ('public.class_schedules', 'instructor_id', 'profile_id', '40_studio', '{id,day_of_week,start_time,end_time,effective_from,effective_until}', 'keep', '{}',
+    'What was promised stays known; it names an id only.'),
+  ('public.class_schedules', 'created_by', 'user_id', '40_studio', '{id,created_at}', 'keep', '{}', 'The schedule is the organisation''s.'),
+  ('public.class_assignments', 'instructor_id', 'profile_id', '40_studio', '{id,date,start_time,end_time,class_status,payment_amount,payment_status}', 'keep', '{}',
+    'What was taught and paid belongs to the books; it names an id only.'),
+  ('public.class_assignments', 'assigned_by', 'user_id', '40_studio', '{id,assigned_at}', 'keep', '{}', 'The class is the organisation''s.'),
+  ('public.class_assignments_archive', 'instructor_id', 'profile_id', '40_studio', '{id,date,start_time,end_time,class_status,payment_amount,payment_status}', 'keep', '{}',
+    'What was taught and paid belongs to the books; it names an id only.'),
+  ('public.class_assignments_archive', 'assigned_by', 'user_id', '40_studio', '{id,assigned_at}', 'keep', '{}', 'The class was the organisation''s; it names an id only.'),
+  ('public.class_assignments_archive', 'archived_by', 'user_id', '40_studio', '{id,archived_at}', 'keep', '{}', 'Who moved it stays known; it names an id only.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- sql/40_studio/reference/20_checks.sql
+
+-- The checks of bookings, schedules and classes; those of pay are with pay.
+
+insert into public.integrity_checks (name, module, category, severity, description, fix_description) values
+  ('bookings_confirmed_by_nothing', '40_studio', 'integrity', 'error', 'Confirmed bookings that no class serves.', 'Makes them pending again.'),
+  ('bookings_pending_but_served', '40_studio', 'integrity', 'error', 'Pending bookings that a class serves.', 'Confirms them.'),
+  ('links_to_nothing', '40_studio', 'integrity', 'error', 'Classes linked to bookings that there are not, or the reverse.', 'Removes the links.'),
+  ('classes_past_but_scheduled', '40_studio', 'integrity', 'warning', 'Classes of past days that are still scheduled.',
+    'Completes those their instructor accepted, outside closed pay periods.'),
+  ('schedules_of_people_who_left', '40_studio', 'integrity', 'warning', 'Weekly templates whose instructor left.',
+    'Takes the instructor off, so that they show as needing somebody.'),
+  ('schedules_differ', '40_studio', 'integrity', 'critical', 'Class schedules whose weekly rule in the ledger is not what they say.',
+    'Makes the weekly rules what the schedules say, where nobody else has the time.'),
+  ('classes_overlapping', '40_studio', 'integrity', 'critical', 'Classes that take one instructor or one room at once.', null),
+  ('classes_overfull', '40_studio', 'integrity', 'error', 'Classes to come that serve more bookings than they have room for.', null),
+  ('classes_archived_and_live', '40_studio', 'integrity', 'error', 'Classes that were archived and are still live.',
+    'Finishes the move, where the two are alike.'),
+  ('class_instants_differ', '40_studio', 'integrity', 'error', 'Classes whose instants are not those of their wall-clock time.',
+    'Works them out again, where nobody else has the time.'),
+  ('dates_taken_for_nothing', '40_studio', 'integrity', 'error', 'Dates of schedules taken over by a class that does not stand for them.',
+    'Gives them back to the schedule; those that are over or were called off stay cancelled.'),
+  ('dates_not_taken_over', '40_studio', 'integrity', 'critical', 'Classes made from a schedule that did not take its date over.',
+    'Takes the dates over, where no other class has them.'),
+  ('links_without_credit', '40_studio', 'integrity', 'warning', 'Classes that serve a booking which uses credits, without using one.',
+    'Uses a credit, where the customer has one that is good on the day.'),
+  ('credits_used_for_nothing', '40_studio', 'integrity', 'error', 'Credits used for classes that are cancelled or no longer serve the customer.',
+    'Gives them back.')
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity,
+  description = excluded.description, fix_description = excluded.fix_description;
+
+-- sql/40_studio/reference/30_pay.sql
+
+-- Rows of pay that this module ships.
+
+with matrix (name, manager, instructor, staff, description) as (
+  values ('manage:pay', true, false, false, 'Set rates, close and reopen pay periods, mark classes as paid.')
+),
+registered as (
+  insert into public.permissions (name, module, description)
+  select m.name, '40_studio', m.description from matrix m
+  on conflict (name) do update set module = excluded.module, description = excluded.description
+  where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description)
+)
+insert into public.role_permissions (role_name, permission)
+select h.role_name, m.name
+from matrix m
+cross join lateral (values ('manager', m.manager), ('instructor', m.instructor), ('staff', m.staff)) as h (role_name, holds)
+where h.holds
+on conflict (role_name, permission) do nothing;
+
+insert into public.integrity_checks (name, module, category, severity, description, fix_description) values
+  ('amounts_differ', '40_studio', 'integrity', 'warning', 'Classes whose amount differs from its last calculation by more than a cent.',
+    'Sets the amount to what was calculated, where the pay period is open and the pay pending.'),
+  ('paid_but_cancelled', '40_studio', 'integrity', 'info', 'Classes that were paid for and then cancelled.', null),
+  ('pay_periods_differ', '40_studio', 'integrity', 'error', 'Pay periods that are not what was last recorded of them.',
+    'Takes the status from the last event.')
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity,
+  description = excluded.description, fix_description = excluded.fix_description;
+
+-- Where pay keeps what belongs to a person.
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.instructor_rates', 'instructor_id', 'profile_id', '40_studio',
+    '{id,class_type_id,payment_type,rate,effective_from,effective_until}', 'keep', '{}', 'What was agreed belongs to the books; it names an id only.'),
+  ('public.instructor_rates', 'created_by', 'user_id', '40_studio', '{id,created_at}', 'keep', '{}', 'The rate is the organisation''s.'),
+  ('public.pay_periods', 'created_by', 'user_id', '40_studio', '{id,name,created_at}', 'keep', '{}', 'The pay period is the organisation''s.'),
+  ('public.pay_period_events', 'recorded_by', 'user_id', '40_studio', '{pay_period_id,event_no,kind,created_at}', 'keep', '{}',
+    'Who closed and reopened a pay period stays known; it names an id only.'),
+  ('public.payment_calculations', 'calculated_by', 'user_id', '40_studio', '{id,assignment_id,calculated_at}', 'keep', '{}',
+    'Who worked out an amount stays known; it names an id only.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- sql/40_studio/reference/40_feeds.sql
+
+-- Rows of calendar feeds that this module ships.
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, is_public, description) values
+  ('calendar_feed_events', '40_studio', 'integer', '20000', 100, 100000, false, 'How many events a calendar feed holds at most.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
+
+-- The address of somebody who is erased ends, whoever made it.
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.calendar_feeds', 'created_by', 'user_id', '40_studio', '{id,name,created_at,revoked_at}', 'delete', '{}', null),
+  ('public.calendar_feeds', 'resource_id', 'profile_id', '40_studio', '{id,name,created_at,revoked_at}', 'delete', '{}', null)
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- sql/90_operations/tables.sql
+
+-- 90_operations: know, mend, undo.
+--
+-- Modules register checks (public.integrity_checks) with a function private.check_<name>() that finds, and where the
+-- repair is clear private.fix_<name>(text[]) that mends. Every repair is a row of fix_runs. Whatever it changes, itself
+-- or through triggers, is kept in fix_changes as it was before and after, and undo_fix() puts it back.
+--
+-- Promises: no repair changes or deletes a row of public whose image is not kept; an undo puts back exactly what its
+-- repair changed, all or nothing, and only while these rows still are as the repair left them. Constraints hold for an
+-- undo as for everybody.
+
+create table public.fix_runs (
+  id bigint generated always as identity primary key,
+  check_name text not null,
+  faults integer not null,
+  fixed integer not null default 0,
+  remaining integer not null default 0,
+  changed_rows integer not null default 0,
+  undoes bigint references public.fix_runs (id) on delete restrict,
+  applied_by uuid default private.caller_id(),
+  applied_at timestamptz not null default private.now(),
+  forgotten_at timestamptz,
+  constraint fix_runs_undone_once unique (undoes),
+  constraint counts_are_not_below_zero check (faults >= 0 and fixed >= 0 and remaining >= 0 and changed_rows >= 0)
+);
+comment on table public.fix_runs is 'Every time a check''s repair ran, and every time that was undone. Written by apply_fixes and undo_fix only.';
+comment on column public.fix_runs.check_name is 'The check whose findings it mended.';
+comment on column public.fix_runs.faults is 'How many entities were at fault.';
+comment on column public.fix_runs.fixed is 'How many of them no longer were, afterwards.';
+comment on column public.fix_runs.remaining is 'How many still were: for these a person has to decide.';
+comment on column public.fix_runs.changed_rows is 'How many rows it changed, those that followed through triggers included.';
+comment on column public.fix_runs.undoes is 'The run this one undid; null for a repair.';
+comment on column public.fix_runs.applied_by is 'The login; null when a server did it.';
+comment on column public.fix_runs.forgotten_at is 'When its images were deleted, so that it cannot be undone any more; null while they are kept.';
+
+create table private.fix_changes (
+  id bigint generated always as identity primary key,
+  fix_id bigint not null references public.fix_runs (id) on delete cascade,
+  table_name text not null,
+  row_key jsonb not null,
+  before jsonb,
+  after jsonb
+);
+create index fix_changes_fix on private.fix_changes (fix_id, table_name);
+comment on table private.fix_changes is 'Every row a repair changed, as it was before and after. Deleted when somebody who is in it is erased.';
+comment on column private.fix_changes.table_name is 'The table in public.';
+comment on column private.fix_changes.row_key is 'The row''s primary key, by column.';
+comment on column private.fix_changes.before is 'The row before the repair; null when there was none.';
+comment on column private.fix_changes.after is 'The row after the repair; null when it is gone.';
+
+create table private.open_fixes (
+  fix_id bigint primary key references public.fix_runs (id) on delete cascade,
+  transaction_id xid8 not null default pg_current_xact_id()
+);
+comment on table private.open_fixes is 'The repair a transaction is at, while it is at it. Without a row here no setting makes a trigger keep images.';
+
+-- sql/90_operations/rules/10_images.sql
+
+-- Images of rows that repairs change.
+--
+-- Every table of public has a row trigger for it, which costs other writers a look at a setting. The setting is only a
+-- hint: a transaction keeps images when private.open_fixes says that it is at a repair, and that is written by
+-- apply_fixes and undo_fix only. Whoever sets the setting, or takes it away, changes nothing about anybody's rows.
+
+create function private.keep_image() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_named constant text := current_setting('classbase.fix', true);
+  v_fix_id bigint := (
+    select f.fix_id from private.open_fixes f
+    where f.fix_id = case when v_named ~ '^[0-9]{1,18}$' then v_named::bigint end and f.transaction_id = pg_current_xact_id()
+  );
+  v_old jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
+  v_new jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+  v_old_key jsonb;
+  v_new_key jsonb;
+begin
+  if v_fix_id is null then
+    return null;
+  end if;
+  v_old_key := (select jsonb_object_agg(c, v_old -> c) from unnest(tg_argv) c where v_old is not null);
+  v_new_key := (select jsonb_object_agg(c, v_new -> c) from unnest(tg_argv) c where v_new is not null);
+  -- A row that gets another key is one row gone and another one come.
+  if v_old_key <> v_new_key then
+    insert into private.fix_changes (fix_id, table_name, row_key, before) values (v_fix_id, tg_table_name, v_old_key, v_old);
+    v_old := null;
+  end if;
+  insert into private.fix_changes (fix_id, table_name, row_key, before, after)
+  values (v_fix_id, tg_table_name, coalesce(v_new_key, v_old_key), v_old, v_new);
+  return null;
+end;
+$$;
+comment on function private.keep_image() is
+  'Row trigger of every table in public: while a repair runs, keeps the row as it was and as it is. Its arguments are the primary key''s columns.';
+
+create function private.key_columns(p_table regclass) returns text[]
+language sql stable set search_path = ''
+begin atomic
+  select array_agg(a.attname::text order by u.position)
+  from pg_catalog.pg_constraint k
+  cross join lateral unnest(k.conkey) with ordinality as u(attnum, position)
+  join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum
+  where k.conrelid = p_table and k.contype = 'p';
+end;
+comment on function private.key_columns(regclass) is 'The columns of a table''s primary key.';
+
+create function private.tables_without_images() returns setof regclass
+language sql stable set search_path = ''
+begin atomic
+  select c.oid::regclass
+  from pg_catalog.pg_class c
+  where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+    and c.oid <> 'public.fix_runs'::regclass
+    and not exists (
+      select from pg_catalog.pg_depend d
+      where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+    )
+    and not exists (
+      select
+      from pg_catalog.pg_trigger t
+      where t.tgrelid = c.oid and t.tgfoid = 'private.keep_image()'::regprocedure and t.tgtype & 29 = 29 and t.tgenabled in ('O', 'A')
+    )
+  order by c.relname;
+end;
+comment on function private.tables_without_images() is 'Tables in public whose changes by a repair would leave no image.';
+
+create function private.attach_images() returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_table regclass;
+begin
+  for v_table in select t.t from private.tables_without_images() as t(t) loop
+    execute format('create or replace trigger t99_keep_image after insert or update or delete on %s
+      for each row when (current_setting(''classbase.fix'', true) <> '''') execute function private.keep_image(%s)',
+      v_table, (select string_agg(quote_literal(c), ', ') from unnest(private.key_columns(v_table)) c));
+  end loop;
+end;
+$$;
+comment on function private.attach_images() is 'Makes every table in public keep images while a repair runs; a module that comes later calls it again.';
+
+select private.attach_images();
+
+-- What was changed several times was changed once, from what it was first to what it was last: of the images of a row,
+-- what it was first is one time more a before than an after. Nothing depends on the order in which triggers fired.
+create function private.close_fix(p_fix_id bigint) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_count integer;
+begin
+  perform set_config('classbase.fix', '', true);
+  delete from private.open_fixes f where f.fix_id = p_fix_id;
+  with kept as (
+    delete from private.fix_changes c where c.fix_id = p_fix_id
+    returning c.table_name, c.row_key, c.before, c.after
+  ),
+  ends as (
+    select i.table_name, i.row_key, i.image, sum(i.times) as times
+    from (
+      select k.table_name, k.row_key, k.before as image, 1 as times from kept k
+      union all
+      select k.table_name, k.row_key, k.after, -1 from kept k
+    ) i
+    group by i.table_name, i.row_key, i.image
+    having sum(i.times) <> 0
+  )
+  insert into private.fix_changes (fix_id, table_name, row_key, before, after)
+  select p_fix_id, e.table_name, e.row_key, (array_agg(e.image) filter (where e.times > 0))[1], (array_agg(e.image) filter (where e.times < 0))[1]
+  from ends e
+  group by e.table_name, e.row_key
+  order by e.table_name, e.row_key;
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$$;
+comment on function private.close_fix(bigint) is 'Ends the keeping of images for a repair; returns how many rows it changed.';
+
+create function private.open_fix(p_check_name text, p_faults integer, p_undoes bigint default null) returns bigint
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fix_id bigint;
+begin
+  insert into public.fix_runs (check_name, faults, undoes) values (p_check_name, p_faults, p_undoes) returning id into v_fix_id;
+  insert into private.open_fixes (fix_id) values (v_fix_id);
+  perform set_config('classbase.fix', v_fix_id::text, true);
+  return v_fix_id;
+end;
+$$;
+comment on function private.open_fix(text, integer, bigint) is 'Begins a repair, or an undo: from now on this transaction keeps images.';
+
+-- Images of people who are erased are erased with them.
+create function private.forget_images() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_forgotten bigint[];
+begin
+  select array_agg(distinct c.fix_id) into v_forgotten
+  from private.fix_changes c
+  where strpos(concat(c.row_key, c.before, c.after), new.id::text) > 0;
+  delete from private.fix_changes c where c.fix_id = any(v_forgotten);
+  update public.fix_runs r set forgotten_at = private.now() where r.id = any(v_forgotten);
+  return null;
+end;
+$$;
+comment on function private.forget_images() is
+  'Row trigger on user_profiles: when somebody is erased, the images of repairs that name them go; these cannot be undone any more.';
+
+create trigger t60_forget_images after update of erased_at on public.user_profiles
+  for each row when (new.erased_at is not null and old.erased_at is null) execute function private.forget_images();
+
 -- sql/90_operations/rpc/apply_fixes.sql
 
 create function private.mend_faults(p_checks text[], p_modules text[], p_dry_run boolean) returns table (
-  check_name text, faults integer, fixed integer, remaining integer, description text
+  check_name text, faults integer, fixed integer, remaining integer, description text, fix_id bigint
 )
-language plpgsql volatile security definer set search_path = ''
+-- How a row is written as JSON depends on the session.
+language plpgsql volatile security definer set search_path = '' set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'iso_8601' set bytea_output = 'hex'
 as $$
 declare
   v_check public.integrity_checks;
   v_ids text[];
+  v_changed integer;
 begin
   perform private.require_permission('apply:fixes');
   for v_check in
@@ -10086,24 +17113,32 @@ begin
     description := v_check.fix_description;
     faults := cardinality(v_ids);
     remaining := faults;
+    fix_id := null;
     if not p_dry_run then
+      fix_id := private.open_fix(v_check.name, faults);
       execute format('select private.%I($1)', 'fix_' || v_check.name) using v_ids;
       execute format('select count(distinct f.entity_id) from private.%I() f where f.entity_id = any($1)', 'check_' || v_check.name)
       into remaining using v_ids;
+      v_changed := private.close_fix(fix_id);
+      update public.fix_runs r set fixed = mend_faults.faults - mend_faults.remaining, remaining = mend_faults.remaining, changed_rows = v_changed
+      where r.id = mend_faults.fix_id;
+      if v_changed = 0 then
+        fix_id := null;
+      end if;
     end if;
     fixed := faults - remaining;
     return next;
   end loop;
 end;
 $$;
-comment on function private.mend_faults(text[], text[], boolean) is 'Runs the repairs of checks that find something, for a holder of apply:fixes, and checks again.';
+comment on function private.mend_faults(text[], text[], boolean) is 'Runs the repairs of checks that find something, for a holder of apply:fixes, keeps images of every row that changes, and checks again.';
 
 create function public.apply_fixes(
   p_checks text[] default null,
   p_modules text[] default null,
   p_dry_run boolean default false,
   p_idempotency_key text default null
-) returns table (check_name text, faults integer, fixed integer, remaining integer, description text)
+) returns table (check_name text, faults integer, fixed integer, remaining integer, description text, fix_id bigint)
 language plpgsql volatile set search_path = ''
 as $$
 declare
@@ -10115,13 +17150,13 @@ begin
     perform private.remember_answer('apply_fixes', p_idempotency_key, v_request, v_answer);
   end if;
   return query
-    select a.check_name, a.faults, a.fixed, a.remaining, a.description
+    select a.check_name, a.faults, a.fixed, a.remaining, a.description, a.fix_id
     from jsonb_to_recordset(v_answer)
-      as a(check_name text, faults integer, fixed integer, remaining integer, description text);
+      as a(check_name text, faults integer, fixed integer, remaining integer, description text, fix_id bigint);
 end;
 $$;
 comment on function public.apply_fixes(text[], text[], boolean, text) is
-  'Mends what the checks of these names and modules (all by default) find and can mend, in one transaction, and checks again: one row a check with how many rows were at fault, were fixed and remain. p_dry_run only says what would be done. Needs apply:fixes. Raises not_found for an unknown check or module.';
+  'Mends what the checks of these names and modules (all by default) find and can mend, in one transaction, and checks again: one row a check with how many rows were at fault, were fixed and remain, and the fix_id undo_fix() takes (null where no row changed). p_dry_run only says what would be done. Needs apply:fixes. Raises not_found for an unknown check or module.';
 
 -- sql/90_operations/rpc/run_diagnostics.sql
 
@@ -10188,10 +17223,264 @@ end;
 comment on function public.run_diagnostics(text[], text[]) is
   'Runs the integrity checks of these names and modules (all by default) and returns one row a finding, gravest first; no rows is good news. Needs read:diagnostics. Raises not_found for an unknown check or module.';
 
+-- sql/90_operations/rpc/undo_fix.sql
+
+-- Undoing a repair puts rows back that no rule would let anybody write: that is what was found wrong with them. So the
+-- tables' own triggers are switched off for the rows to be put back, in this transaction only, and nobody else writes
+-- these tables meanwhile. What constraints refuse is refused here as well. Images are kept of the undo too, and it is
+-- held against the repair: what came out otherwise, such as rows that went with one that was removed, is refused.
+
+-- Whoever waits for a table while holding another may meet somebody who does it the other way round. So nobody waits
+-- longer than it takes to be called a deadlock, and gives back what they hold before asking again.
+create function private.lock_tables(p_tables regclass[]) returns void
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '500ms'
+as $$
+begin
+  for attempt in 1..8 loop
+    begin
+      execute 'lock table ' || (select string_agg(t::text, ', ' order by t::text) from unnest(p_tables) t) || ' in share row exclusive mode';
+      return;
+    exception when lock_not_available then
+      null;
+    end;
+  end loop;
+  perform private.fail('in_progress', 'Others are writing these tables without a pause', p_details => jsonb_build_object('tables', p_tables),
+    p_hint => 'Try again in a moment.');
+end;
+$$;
+comment on function private.lock_tables(regclass[]) is 'Keeps everybody else from writing these tables until the transaction ends.';
+
+create function private.key_matches(p_table regclass, p_row text, p_other text) returns text
+language sql stable set search_path = ''
+return (select string_agg(format('%s.%I = %s.%I', p_row, c, p_other, c), ' and ') from unnest(private.key_columns(p_table)) c);
+comment on function private.key_matches(regclass, text, text) is 'The SQL condition that two rows of a table have the same key.';
+
+create function private.column_list(p_table regclass, p_pattern text, p_changeable boolean) returns text
+language sql stable set search_path = ''
+begin atomic
+  select string_agg(format(p_pattern, a.attname), ', ' order by a.attnum)
+  from pg_catalog.pg_attribute a
+  where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    and (not p_changeable or a.attidentity <> 'a' and a.attname <> all(private.key_columns(p_table)));
+end;
+comment on function private.column_list(regclass, text, boolean) is
+  'The columns of a table that are not generated, each written as the pattern says; without the key where only those that change are wanted.';
+
+create function private.moved_on(p_fix_id bigint, p_table regclass) returns setof jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return query execute format($sql$
+    select jsonb_build_object('table', c.table_name, 'key', c.row_key)
+    from private.fix_changes c
+    cross join lateral jsonb_populate_record(null::%1$s, c.row_key) k
+    left join %1$s t on %2$s
+    where c.fix_id = $1 and c.table_name = (select r.relname from pg_catalog.pg_class r where r.oid = $2) and to_jsonb(t) is distinct from c.after
+    order by c.id
+  $sql$, p_table, private.key_matches(p_table, 't', 'k')) using p_fix_id, p_table;
+end;
+$$;
+comment on function private.moved_on(bigint, regclass) is 'The rows of a table that are not as this repair left them.';
+
+create function private.remove_added(p_fix_id bigint, p_table regclass) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  execute format($sql$
+    delete from %1$s t using private.fix_changes c
+    cross join lateral jsonb_populate_record(null::%1$s, c.row_key) k
+    where c.fix_id = $1 and c.table_name = (select r.relname from pg_catalog.pg_class r where r.oid = $2) and c.before is null and %2$s
+  $sql$, p_table, private.key_matches(p_table, 't', 'k')) using p_fix_id, p_table;
+end;
+$$;
+comment on function private.remove_added(bigint, regclass) is 'Removes the rows of a table that this repair added.';
+
+create function private.put_back(p_fix_id bigint, p_table regclass) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  -- A table that is nothing but a key has nothing to change.
+  if private.column_list(p_table, '%I', true) is not null then
+    execute format($sql$
+      update %1$s t set (%3$s) = row(%4$s)
+      from private.fix_changes c
+      cross join lateral jsonb_populate_record(null::%1$s, c.before) k
+      where c.fix_id = $1 and c.table_name = (select r.relname from pg_catalog.pg_class r where r.oid = $2)
+        and c.before is not null and c.after is not null and %2$s
+    $sql$, p_table, private.key_matches(p_table, 't', 'k'), private.column_list(p_table, '%I', true), private.column_list(p_table, 'k.%I', true))
+    using p_fix_id, p_table;
+  end if;
+  execute format($sql$
+    insert into %1$s (%2$s) overriding system value
+    select %3$s
+    from private.fix_changes c
+    cross join lateral jsonb_populate_record(null::%1$s, c.before) k
+    where c.fix_id = $1 and c.table_name = (select r.relname from pg_catalog.pg_class r where r.oid = $2) and c.after is null
+    order by c.id
+  $sql$, p_table, private.column_list(p_table, '%I', false), private.column_list(p_table, 'k.%I', false)) using p_fix_id, p_table;
+end;
+$$;
+comment on function private.put_back(bigint, regclass) is 'Writes the rows of a table that this repair changed or removed as they were before it.';
+
+-- What refers comes after what it refers to.
+create function private.in_order_of_reference(p_tables regclass[]) returns regclass[]
+language sql stable set search_path = ''
+begin atomic
+  with recursive referring as (
+    select distinct k.conrelid::regclass as child, k.confrelid::regclass as parent
+    from pg_catalog.pg_constraint k
+    where k.contype = 'f' and k.conrelid <> k.confrelid and k.conrelid = any(p_tables) and k.confrelid = any(p_tables)
+  ),
+  ranked as (
+    select t.t, 0 as rank from unnest(p_tables) as t(t)
+    union
+    select f.child, r.rank + 1 from ranked r join referring f on f.parent = r.t where r.rank < cardinality(p_tables)
+  )
+  select array_agg(o.t order by o.rank, o.t::text) from (select r.t, max(r.rank) as rank from ranked r group by r.t) o;
+end;
+comment on function private.in_order_of_reference(regclass[]) is 'These tables, those that are referred to first.';
+
+create function private.take_back(p_fix_id bigint, p_dry_run boolean)
+returns table (undo_id bigint, table_name text, put_back integer, changed_back integer, removed integer)
+-- How a row is written as JSON depends on the session.
+language plpgsql volatile security definer set search_path = '' set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'iso_8601' set bytea_output = 'hex'
+as $$
+declare
+  v_fix public.fix_runs;
+  v_undone_by public.fix_runs;
+  v_tables regclass[];
+  v_moved jsonb;
+  v_triggers record;
+  v_constraint text;
+  v_refused_by text;
+begin
+  perform private.require_permission('apply:fixes');
+  perform private.require_read_committed();
+  select r.* into v_fix from public.fix_runs r where r.id = p_fix_id for no key update;
+  if not found then
+    perform private.fail('not_found', format('There is no fix %s', coalesce(p_fix_id::text, '')), 'p_fix_id', jsonb_build_object('fix_id', p_fix_id));
+  end if;
+  select r.* into v_undone_by from public.fix_runs r where r.undoes = v_fix.id;
+  if v_undone_by.id is not null or v_fix.undoes is not null or v_fix.forgotten_at is not null then
+    perform private.fail('illegal_transition',
+      case when v_undone_by.id is not null then format('Fix %s was undone before', v_fix.id)
+        when v_fix.undoes is not null then format('%s is an undo itself', v_fix.id)
+        else format('Fix %s cannot be undone any more: somebody it concerned was erased, and its images with them', v_fix.id) end,
+      'p_fix_id', jsonb_build_object('fix_id', v_fix.id, 'check_name', v_fix.check_name, 'undone_at', v_undone_by.applied_at),
+      case when v_fix.forgotten_at is null then format('apply_fixes() mends %s again.', v_fix.check_name) end);
+  end if;
+  v_tables := private.in_order_of_reference(array(select distinct format('public.%I', c.table_name)::regclass from private.fix_changes c where c.fix_id = v_fix.id));
+  if v_tables is null then
+    perform private.fail('illegal_transition', format('Fix %s changed nothing that could be put back', v_fix.id), 'p_fix_id',
+      jsonb_build_object('fix_id', v_fix.id, 'check_name', v_fix.check_name));
+  end if;
+  if not p_dry_run then
+    perform private.lock_tables(v_tables);
+  end if;
+  select jsonb_agg(m.m) into v_moved from unnest(v_tables) t cross join lateral private.moved_on(v_fix.id, t) as m(m);
+  if v_moved is not null then
+    perform private.refuse_undo(v_fix, format('%s row(s) moved on since', jsonb_array_length(v_moved)), v_moved);
+  end if;
+  if not p_dry_run then
+    undo_id := private.open_fix(v_fix.check_name, v_fix.faults, v_fix.id);
+    for v_triggers in
+      select string_agg(format('alter table %s disable trigger %I', t.tgrelid::regclass, t.tgname), '; ') as off,
+        string_agg(format('alter table %s enable %s trigger %I', t.tgrelid::regclass, case t.tgenabled when 'A' then 'always' when 'R' then 'replica' else '' end, t.tgname), '; ') as on
+      from pg_catalog.pg_trigger t
+      where t.tgrelid = any(v_tables) and not t.tgisinternal and t.tgenabled <> 'D'
+        and t.tgfoid <> 'private.keep_image()'::regprocedure
+    loop
+      execute coalesce(v_triggers.off, '');
+      begin
+        perform private.remove_added(v_fix.id, t.t) from (select * from unnest(v_tables) with ordinality as u(t, position) order by u.position desc offset 0) t;
+        perform private.put_back(v_fix.id, t.t) from (select * from unnest(v_tables) with ordinality as u(t, position) order by u.position offset 0) t;
+      exception when integrity_constraint_violation then
+        get stacked diagnostics v_constraint = constraint_name, v_refused_by = table_name;
+      end;
+      execute coalesce(v_triggers.on, '');
+    end loop;
+    if v_constraint is not null then
+      perform private.fail('illegal_transition',
+        format('Fix %s cannot be undone: %s on %s refuses what was there before', v_fix.id, v_constraint, v_refused_by), 'p_fix_id',
+        jsonb_build_object('fix_id', v_fix.id, 'check_name', v_fix.check_name, 'constraint', v_constraint, 'table', v_refused_by));
+    end if;
+    perform private.close_fix(undo_id);
+    select jsonb_agg(jsonb_build_object('table', coalesce(f.table_name, u.table_name), 'key', coalesce(f.row_key, u.row_key))) into v_moved
+    from (select c.* from private.fix_changes c where c.fix_id = v_fix.id) f
+    full join (select c.* from private.fix_changes c where c.fix_id = undo_id) u on u.table_name = f.table_name and u.row_key = f.row_key
+    where (f.before, f.after) is distinct from (u.after, u.before);
+    if v_moved is not null then
+      perform private.refuse_undo(v_fix, format('%s other row(s) depend on what it did', jsonb_array_length(v_moved)), v_moved);
+    end if;
+    update public.fix_runs r set remaining = v_fix.faults, changed_rows = (select count(*) from private.fix_changes c where c.fix_id = undo_id)
+    where r.id = undo_id;
+  end if;
+  return query
+    select undo_id, c.table_name, (count(*) filter (where c.after is null))::integer,
+      (count(*) filter (where c.before is not null and c.after is not null))::integer, (count(*) filter (where c.before is null))::integer
+    from private.fix_changes c
+    where c.fix_id = v_fix.id
+    group by c.table_name
+    order by c.table_name;
+end;
+$$;
+comment on function private.take_back(bigint, boolean) is 'Undoes a repair for a holder of apply:fixes.';
+
+create function private.refuse_undo(p_fix public.fix_runs, p_why text, p_rows jsonb) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.fail('illegal_transition', format('Fix %s cannot be undone: %s', p_fix.id, p_why), 'p_fix_id',
+    jsonb_build_object('fix_id', p_fix.id, 'check_name', p_fix.check_name, 'count', jsonb_array_length(p_rows),
+      'rows', jsonb_path_query_array(p_rows, '$[0 to 99]')),
+    'The rows are named in details; later fixes that changed them too are undone first.');
+end;
+$$;
+comment on function private.refuse_undo(public.fix_runs, text, jsonb) is 'Raises illegal_transition, naming the rows (the first hundred) that stand in the way.';
+
+create function public.undo_fix(p_fix_id bigint, p_dry_run boolean default false, p_idempotency_key text default null)
+returns table (undo_id bigint, table_name text, put_back integer, changed_back integer, removed integer)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('fix_id', p_fix_id, 'dry_run', p_dry_run);
+  v_answer jsonb := private.answered_before('undo_fix', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := (select coalesce(jsonb_agg(to_jsonb(t)), '[]') from private.take_back(p_fix_id, coalesce(p_dry_run, false)) t);
+    perform private.remember_answer('undo_fix', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query
+    select a.undo_id, a.table_name, a.put_back, a.changed_back, a.removed
+    from jsonb_to_recordset(v_answer) as a(undo_id bigint, table_name text, put_back integer, changed_back integer, removed integer);
+end;
+$$;
+comment on function public.undo_fix(bigint, boolean, text) is
+  'Puts every row a fix changed back as it was before, those that followed through triggers included, all or nothing: one row a table with how many rows were put back, changed back and removed. p_dry_run only says what would be done. The undo is a run of its own in fix_runs; what it brings back is found by diagnosis again. Needs apply:fixes. Raises not_found; illegal_transition when rows moved on since or others depend on them (details name them), a constraint refuses what was there, it was undone before, or its images are gone; in_progress while others keep writing the tables.';
+
 -- sql/90_operations/policies.sql
 
-grant execute on function public.run_diagnostics(text[], text[]), public.apply_fixes(text[], text[], boolean, text) to authenticated, service_role;
-grant execute on function private.find_faults(text[], text[]), private.mend_faults(text[], text[], boolean) to authenticated, service_role;
+alter table public.fix_runs enable row level security;
+
+-- The images are for undo_fix() only: they hold what their rows hold, of everybody.
+grant select on public.fix_runs to authenticated, service_role;
+create policy "holders of read:diagnostics see what was repaired" on public.fix_runs for select to authenticated
+  using ((select private.has_permission('read:diagnostics')));
+
+grant execute on function public.run_diagnostics(text[], text[]), public.apply_fixes(text[], text[], boolean, text),
+  public.undo_fix(bigint, boolean, text) to authenticated, service_role;
+grant execute on function private.find_faults(text[], text[]), private.mend_faults(text[], text[], boolean), private.take_back(bigint, boolean)
+  to authenticated, service_role;
+
+-- sql/90_operations/checks/tables_without_images.sql
+
+create function private.check_tables_without_images() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  select 'pg_class', t.t::text, format('Repairs that change %s could not be undone: its trigger for images is missing or disabled', t.t), '{}'::jsonb
+  from private.tables_without_images() as t(t);
+end;
+comment on function private.check_tables_without_images() is 'Tables in public whose changes by a repair leave no image.';
 
 -- sql/90_operations/reference.sql
 
@@ -10200,3 +17489,17 @@ insert into public.permissions (name, module, description) values
   ('apply:fixes', '90_operations', 'Repair what diagnosis found.')
 on conflict (name) do update set module = excluded.module, description = excluded.description
 where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description);
+
+insert into public.integrity_checks (name, module, category, severity, description) values
+  ('tables_without_images', '90_operations', 'schema', 'error', 'Tables whose changes by a repair leave no image, so that it could not be undone.')
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity, description = excluded.description;
+
+-- Where this module keeps what belongs to a person. Images go when somebody is erased: see private.forget_images().
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.fix_runs', 'applied_by', 'user_id', '90_operations', '{id,check_name,applied_at}', 'keep', '{}',
+    'Who repaired what stays known; it names an id only.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;

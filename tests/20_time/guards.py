@@ -183,7 +183,10 @@ SCENARIOS = [
         f"update public.weekly_rule_resources set resource_id = {PROJECTOR} where (rule_id, resource_id) = "
         f"(select rule_id, resource_id from public.weekly_rule_resources where rule_id = {A_RULE} limit 1)",
     ),
-    follows("public.weekly_rule_resources.t50_claims_delete", "delete from public.weekly_rule_resources"),
+    follows(
+        "public.weekly_rule_resources.t50_claims_delete",
+        f"delete from public.weekly_rule_resources where rule_id = {A_RULE}",
+    ),
     follows(
         "public.weekly_rule_exceptions.t50_claims_insert",
         "insert into public.weekly_rule_exceptions (rule_id, occurs_on, kind) "
@@ -265,7 +268,7 @@ SCENARIOS = [
     works(
         "public.weekly_rules.t50_claims_delete",
         "insert into public.override_members select (select min(id::text)::uuid from public.overrides), 'weekly_rules', id "
-        "from public.weekly_rules; delete from public.weekly_rules",
+        "from public.weekly_rules where source_table is null; delete from public.weekly_rules where source_table is null",
         "select not exists (select from public.override_members where source_table = 'weekly_rules')",
     ),
 ]

@@ -113,8 +113,8 @@ def test_a_missing_claim_whose_time_is_taken_stays_a_finding(week: Week) -> None
     week.db.execute(
         "select from public.schedule_meeting('Intruder', private.today() + 10, '10:30', '11:30', %s)", [[week.zoe]]
     )
-    [(_, faults, fixed, remaining, _)] = week.db.execute(
-        "select * from public.apply_fixes(p_checks => '{claims_missing}')"
+    [(faults, fixed, remaining)] = week.db.execute(
+        "select faults, fixed, remaining from public.apply_fixes(p_checks => '{claims_missing}')"
     ).fetchall()
     assert (faults, fixed, remaining) == (1, 0, 1)
     [(_, entity_id, message)] = week.found("claims_missing")

@@ -23,6 +23,7 @@ def test_it_loads_on_every_day_of_the_week_and_shows_everything(db: psycopg.Conn
     for table in (
         "locations", "weekly_rules", "meetings", "availability_rules", "closures", "overrides", "class_types",
         "packages", "courses", "course_prerequisites", "package_purchases", "payments", "payment_items",
+        "class_schedules", "instructor_rates", "bookings",
     ):  # fmt: skip
         row = db.execute(f"select count(*) from public.{table}".encode()).fetchone()
         assert row is not None
@@ -30,10 +31,26 @@ def test_it_loads_on_every_day_of_the_week_and_shows_everything(db: psycopg.Conn
     assert counts == {
         "locations": 2, "weekly_rules": 4, "meetings": 3, "availability_rules": 7, "closures": 1, "overrides": 1,
         "class_types": 4, "packages": 2, "courses": 2, "course_prerequisites": 1, "package_purchases": 2, "payments": 1,
-        "payment_items": 1,
+        "payment_items": 1, "class_schedules": 3, "instructor_rates": 3, "bookings": 7,
     }  # fmt: skip
-    exceptions = db.execute("select distinct kind from public.weekly_rule_exceptions").fetchall()
-    assert exceptions == [("cancelled",)]
+    exceptions = db.execute("select distinct kind from public.weekly_rule_exceptions order by 1").fetchall()
+    assert exceptions == [("cancelled",), ("taken_over",)]
+    shown = db.execute(
+        "select distinct unnest(array[class_status, instructor_status, payment_status]) from public.class_assignments order by 1"
+    ).fetchall()
+    assert [state for (state,) in shown] == [
+        "accepted", "cancelled", "completed", "paid", "pending", "rejected", "scheduled"
+    ]  # fmt: skip
+    booked = db.execute("select status, count(*) from public.bookings group by 1 order by 1").fetchall()
+    assert booked == [("cancelled", 1), ("completed", 1), ("confirmed", 4), ("pending", 1)]
+    to_settle = db.execute("select distinct conflict_type from public.studio_conflicts()").fetchall()
+    assert to_settle == [("rejected",)]
+    pay = db.execute(
+        "select sum(amount_due), sum(amount_paid), sum(amount_planned) from public.instructor_pay(private.today() - 28, private.today() + 13)"
+    ).fetchone()
+    assert pay is not None
+    assert 0 < pay[1] < pay[0]
+    assert pay[2] > 0
     owed = db.execute("select source_table, title, amount_outstanding from public.outstanding_amounts()").fetchall()
     assert owed == [
         ("package_purchases", "Crash course", 90), ("package_purchases", "Ten classes", 20), ("payments", None, -50)

@@ -146,8 +146,16 @@ def test_health_answers_anyone(origin: Origin) -> None:
             assert check["healthy"]
             assert check["latency_ms"] >= 0
         refused = client.delete("/functions/v1/health")
-        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_input")
+        assert (refused.status_code, refused.json()["code"]) == (405, "invalid_input")
+        assert refused.headers["Allow"] == "GET, POST, OPTIONS"
         assert client.options("/functions/v1/health").headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_a_calendar_program_need_not_sign_in(origin: Origin) -> None:
+    with origin.client() as client:
+        answer = client.get(f"/functions/v1/calendar-feed/{'0' * 63}.ics")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert answer.headers["Cache-Control"] == "no-store"
 
 
 def test_a_function_sees_the_call_as_the_platform_shows_it(origin: Origin) -> None:

@@ -6,16 +6,13 @@ Each race runs as built and again without the locks on resources, where the dead
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 
-from tests.support.calls import read_refusal
+from tests.support.crowd import compete
 from tests.support.ledger import NO_RESOURCE_LOCKS, Connection, Ledger, add_participants
 
 DEADLOCK = "40P01"
@@ -54,26 +51,6 @@ def test_a_participant_is_exchanged_beside_a_meeting_of_both(ledger: Ledger, mis
     else:
         assert DEADLOCK in (exchanged.code, added.code)
     assert ledger.faults() == []
-
-
-def compete(
-    ledger: Ledger, how_many: int, work: Callable[[Connection, random.Random], None], times: int = 12
-) -> Counter[str]:
-    """Runs `work` on so many connections at once; counts the codes of what was refused, "" for what was not."""
-
-    def run(seed: int) -> Counter[str]:
-        chance, said = random.Random(seed), Counter[str]()  # noqa: S311
-        with ledger.database.connect() as by:
-            for _ in range(times):
-                try:
-                    work(by, chance)
-                    said[""] += 1
-                except psycopg.Error as error:
-                    said[read_refusal(error).code if error.sqlstate == "PGRST" else error.sqlstate or "?"] += 1
-        return said
-
-    with ThreadPoolExecutor(how_many) as pool:
-        return sum(pool.map(run, range(how_many)), Counter[str]())
 
 
 def among_few_slots(ledger: Ledger) -> Callable[[Connection, random.Random], None]:
@@ -140,7 +117,7 @@ def test_crowds_wait_in_line(
             "order by n.resource_id, lower(n.during), n.source_id",
             "order by md5(random()::text)",
         )
-    said = compete(ledger, 8, work)
+    said = compete(ledger.database, 8, work)
     if guarded:
         assert set(said) <= {"", "time_conflict"}, said
         assert said[""] > 0
@@ -222,7 +199,7 @@ def one_week_in_many_hands(ledger: Ledger) -> Callable[[Connection, random.Rando
 
 def test_one_of_everything_at_once(ledger: Ledger) -> None:
     """Whatever people do with the same dates at the same moment, each is told something of ours, and nothing is left amiss."""
-    said = compete(ledger, 8, one_week_in_many_hands(ledger), 40)
+    said = compete(ledger.database, 8, one_week_in_many_hands(ledger), 40)
     known = {"", "time_conflict", "illegal_transition", "limit_exceeded", "invalid_input", "not_found", "in_progress"}
     assert set(said) <= known, said
     assert said[""] > 100

@@ -18,7 +18,8 @@ DELETE = "delete from public.meetings where id = %s"
 NO_CONSTRAINT = "alter table public.claims drop constraint nobody_is_in_two_places"
 LOOK_THEN_INSERT = """
 create or replace function private.take_over(
-  p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[], p_resource_ids uuid[] default '{}'
+  p_source_table text, p_source_ids uuid[], p_rule_ids uuid[], p_dates date[], p_resource_ids uuid[] default '{}',
+  p_cancelled_too boolean default false
 ) returns void language plpgsql as $$
 begin
   if exists (

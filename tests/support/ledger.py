@@ -99,7 +99,7 @@ class Ledger:
         )
         return person
 
-    def meeting(self, title: str, *who: UUID, by: Connection | None = None, **columns: Any) -> UUID:
+    def meeting(self, title: str, *who: UUID | None, by: Connection | None = None, **columns: Any) -> UUID:
         """A meeting with its participants, on `day` from 9 to 10 unless told otherwise, over the plain tables."""
         connection = by or self.db
         values = {"title": title, "date": self.day, "start_time": "09:00", "end_time": "10:00", **columns}
@@ -236,7 +236,7 @@ class Outcome:
         return self.refusal.code if self.error.sqlstate == "PGRST" else self.error.sqlstate
 
 
-def add_participants(connection: Connection, meeting: UUID, *who: UUID) -> None:
+def add_participants(connection: Connection, meeting: UUID, *who: UUID | None) -> None:
     """Adds participants to a meeting in one statement."""
     connection.execute(
         "insert into public.meeting_participants (meeting_id, resource_id) select %s, u from unnest(%s::uuid[]) u",

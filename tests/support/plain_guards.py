@@ -1,7 +1,8 @@
 """Guards that are the same wherever they stand, and prove themselves on a row of the stage.
 
 Keys refuse a second row like one that is there, or a reference to nothing; `keep_version` a version that is not the row's;
-truncate triggers a truncate; `refuse_other_isolation` every other isolation level than the one rules are written for.
+truncate triggers a truncate; `refuse_other_isolation` every other isolation level than the one rules are written for;
+`keep_image` leaves an image of a row that is written during a repair.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ def prove_by_itself(stage: Stage, guard: Guard) -> str | None:
         return _prove_truncate(stage, guard)
     if guard.type == "refuse_other_isolation":
         return _prove_isolation(stage, guard)
+    if guard.type == "keep_image":
+        return _prove_keep_image(stage, guard)
     return "it needs a scenario"
 
 
@@ -54,6 +57,26 @@ def _prove_truncate(stage: Stage, guard: Guard) -> str | None:
         for name in others:
             stage.db.execute(sql.SQL("alter table {} disable trigger user").format(sql.Identifier(*name)))
         return prove_statement(stage, guard, sql.SQL("truncate {} cascade").format(guard.table))
+
+
+def _prove_keep_image(stage: Stage, guard: Guard) -> str | None:
+    """Writes a row, as a repair, with nothing else on the table that could refuse it."""
+    row = sql.SQL("select from {} limit 1").format(guard.table)
+    if stage.db.execute(row).fetchone() is None:
+        return NO_ROW
+    images = []
+    for is_there in (True, False):
+        with stage.rehearsal() as db:
+            db.execute(sql.SQL("alter table {} disable trigger user").format(guard.table))
+            if is_there:
+                db.execute(sql.SQL("alter table {} enable trigger {}").format(guard.table, sql.Identifier(guard.name)))
+            db.execute("delete from private.fix_changes")
+            db.execute("select private.open_fix('claims_missing', 1)")
+            db.execute(sql.SQL("update {0} set {1} = {1} where ctid = (select min(ctid) from {0})").format(
+                guard.table, sql.Identifier(list(_columns(db, guard))[-1]),
+            ))  # fmt: skip
+            images.append(db.execute("select count(*) from private.fix_changes").fetchone())
+    return None if images == [(1,), (0,)] else f"images kept with it and without it: {images}"
 
 
 def _prove_isolation(stage: Stage, guard: Guard) -> str | None:

@@ -145,6 +145,8 @@ def fix(
     elif not rows:
         out.text("Nothing to mend.")
     else:
-        columns = ["faults"] if dry_run else ["faults", "fixed", "remaining"]
+        columns = ["faults"] if dry_run else ["faults", "fixed", "remaining", "fix_id"]
         out.table(rows, ["check_name", *columns, "description"])
+        if any(row["fix_id"] for row in rows):
+            out.notice("`classbase undo FIX` puts back what a fix changed.")
     raise typer.Exit(PROBLEMS if any(row["remaining"] for row in rows) else OK)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -21,6 +19,7 @@ from classbase.cli.choosing import (
     choose_zone,
 )
 from classbase.cli.connection import open_client
+from classbase.cli.export_rows import OutputOption, export_assignments, export_bookings, export_schedules, write
 from classbase.cli.options import (
     DbUrlOption,
     KeyOption,
@@ -29,7 +28,7 @@ from classbase.cli.options import (
     UrlOption,
     resolve_target,
 )
-from classbase.cli.output import CommandError, Output, UsageError
+from classbase.cli.output import Output, UsageError
 
 export_app = typer.Typer(name="export", help="Write what the backend holds to files.", no_args_is_help=True)
 
@@ -44,9 +43,7 @@ def export_calendar(
     first: Annotated[datetime, typer.Option("--from", help="First day.", formats=["%Y-%m-%d"], metavar="DATE")],
     last: Annotated[datetime, typer.Option("--to", help="Last day, included.", formats=["%Y-%m-%d"], metavar="DATE")],
     file_format: Annotated[Literal["ics", "csv", "json"], typer.Option("--format", help="What to write.")] = "ics",
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file; stdout when left out.", dir_okay=False)
-    ] = None,
+    output: OutputOption = None,
     person: PersonOption = None,
     place: PlaceOption = None,
     resources: ResourceOption = None,
@@ -70,13 +67,9 @@ def export_calendar(
         written = to_ics(entries, name=name)
     else:
         written = to_csv(entries) if file_format == "csv" else to_json(entries)
-    if output is None:
-        sys.stdout.buffer.write(written)
-        sys.stdout.buffer.flush()
-        return
-    try:
-        output.write_bytes(written)
-    except OSError as error:
-        hint = "Choose another file with --output."
-        raise CommandError(f"{output} cannot be written: {error.strerror}.", hint, code="not_written") from error
-    out.notice(f"Wrote {len(entries)} occurrences to {output}.")
+    write(out, output, written, f"{len(entries)} occurrences")
+
+
+export_app.command("bookings")(export_bookings)
+export_app.command("schedules")(export_schedules)
+export_app.command("assignments")(export_assignments)

@@ -1,8 +1,8 @@
-"""`classbase import`: timetables from elsewhere."""
+"""`classbase import`: timetables, bookings, schedules and classes from elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +10,7 @@ import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from classbase.cli.connection import open_client
+from classbase.cli.import_rows import MapOption, import_assignments, import_bookings, import_schedules, names_of
 from classbase.cli.options import (
     DbUrlOption,
     DryRunOption,
@@ -20,7 +21,7 @@ from classbase.cli.options import (
     UrlOption,
     resolve_target,
 )
-from classbase.cli.output import OK, PROBLEMS, Output, UsageError
+from classbase.cli.output import OK, PROBLEMS, Output
 from classbase.client import Classbase
 from classbase.errors import ClassbaseError
 from classbase.importing.csv_file import FaultyFile, read_csv
@@ -40,7 +41,7 @@ COLUMNS = (
 )
 SHOWN = 10
 
-import_app = typer.Typer(name="import", help="Read timetables from files.", no_args_is_help=True)
+import_app = typer.Typer(name="import", help="Read timetables, bookings and classes from files.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -48,9 +49,14 @@ def register(app: typer.Typer) -> None:
     app.add_typer(import_app)
 
 
+import_app.command("bookings")(import_bookings)
+import_app.command("schedules")(import_schedules)
+import_app.command("assignments")(import_assignments)
+
+
 @import_app.callback()
 def _group() -> None:
-    """Read timetables from files."""
+    """Read timetables, bookings and classes from files."""
 
 
 @import_app.command("meetings")
@@ -64,14 +70,7 @@ def import_meetings(
         Literal["refuse", "skip", "override"],
         typer.Option("--on-conflict", help="What overlaps: import nothing, leave it out, or let it overlap."),
     ] = "refuse",
-    mapping: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            help="What a column is called in the file; nothing after = when it has none.",
-            metavar="OURS=THEIRS",
-        ),
-    ] = None,
+    mapping: MapOption = None,
     dry_run: DryRunOption = False,
     url: UrlOption = None,
     key: KeyOption = None,
@@ -88,7 +87,7 @@ def import_meetings(
     Exit codes: 0 done (or would be), 1 bad rows or a refused import, 2 wrong usage, 3 could not run.
     """
     out = Output(as_json=as_json, quiet=quiet)
-    names = _names(mapping or [])
+    names = names_of(mapping, COLUMNS)
     target = resolve_target(url, key, db_url, project_dir)
     progress = Progress(
         SpinnerColumn(),
@@ -115,16 +114,6 @@ def import_meetings(
     else:
         _print(out, report, dry_run=dry_run)
     raise typer.Exit(PROBLEMS if report["errors"] or report.get("refused") else OK)
-
-
-def _names(mapping: Sequence[str]) -> dict[str, str]:
-    names = {}
-    for pair in mapping:
-        ours, equals, theirs = pair.partition("=")
-        if not equals or ours.strip() not in COLUMNS:
-            raise UsageError(f"--map {pair} names no column of ours.", f"Ours are {', '.join(COLUMNS)}.")
-        names[ours.strip()] = theirs
-    return names
 
 
 def _unread(error: FaultyFile) -> dict[str, Any]:

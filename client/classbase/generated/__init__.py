@@ -10,6 +10,7 @@ from .operations import AsyncOperations, Operations
 from .payments import AsyncPayments, Payments
 from .people import AsyncPeople, People
 from .platform import AsyncPlatform, Platform
+from .studio import AsyncStudio, Studio
 from .time import AsyncTime, Time
 
 
@@ -21,6 +22,7 @@ class AsyncModules:
         self.people = AsyncPeople(caller)
         self.time = AsyncTime(caller)
         self.payments = AsyncPayments(caller)
+        self.studio = AsyncStudio(caller)
         self.operations = AsyncOperations(caller)
 
 
@@ -32,4 +34,5 @@ class Modules:
         self.people = People(caller)
         self.time = Time(caller)
         self.payments = Payments(caller)
+        self.studio = Studio(caller)
         self.operations = Operations(caller)

@@ -20,6 +20,7 @@ class ApplyFixesRow(Row):
     fixed: int | None
     remaining: int | None
     description: str | None
+    fix_id: int | None
 
 
 class RunDiagnosticsRow(Row):
@@ -36,6 +37,16 @@ class RunDiagnosticsRow(Row):
     can_be_fixed: bool | None
 
 
+class UndoFixRow(Row):
+    """A row of what undo_fix answers; the catalogue does not say which are never null."""
+
+    undo_id: int | None
+    table_name: str | None
+    put_back: int | None
+    changed_back: int | None
+    removed: int | None
+
+
 _APPLY_FIXES: Function[list[ApplyFixesRow]] = Function(
     "apply_fixes",
     {"p_checks": "text[]", "p_modules": "text[]", "p_dry_run": "boolean", "p_idempotency_key": "text"},
@@ -44,6 +55,9 @@ _APPLY_FIXES: Function[list[ApplyFixesRow]] = Function(
 )
 _RUN_DIAGNOSTICS: Function[list[RunDiagnosticsRow]] = Function(
     "run_diagnostics", {"p_checks": "text[]", "p_modules": "text[]"}, "rows", list[RunDiagnosticsRow], read_only=True
+)
+_UNDO_FIX: Function[list[UndoFixRow]] = Function(
+    "undo_fix", {"p_fix_id": "bigint", "p_dry_run": "boolean", "p_idempotency_key": "text"}, "rows", list[UndoFixRow]
 )
 
 
@@ -62,8 +76,9 @@ class AsyncOperations:
         idempotency_key: str | None | Unset = UNSET,
     ) -> list[ApplyFixesRow]:
         """Mends what the checks of these names and modules (all by default) find and can mend, in one transaction,
-        and checks again: one row a check with how many rows were at fault, were fixed and remain. p_dry_run
-        only says what would be done. Needs apply:fixes. Raises not_found for an unknown check or module.
+        and checks again: one row a check with how many rows were at fault, were fixed and remain, and the
+        fix_id undo_fix() takes (null where no row changed). p_dry_run only says what would be done. Needs
+        apply:fixes. Raises not_found for an unknown check or module.
 
         Args:
             checks: text[], optional.
@@ -93,6 +108,27 @@ class AsyncOperations:
         """
         return await self._caller.call(_RUN_DIAGNOSTICS, {"p_checks": checks, "p_modules": modules})
 
+    async def undo_fix(
+        self, fix_id: int, *, dry_run: bool | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
+    ) -> list[UndoFixRow]:
+        """Puts every row a fix changed back as it was before, those that followed through triggers included, all
+        or nothing: one row a table with how many rows were put back, changed back and removed. p_dry_run only
+        says what would be done. The undo is a run of its own in fix_runs; what it brings back is found by
+        diagnosis again. Needs apply:fixes. Raises not_found; illegal_transition when rows moved on since or
+        others depend on them (details name them), a constraint refuses what was there, it was undone before, or
+        its images are gone; in_progress while others keep writing the tables.
+
+        Args:
+            fix_id: bigint.
+            dry_run: boolean, by default false.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _UNDO_FIX, {"p_fix_id": fix_id, "p_dry_run": dry_run, "p_idempotency_key": idempotency_key}
+        )
+
 
 class Operations:
     """The functions of 90_operations."""
@@ -109,8 +145,9 @@ class Operations:
         idempotency_key: str | None | Unset = UNSET,
     ) -> list[ApplyFixesRow]:
         """Mends what the checks of these names and modules (all by default) find and can mend, in one transaction,
-        and checks again: one row a check with how many rows were at fault, were fixed and remain. p_dry_run
-        only says what would be done. Needs apply:fixes. Raises not_found for an unknown check or module.
+        and checks again: one row a check with how many rows were at fault, were fixed and remain, and the
+        fix_id undo_fix() takes (null where no row changed). p_dry_run only says what would be done. Needs
+        apply:fixes. Raises not_found for an unknown check or module.
 
         Args:
             checks: text[], optional.
@@ -139,3 +176,24 @@ class Operations:
         Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
         """
         return self._caller.call(_RUN_DIAGNOSTICS, {"p_checks": checks, "p_modules": modules})
+
+    def undo_fix(
+        self, fix_id: int, *, dry_run: bool | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
+    ) -> list[UndoFixRow]:
+        """Puts every row a fix changed back as it was before, those that followed through triggers included, all
+        or nothing: one row a table with how many rows were put back, changed back and removed. p_dry_run only
+        says what would be done. The undo is a run of its own in fix_runs; what it brings back is found by
+        diagnosis again. Needs apply:fixes. Raises not_found; illegal_transition when rows moved on since or
+        others depend on them (details name them), a constraint refuses what was there, it was undone before, or
+        its images are gone; in_progress while others keep writing the tables.
+
+        Args:
+            fix_id: bigint.
+            dry_run: boolean, by default false.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(
+            _UNDO_FIX, {"p_fix_id": fix_id, "p_dry_run": dry_run, "p_idempotency_key": idempotency_key}
+        )

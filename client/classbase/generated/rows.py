@@ -32,6 +32,69 @@ class AccessChanges(Row):
     """What else is worth keeping: the end of a grant, the profile that was replaced, the rows erased."""
 
 
+class AssignmentBookings(Row):
+    """Which bookings a class serves."""
+
+    assignment_id: UUID
+    booking_id: str
+    """The booking's code."""
+    id: UUID
+    """What a credit is used for."""
+    created_at: Instant
+
+
+class AssignmentDetails(Row):
+    """Classes with the names of everything they refer to, and the bookings they serve. Rows as in
+    class_assignments.
+    """
+
+    id: UUID | None
+    class_type_id: UUID | None
+    package_id: UUID | None
+    instructor_id: UUID | None
+    location_id: UUID | None
+    date: Day | None
+    start_time: time | None
+    end_time: time | None
+    time_zone: str | None
+    starts_at: Instant | None
+    ends_at: Instant | None
+    payment_amount: Number | None
+    payment_type: str | None
+    schedule_type: str | None
+    booking_type: str | None
+    class_status: str | None
+    payment_status: str | None
+    instructor_status: str | None
+    instructor_response_at: Instant | None
+    notes: str | None
+    assigned_by: UUID | None
+    assigned_at: Instant | None
+    schedule_id: UUID | None
+    occurs_on: Day | None
+    plan_id: UUID | None
+    rate: Number | None
+    rate_id: UUID | None
+    version: int | None
+    created_at: Instant | None
+    updated_at: Instant | None
+    class_type_name: str | None
+    difficulty_level: str | None
+    package_name: str | None
+    class_count: int | None
+    """How many classes the package is good for."""
+    validity_days: int | None
+    """For how many days the package is valid."""
+    instructor_name: str | None
+    instructor_email: str | None
+    """In full for oneself and for holders of read:contact, masked for others."""
+    location_name: str | None
+    booking_count: int | None
+    """How many bookings the class serves."""
+    booking_ids: list[str] | None
+    """Their codes."""
+
+
 class AvailabilityRules(Row):
     """The hours in which a person works or a place is open, by weekday. Without any row for a date it is unknown."""
 
@@ -49,6 +112,72 @@ class AvailabilityRules(Row):
     version: int
     created_at: Instant
     updated_at: Instant
+
+
+class Bookings(Row):
+    """What customers ask for: classes of a kind, at times that suit them."""
+
+    id: UUID
+    booking_id: str
+    """The code customers are told, such as YOG-20260131-0417: the prefix is a setting, the date the organisation's
+    on the day of booking. Given by the database.
+    """
+    user_id: UUID | None
+    """The login the booking belongs to; follows from profile_id where only that is given."""
+    profile_id: UUID | None
+    """The customer, where they are known as a person; follows from user_id."""
+    class_name: str | None
+    """What was asked for, in the customer's words."""
+    instructor: str | None
+    """Whom they would like, in their words."""
+    class_date: Day | None
+    """The day they would like, in their time zone."""
+    class_time: time | None
+    """The time they would like, in their time zone."""
+    preferred_days: list[str]
+    preferred_times: list[str]
+    timezone: str
+    """The IANA zone in which the customer means date and times."""
+    first_name: str | None
+    last_name: str | None
+    email: str | None
+    phone: str | None
+    status: str
+    """pending, confirmed while a class that is not cancelled serves it, completed or cancelled. confirmed and
+    pending follow from the classes.
+    """
+    booking_type: str
+    """individual, corporate, private_group or public_group."""
+    class_package_id: UUID | None
+    """The package it asks for."""
+    uses_credits: bool
+    """Whether each class that serves it uses a credit of what the customer bought (of class_package_id, or of any
+    package where that is null).
+    """
+    notes: str | None
+    version: int
+    created_by: UUID | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class CalendarFeeds(Row):
+    """Calendars at secret addresses. Whoever has the address reads it, as long as it is not revoked and its maker
+    may still see what it shows.
+    """
+
+    id: UUID
+    name: str
+    """What a calendar program calls it."""
+    resource_id: UUID | None
+    """Whose or what room's calendar it is; null is everything."""
+    token_hash: str
+    """SHA-256 of the secret part of the address, in hexadecimal; the secret itself is kept nowhere."""
+    created_by: UUID | None
+    """The login that made it, and whose rights it has; null when a server did."""
+    created_at: Instant
+    revoked_at: Instant | None
+    """When it was revoked, for good."""
 
 
 class Claims(Row):
@@ -73,6 +202,184 @@ class Claims(Row):
     """What kind of happening it is, in the words of its module."""
     title: str
     """What the happening is called, so that a refusal can name it."""
+
+
+class ClassAssignments(Row):
+    """Classes that instructors are to teach, each with its pay. Its instructor and room are taken in the ledger."""
+
+    id: UUID
+    class_type_id: UUID | None
+    """What is taught; null where only a package says."""
+    package_id: UUID | None
+    """The package it is part of, if it is."""
+    instructor_id: UUID
+    """Who teaches it, and is paid."""
+    location_id: UUID | None
+    """The room it takes; null where it needs none."""
+    date: Day
+    """The local date in time_zone."""
+    start_time: time | None
+    """Wall-clock time in time_zone; null together with end_time where the time is not arranged, which takes
+    nobody's time.
+    """
+    end_time: time | None
+    """On the same day; 24:00 is midnight."""
+    time_zone: str
+    """IANA zone; the schedule's, else the location's, else the organisation's, where none is given."""
+    starts_at: Instant | None
+    """When it starts, worked out from date, start_time and time_zone."""
+    ends_at: Instant | None
+    """When it ends, worked out likewise."""
+    payment_amount: Number
+    """What the instructor is paid for this class, in the organisation's currency; left out, it follows from the
+    instructor's rate, or is 0.
+    """
+    payment_type: str
+    """How the amount was agreed; see calculate_payment()."""
+    schedule_type: str
+    """How it came about: adhoc, weekly, monthly, crash or package."""
+    booking_type: str
+    """individual, corporate, private_group or public_group."""
+    class_status: str
+    """scheduled, completed or cancelled."""
+    payment_status: str
+    """pending, paid or cancelled."""
+    instructor_status: str
+    """pending, accepted or rejected; pending again once somebody else is asked."""
+    instructor_response_at: Instant | None
+    """When the instructor accepted or rejected."""
+    notes: str | None
+    assigned_by: UUID | None
+    """The login that assigned it; null when a server did."""
+    assigned_at: Instant
+    schedule_id: UUID | None
+    """The template it came from; it takes over the date occurs_on of it."""
+    occurs_on: Day | None
+    """The date of the template it stands for; stays when the class is moved."""
+    plan_id: UUID | None
+    """Classes planned together, over which a total was split."""
+    rate: Number | None
+    """The rate the amount was worked out from, frozen; null where only an amount was agreed."""
+    rate_id: UUID | None
+    """The instructor's own rate it was taken from; null where one was given."""
+    version: int
+    created_at: Instant
+    updated_at: Instant
+
+
+class ClassAssignmentsArchive(Row):
+    """Classes of long ago, as they were when they were moved here, with the bookings they served."""
+
+    id: UUID
+    class_type_id: UUID | None
+    """What is taught; null where only a package says."""
+    package_id: UUID | None
+    """The package it is part of, if it is."""
+    instructor_id: UUID
+    """Who teaches it, and is paid."""
+    location_id: UUID | None
+    """The room it takes; null where it needs none."""
+    date: Day
+    """The local date in time_zone."""
+    start_time: time | None
+    """Wall-clock time in time_zone; null together with end_time where the time is not arranged, which takes
+    nobody's time.
+    """
+    end_time: time | None
+    """On the same day; 24:00 is midnight."""
+    time_zone: str
+    """IANA zone; the schedule's, else the location's, else the organisation's, where none is given."""
+    starts_at: Instant | None
+    """When it starts, worked out from date, start_time and time_zone."""
+    ends_at: Instant | None
+    """When it ends, worked out likewise."""
+    payment_amount: Number
+    """What the instructor is paid for this class, in the organisation's currency; left out, it follows from the
+    instructor's rate, or is 0.
+    """
+    payment_type: str
+    """How the amount was agreed; see calculate_payment()."""
+    schedule_type: str
+    """How it came about: adhoc, weekly, monthly, crash or package."""
+    booking_type: str
+    """individual, corporate, private_group or public_group."""
+    class_status: str
+    """scheduled, completed or cancelled."""
+    payment_status: str
+    """pending, paid or cancelled."""
+    instructor_status: str
+    """pending, accepted or rejected; pending again once somebody else is asked."""
+    instructor_response_at: Instant | None
+    """When the instructor accepted or rejected."""
+    notes: str | None
+    assigned_by: UUID | None
+    """The login that assigned it; null when a server did."""
+    assigned_at: Instant
+    schedule_id: UUID | None
+    """The template it came from; it takes over the date occurs_on of it."""
+    occurs_on: Day | None
+    """The date of the template it stands for; stays when the class is moved."""
+    plan_id: UUID | None
+    """Classes planned together, over which a total was split."""
+    rate: Number | None
+    """The rate the amount was worked out from, frozen; null where only an amount was agreed."""
+    rate_id: UUID | None
+    """The instructor's own rate it was taken from; null where one was given."""
+    version: int
+    created_at: Instant
+    updated_at: Instant
+    booking_ids: list[str]
+    """The codes of the bookings it served."""
+    archived_by: UUID | None
+    """The login that moved it here; null when a server did."""
+    archived_at: Instant
+
+
+class ClassParticipants(Row):
+    """Who takes part in the classes one teaches, by name; in all classes for holders of read:booking."""
+
+    assignment_id: UUID | None
+    booking_id: str | None
+    first_name: str | None
+    last_name: str | None
+    status: str | None
+    booking_type: str | None
+
+
+class ClassSchedules(Row):
+    """Weekly templates of classes. While active it takes its instructor and room every week, in the ledger; dates
+    are taken over by class_assignments.
+    """
+
+    id: UUID
+    class_type_id: UUID
+    day_of_week: int
+    """0 Sunday to 6 Saturday."""
+    start_time: time
+    """Wall-clock time in time_zone."""
+    end_time: time
+    """On the same day, 24:00 is midnight; start_time and duration_minutes give it where it is missing."""
+    time_zone: str
+    """IANA zone; the location's, else the organisation's, where none is given."""
+    instructor_id: UUID | None
+    """Who teaches it; null while nobody was found."""
+    location_id: UUID | None
+    """The room it takes; null where it needs none."""
+    duration_minutes: int
+    """From start to end; within the settings class_minutes_min and class_minutes_max when it is written."""
+    max_participants: int | None
+    """How many can take part in each of its classes; null is as the class type says."""
+    is_active: bool
+    """An inactive template takes no time and is not planned from."""
+    effective_from: Day
+    """The first date it holds for."""
+    effective_until: Day | None
+    """The last date it holds for; null is without end."""
+    notes: str | None
+    version: int
+    created_by: UUID | None
+    created_at: Instant
+    updated_at: Instant
 
 
 class ClassTypes(Row):
@@ -221,6 +528,53 @@ class CreditEntries(Row):
     """What that entry left."""
 
 
+class FixRuns(Row):
+    """Every time a check's repair ran, and every time that was undone. Written by apply_fixes and undo_fix only."""
+
+    id: int
+    check_name: str
+    """The check whose findings it mended."""
+    faults: int
+    """How many entities were at fault."""
+    fixed: int
+    """How many of them no longer were, afterwards."""
+    remaining: int
+    """How many still were: for these a person has to decide."""
+    changed_rows: int
+    """How many rows it changed, those that followed through triggers included."""
+    undoes: int | None
+    """The run this one undid; null for a repair."""
+    applied_by: UUID | None
+    """The login; null when a server did it."""
+    applied_at: Instant
+    forgotten_at: Instant | None
+    """When its images were deleted, so that it cannot be undone any more; null while they are kept."""
+
+
+class InstructorRates(Row):
+    """What each instructor is paid from when until when, for one class type or for all that have no rate of their
+    own.
+    """
+
+    id: UUID
+    instructor_id: UUID
+    class_type_id: UUID | None
+    """The class type it is for; null is for all others."""
+    payment_type: str
+    """What the rate buys: per_class, monthly, per_member, total_duration, per_class_total or
+    per_student_per_class; see calculate_payment().
+    """
+    rate: Number
+    """In the organisation's currency."""
+    effective_from: Day
+    effective_until: Day | None
+    """The last date it is in force; null is without end."""
+    version: int
+    created_by: UUID | None
+    created_at: Instant
+    updated_at: Instant
+
+
 class IntegrityChecks(Row):
     """Every check diagnosis runs. private.check_<name>() finds; where fix_description is given,
     private.fix_<name>(text[]) mends.
@@ -295,6 +649,27 @@ class Meetings(Row):
     created_by: UUID | None
     created_at: Instant
     updated_at: Instant
+
+
+class MyClasses(Row):
+    """The classes that serve the caller's own bookings: when, what, with whom and where. Without pay."""
+
+    assignment_id: UUID | None
+    booking_id: str | None
+    """The code of the caller's booking."""
+    date: Day | None
+    start_time: time | None
+    end_time: time | None
+    time_zone: str | None
+    starts_at: Instant | None
+    ends_at: Instant | None
+    class_status: str | None
+    class_type_name: str | None
+    difficulty_level: str | None
+    package_name: str | None
+    instructor_name: str | None
+    location_name: str | None
+    location_address: str | None
 
 
 class OverrideMembers(Row):
@@ -401,6 +776,58 @@ class Packages(Row):
     created_by: UUID | None
     created_at: Instant
     updated_at: Instant
+
+
+class PayPeriodEvents(Row):
+    """Who closed and reopened pay periods, when and why. Only ever added to."""
+
+    pay_period_id: UUID
+    event_no: int
+    """Counts within the period; odd ones close it, even ones reopen it."""
+    kind: str
+    reason: str | None
+    recorded_by: UUID | None
+    """The login; null when a server did it."""
+    created_at: Instant
+
+
+class PayPeriods(Row):
+    """Stretches of days instructors are paid for together; once closed, nothing that is paid for in them changes."""
+
+    id: UUID
+    name: str
+    starts_on: Day
+    ends_on: Day
+    """The last day of it."""
+    status: str
+    """open or closed; follows from pay_period_events."""
+    version: int
+    created_by: UUID | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class PaymentCalculations(Row):
+    """Every calculation that set a class's amount: from what, by whom, when. Only ever added to; kept when the
+    class is gone.
+    """
+
+    id: int
+    assignment_id: UUID
+    """The class; no foreign key, so that it stays known."""
+    method: str
+    """The payment type it was worked out by."""
+    original_amount: Number
+    """What the class was paid before."""
+    calculated_amount: Number
+    """What the calculation says, this class's part of it."""
+    difference: Number | None
+    """Calculated less original."""
+    inputs: Json
+    """rate, class_count, student_count, minutes, months, total, and position in the split."""
+    calculated_by: UUID | None
+    """The login; null when a server did it."""
+    calculated_at: Instant
 
 
 class PaymentItems(Row):

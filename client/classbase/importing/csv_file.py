@@ -36,18 +36,23 @@ def read_csv(
     columns: Sequence[str],
     names: Mapping[str, str] | None = None,
     *,
+    required: Sequence[str] | None = None,
     largest: int = LARGEST,
     on_read: Callable[[int], None] = lambda _: None,
+    on_unread: Callable[[list[str]], None] = lambda _: None,
 ) -> list[dict[str, str | int]]:
     """The rows of a file (UTF-8, RFC 4180, with a header) as text by column, each with its `line`.
 
     Args:
         path: the file.
-        columns: the columns that must be there; others are left out. Case and blanks around a heading do not matter.
+        columns: the columns that are read; others are left out. Case and blanks around a heading do not matter.
         names: what a column is called in this file, where that differs; an empty name says the file has no such
             column, and its text is then empty.
+        required: those of the columns that must be there, of which there must be one at least; rows do without the
+            others where the file has none. All of them when None.
         largest: bytes a file may have.
         on_read: told how many bytes have been read so far.
+        on_unread: told the headings of the columns that are left out, if there are any.
 
     Raises:
         FaultyFile: the file is too large, empty, not UTF-8, or no table with these columns.
@@ -59,7 +64,7 @@ def read_csv(
     text = _decode(_read(path, largest, on_read))
     if not text.strip():
         raise FaultyFile([Fault(1, None, "the file is empty")])
-    return _rows(text, columns, names or {})
+    return _rows(text, columns, names or {}, required, on_unread)
 
 
 def _megabytes(size: int) -> str:
@@ -91,7 +96,13 @@ def _decode(data: bytes) -> str:
         raise FaultyFile([Fault(line, None, reason)]) from error
 
 
-def _rows(text: str, columns: Sequence[str], names: Mapping[str, str]) -> list[dict[str, str | int]]:
+def _rows(
+    text: str,
+    columns: Sequence[str],
+    names: Mapping[str, str],
+    required: Sequence[str] | None,
+    on_unread: Callable[[list[str]], None],
+) -> list[dict[str, str | int]]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[dict[str, str | int]] = []
     faults: list[Fault] = []
@@ -109,7 +120,10 @@ def _rows(text: str, columns: Sequence[str], names: Mapping[str, str]) -> list[d
             continue
         if header is None:
             header = fields
-            places = _places(line, fields, columns, names)
+            places = _places(line, fields, columns, names, required)
+            unread = [field.strip() for place, field in enumerate(fields) if place not in places.values()]
+            if unread:
+                on_unread(unread)
         elif len(fields) != len(header):
             faults.append(Fault(line, None, f"the line has {len(fields)} fields, the header {len(header)}"))
         else:
@@ -126,9 +140,10 @@ def _rows(text: str, columns: Sequence[str], names: Mapping[str, str]) -> list[d
 
 
 def _places(
-    line: int, header: Sequence[str], columns: Sequence[str], names: Mapping[str, str]
+    line: int, header: Sequence[str], columns: Sequence[str], names: Mapping[str, str], required: Sequence[str] | None
 ) -> dict[str, int | None]:
     found: dict[str, int] = {}
+    has = ", ".join(heading.strip() for heading in header)
     faults = []
     for place, heading in enumerate(map(_heading, header)):
         if heading in found:
@@ -138,12 +153,14 @@ def _places(
     for column in columns:
         name = names.get(column, column)
         if not name.strip():
-            places[column] = None
+            if required is None:
+                places[column] = None
         elif _heading(name) in found:
             places[column] = found[_heading(name)]
-        else:
-            has = ", ".join(heading.strip() for heading in header)
+        elif required is None or column in required or column in names:
             faults.append(Fault(line, column, f"there is no column {name.strip()}; the header has {has}"))
+    if not faults and not places:
+        faults.append(Fault(line, None, f"none of the columns {', '.join(columns)} is there; the header has {has}"))
     if faults:
         raise FaultyFile(faults)
     return places

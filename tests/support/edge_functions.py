@@ -1,0 +1,71 @@
+"""Edge Functions in real Deno, in front of a test's database."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from classbase import backend_files
+from classbase.embedded import binaries
+from classbase.embedded.edge import EdgeFunctions
+from classbase.embedded.processes import LOOPBACK
+from tests.support.rest import Rest
+
+
+@contextmanager
+def serve_function(name: str, rest: Rest, folder: Path) -> Iterator[httpx.Client]:
+    """Runs one function against the database behind `rest`; gives a client of it, whose paths begin with the name.
+
+    `folder` is where its log goes (`function-<name>.log`). Skips where Deno is not installed.
+    """
+    deno = binaries.deno()
+    if deno is None:
+        pytest.skip("Deno is not installed: make setup")
+    with _project_address(rest) as address:
+        environment = {"SUPABASE_URL": address, "SUPABASE_ANON_KEY": rest.token("anon")}
+        directory = backend_files.functions_dir().resolve()
+        edge = EdgeFunctions(deno, directory, environment, logs=folder, cache=folder / "deno", changed=lambda: None)
+        try:
+            url = f"http://{LOOPBACK}:{asyncio.run(edge.port(name))}"
+            with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+                yield client
+        finally:
+            asyncio.run(edge.stop())
+
+
+@contextmanager
+def _project_address(rest: Rest) -> Iterator[str]:
+    """An address below which REST is at /rest/v1, as supabase-js looks for it."""
+
+    class PassOn(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            kept = {key: value for key, value in self.headers.items() if key.lower() not in ("host", "connection")}
+            path = self.path.removeprefix("/rest/v1")
+            answer = httpx.post(rest.url + path, content=body, headers=kept, timeout=60, trust_env=False)
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", answer.headers.get("Content-Type", "application/json"))
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer((LOOPBACK, 0), PassOn)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://{LOOPBACK}:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
