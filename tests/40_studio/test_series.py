@@ -221,3 +221,24 @@ def test_a_plan_without_a_schedule_has_the_room_of_its_class_type(studio: Studio
     with refused("invalid_input") as refusal:
         edit(studio, manager, "all", {"max_participants": 3}, assignment_id=made.id)
     assert refusal.fields == {"p_changes.max_participants"}
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_series_goes_on_while_its_class_type_gets_less_room(
+    studio: Studio, series: tuple[Any, list[Any]], ledger: Ledger, guarded: bool
+) -> None:
+    """Who edits waits for a class and then needs the class type; who changes that waits for the classes."""
+    schedule, made = series
+    if not guarded:
+        ledger.rewrite("private.lock_series(uuid, date, uuid[], jsonb)", "for key share", "limit 0")
+    edited, lowered = ledger.pile_up(
+        lambda by: by.execute("update public.class_assignments set notes = 'Soon' where id = %s", [made[2].id]),
+        lambda by: by.execute(
+            "select public.edit_repeating_class('following', %s, p_schedule_id => %s, p_occurs_on => %s)",
+            [Jsonb({"start_time": "18:00", "end_time": "19:00"}), schedule.id, studio.day(7)],
+        ),
+        lambda by: by.execute("update public.class_types set max_participants = 2 where id = %s", [studio.hatha]),
+    )
+    assert edited.waited
+    assert ("40P01" in (edited.code, lowered.code)) != guarded
+    assert ledger.faults() == []

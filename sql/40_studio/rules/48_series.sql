@@ -34,12 +34,21 @@ $$;
 comment on function private.continue_schedule(public.class_schedules, date, integer, jsonb) is
   'Ends a schedule before a date and makes the one that goes on from there, so many days later in the week, with these changes; not active yet. Its called-off and moved dates come along.';
 
--- Dates, classes, the rule, and everybody they take now or will take: all there is to lock, in the order everybody locks
+-- Class types, dates, classes, the rule, and everybody they take now or will take: all there is to lock, in the order everybody locks
 -- it in, before anything changes.
 create function private.lock_series(p_schedule_id uuid, p_from date, p_ids uuid[], p_changes jsonb) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
+  -- Its next schedule will refer to one, while who gives a class type less room holds it and waits for the classes.
+  perform from public.class_types t
+  where t.id in (
+    select s.class_type_id from public.class_schedules s where s.id = p_schedule_id
+    union select a.class_type_id from public.class_assignments a where a.id = any(p_ids)
+    union select (p_changes ->> 'class_type_id')::uuid
+  )
+  order by t.id
+  for key share;
   perform from public.weekly_rule_exceptions e
   where e.rule_id = p_schedule_id and e.occurs_on >= p_from
   order by e.rule_id, e.occurs_on
