@@ -15293,9 +15293,9 @@ begin
   elsif v_plan = 'monthly' then
     v_until := coalesce(v_until, (date_trunc('month', v_from::timestamp) + interval '1 month' - interval '1 day')::date);
   elsif v_plan = 'weekly' then
-    v_until := coalesce(v_until, v_from + case when p_count is null then 27 else 7 * least(p_count, 366) + 60 end);
+    v_until := coalesce(v_until, v_from + case when p_count is null then 27 else 7 * least(greatest(p_count, 1), 366) + 60 end);
   elsif v_plan = 'crash' then
-    v_until := coalesce(v_until, v_from + least(p_count, 365) + 60);
+    v_until := coalesce(v_until, v_from + least(greatest(p_count, 1), 366) + 60);
   end if;
   if p_schedule_id is not null then
     v_until := least(v_until, v_schedule.effective_until);

@@ -206,6 +206,8 @@ def test_what_is_created_is_paid_as_planned(
         ({"kind": "crash"}, "p_count"),
         ({"kind": "crash", "p_count": 2147483647}, "p_count"),
         ({"kind": "weekly", "p_weekdays": [1], "p_count": 2147483647}, "p_count"),
+        ({"kind": "crash", "p_count": -2147483648}, "p_count"),
+        ({"kind": "weekly", "p_weekdays": [1], "p_count": -2147483648}, "p_count"),
         ({"kind": "weekly", "p_weekdays": [1], "p_count": 0}, "p_count"),
         ({"kind": "package", "p_weekdays": [1]}, "p_package_id"),
         ({"kind": "weekly", "p_weekdays": [1], "p_until": "2020-01-01"}, "p_until"),
