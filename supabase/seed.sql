@@ -152,20 +152,20 @@ begin
   where p.status = 'planned';
   perform public.create_assignments(v_plan);
 
-  insert into public.bookings (profile_id, class_name, class_date, first_name, last_name, email, class_package_id) values
-    (v_member, 'Morning yoga', v_today + 7, 'Mei', 'Tanaka', 'member@example.org', v_ten_classes);
+  insert into public.bookings (profile_id, class_name, class_date, first_name, last_name, email, class_package_id, uses_credits) values
+    (v_member, 'Morning yoga', v_today + 7, 'Mei', 'Tanaka', 'member@example.org', v_ten_classes, true);
   insert into public.bookings (class_name, first_name, last_name, email, phone, booking_type)
   select (array['Morning yoga', 'Evening pilates', 'Ballet for beginners'])[n.no % 3 + 1], n.first_name, n.last_name,
     lower(n.first_name) || '@example.com', '+91 98450 1000' || n.no, case n.no when 4 then 'corporate' else 'individual' end
   from (values (0, 'Noor', 'Haddad'), (1, 'Olga', 'Petrova'), (2, 'Pablo', 'Reyes'), (3, 'Quentin', 'Moreau'), (4, 'Rita', 'Svensson'), (5, 'Tom', 'Baker'))
     as n (no, first_name, last_name);
-  -- Everybody is in each class of what they asked for, but for Tom, for whom nothing was found yet.
+  -- Everybody is in each class of what they asked for, but for Mei, whose credits begin today, and Tom, for whom nothing was found yet.
   insert into public.assignment_bookings (assignment_id, booking_id)
   select a.id, b.booking_id
   from public.bookings as b
   join public.class_types as t on t.name = b.class_name
   join public.class_assignments as a on a.class_type_id = t.id
-  where coalesce(b.email, '') <> 'tom@example.com';
+  where coalesce(b.email, '') <> 'tom@example.com' and (not b.uses_credits or a.date > v_today);
 
   -- What is over is over, and half of it paid for.
   update public.class_assignments set instructor_status = 'accepted' where date < v_today or instructor_id = v_instructor and date < v_today + 7;

@@ -58,5 +58,5 @@ def test_it_loads_on_every_day_of_the_week_and_shows_everything(db: psycopg.Conn
     balances = db.execute(
         "select package_name, status, credits_left, is_usable from public.package_balances order by 1"
     ).fetchall()
-    assert balances == [("Crash course", "paused", 7, False), ("Ten classes", "active", 10, True)]
+    assert balances == [("Crash course", "paused", 7, False), ("Ten classes", "active", 9, True)]
     assert db.execute("select * from public.run_diagnostics()").fetchall() == []
