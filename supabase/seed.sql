@@ -165,7 +165,7 @@ begin
   from public.bookings as b
   join public.class_types as t on t.name = b.class_name
   join public.class_assignments as a on a.class_type_id = t.id
-  where coalesce(b.email, '') <> 'tom@example.com' and (not b.uses_credits or a.date > v_today);
+  where coalesce(b.email, '') <> 'tom@example.com' and (not b.uses_credits or a.date >= v_today);
 
   -- What is over is over, and half of it paid for.
   update public.class_assignments set instructor_status = 'accepted' where date < v_today or instructor_id = v_instructor and date < v_today + 7;
