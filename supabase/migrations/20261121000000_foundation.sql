@@ -16884,7 +16884,7 @@ on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
 
--- sql/90_operations/tables.sql
+-- sql/90_operations/tables/10_fixes.sql
 
 -- 90_operations: know, mend, undo.
 --
@@ -16940,6 +16940,44 @@ create table private.open_fixes (
   transaction_id xid8 not null default pg_current_xact_id()
 );
 comment on table private.open_fixes is 'The repair a transaction is at, while it is at it. Without a row here no setting makes a trigger keep images.';
+
+-- sql/90_operations/tables/20_alerts.sql
+
+-- Alerts: what somebody has to look at. One open alert a kind and subject: what goes on raising it only counts.
+
+create table public.alerts (
+  id bigint generated always as identity primary key,
+  kind text not null,
+  subject text not null default '',
+  severity text not null,
+  message text not null,
+  details jsonb not null default '{}',
+  times integer not null default 1,
+  raised_at timestamptz not null default private.now(),
+  last_raised_at timestamptz not null default private.now(),
+  acknowledged_at timestamptz,
+  acknowledged_by uuid references auth.users (id) on delete set null,
+  resolved_at timestamptz,
+  resolved_by uuid references auth.users (id) on delete set null,
+  constraint kind_is_snake_case check (kind ~ '^[a-z]+(_[a-z0-9]+)*$'),
+  constraint severity_is_known check (severity in ('critical', 'error', 'warning', 'info')),
+  constraint message_is_given check (message is not distinct from private.clean_text(message) and length(message) <= 1000),
+  constraint details_are_an_object check (jsonb_typeof(details) = 'object'),
+  constraint times_are_counted_from_one check (times > 0),
+  constraint acknowledged_by_comes_with_a_time check (acknowledged_by is null or acknowledged_at is not null),
+  constraint resolved_by_comes_with_a_time check (resolved_by is null or resolved_at is not null)
+);
+create unique index alerts_one_open on public.alerts (kind, subject) where resolved_at is null;
+create index alerts_raised_at on public.alerts (raised_at);
+create index alerts_acknowledged_by on public.alerts (acknowledged_by);
+create index alerts_resolved_by on public.alerts (resolved_by);
+comment on table public.alerts is 'What somebody has to look at: raised by jobs and checks, acknowledged, and resolved by whoever or whatever put it right.';
+comment on column public.alerts.kind is 'What went wrong, such as job_failed.';
+comment on column public.alerts.subject is 'With what, such as the job''s name; one alert a kind and subject is open at a time.';
+comment on column public.alerts.severity is 'critical, error, warning or info.';
+comment on column public.alerts.times is 'How often it was raised while it was open.';
+comment on column public.alerts.acknowledged_by is 'Who is looking at it; null when a server said so.';
+comment on column public.alerts.resolved_by is 'Who put it right; null when it was seen to be right again.';
 
 -- sql/90_operations/rules/10_images.sql
 
@@ -17098,6 +17136,42 @@ comment on function private.forget_images() is
 
 create trigger t60_forget_images after update of erased_at on public.user_profiles
   for each row when (new.erased_at is not null and old.erased_at is null) execute function private.forget_images();
+
+-- sql/90_operations/rules/20_alerts.sql
+
+-- Raising and resolving alerts. Whoever listens on the channel alerts hears of new ones; what was raised stands in the
+-- table whether anybody listened or not.
+
+create function private.raise_alert(p_kind text, p_subject text, p_severity text, p_message text, p_details jsonb default '{}') returns bigint
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_alert public.alerts;
+begin
+  insert into public.alerts as a (kind, subject, severity, message, details)
+  values (p_kind, coalesce(p_subject, ''), p_severity, left(private.clean_text(p_message), 1000), coalesce(p_details, '{}'))
+  on conflict (kind, subject) where resolved_at is null do update
+  set severity = excluded.severity, message = excluded.message, details = excluded.details, times = a.times + 1, last_raised_at = private.now()
+  returning a.* into v_alert;
+  if v_alert.times = 1 then
+    perform pg_catalog.pg_notify('alerts', v_alert.id::text);
+  end if;
+  return v_alert.id;
+end;
+$$;
+comment on function private.raise_alert(text, text, text, text, jsonb) is
+  'Raises an alert, or counts once more the one that is open for this kind and subject; returns its id. New ones are announced on the channel alerts.';
+
+create function private.clear_alert(p_kind text, p_subject text) returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update public.alerts a set resolved_at = private.now()
+  where a.kind = p_kind and a.subject = coalesce(p_subject, '') and a.resolved_at is null;
+  return found;
+end;
+$$;
+comment on function private.clear_alert(text, text) is 'Resolves the open alert of a kind and subject, since all is well again; returns whether there was one.';
 
 -- sql/90_operations/rpc/apply_fixes.sql
 
@@ -17467,7 +17541,7 @@ $$;
 comment on function public.undo_fix(bigint, boolean, text) is
   'Puts every row a fix changed back as it was before, those that followed through triggers included, all or nothing: one row a table with how many rows were put back, changed back and removed. p_dry_run only says what would be done. The undo is a run of its own in fix_runs; what it brings back is found by diagnosis again. Needs apply:fixes. Raises not_found; illegal_transition when rows moved on since or others depend on them (details name them), a constraint refuses what was there, it was undone before, or its images are gone; in_progress while others keep writing the tables.';
 
--- sql/90_operations/policies.sql
+-- sql/90_operations/policies/10_fixes.sql
 
 alter table public.fix_runs enable row level security;
 
@@ -17481,6 +17555,15 @@ grant execute on function public.run_diagnostics(text[], text[]), public.apply_f
 grant execute on function private.find_faults(text[], text[]), private.mend_faults(text[], text[], boolean), private.take_back(bigint, boolean)
   to authenticated, service_role;
 
+-- sql/90_operations/policies/20_alerts.sql
+
+alter table public.alerts enable row level security;
+
+-- Written by raise_alert and clear_alert, and through acknowledge_alert and resolve_alert.
+grant select on public.alerts to authenticated, service_role;
+create policy "holders of read:diagnostics see alerts" on public.alerts for select to authenticated
+  using ((select private.has_permission('read:diagnostics')));
+
 -- sql/90_operations/checks/tables_without_images.sql
 
 create function private.check_tables_without_images() returns table (entity text, entity_id text, message text, detail jsonb)
@@ -17491,7 +17574,7 @@ begin atomic
 end;
 comment on function private.check_tables_without_images() is 'Tables in public whose changes by a repair leave no image.';
 
--- sql/90_operations/reference.sql
+-- sql/90_operations/reference/10_fixes.sql
 
 -- Rows this module ships. admin holds every permission; nobody else repairs.
 insert into public.permissions (name, module, description) values
@@ -17509,6 +17592,17 @@ insert into private.personal_data
   (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
   ('public.fix_runs', 'applied_by', 'user_id', '90_operations', '{id,check_name,applied_at}', 'keep', '{}',
     'Who repaired what stays known; it names an id only.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- sql/90_operations/reference/20_alerts.sql
+
+-- Where this module keeps what belongs to a person.
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.alerts', 'acknowledged_by', 'user_id', '90_operations', '{id,kind,acknowledged_at}', 'keep', '{}', 'Who looked at what stays known; it names an id only.'),
+  ('public.alerts', 'resolved_by', 'user_id', '90_operations', '{id,kind,resolved_at}', 'keep', '{}', 'Who put what right stays known; it names an id only.')
 on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;

@@ -32,6 +32,32 @@ class AccessChanges(Row):
     """What else is worth keeping: the end of a grant, the profile that was replaced, the rows erased."""
 
 
+class Alerts(Row):
+    """What somebody has to look at: raised by jobs and checks, acknowledged, and resolved by whoever or whatever
+    put it right.
+    """
+
+    id: int
+    kind: str
+    """What went wrong, such as job_failed."""
+    subject: str
+    """With what, such as the job's name; one alert a kind and subject is open at a time."""
+    severity: str
+    """critical, error, warning or info."""
+    message: str
+    details: Json
+    times: int
+    """How often it was raised while it was open."""
+    raised_at: Instant
+    last_raised_at: Instant
+    acknowledged_at: Instant | None
+    acknowledged_by: UUID | None
+    """Who is looking at it; null when a server said so."""
+    resolved_at: Instant | None
+    resolved_by: UUID | None
+    """Who put it right; null when it was seen to be right again."""
+
+
 class AssignmentBookings(Row):
     """Which bookings a class serves."""
 
