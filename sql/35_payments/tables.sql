@@ -122,7 +122,7 @@ create table public.refund_items (
   constraint item_belongs_to_a_refund foreign key (refund_id, payment_id)
     references public.refunds (id, payment_id) on delete restrict,
   constraint item_was_paid_for foreign key (payment_id, source_table, source_id)
-    references public.payment_items (payment_id, source_table, source_id) on delete restrict,
+    references public.payment_items (payment_id, source_table, source_id) on update cascade on delete restrict,
   constraint amount_is_above_zero check (amount > 0 and amount <= 9999999999.99)
 );
 create index refund_items_refund on public.refund_items (refund_id, payment_id);

@@ -141,6 +141,12 @@ language sql stable set search_path = ''
 return pg_catalog.now();
 comment on function private.now() is 'The only clock rules read: the start of the transaction.';
 
+-- How long something took is no rule.
+create function private.stopwatch() returns timestamptz
+language sql volatile set search_path = ''
+return pg_catalog.clock_timestamp();
+comment on function private.stopwatch() is 'The present instant, also within a transaction: for measuring how long something takes, and for nothing else.';
+
 create function private.caller_id() returns uuid
 language sql stable set search_path = ''
 return auth.uid();
@@ -8306,7 +8312,7 @@ create table public.refund_items (
   constraint item_belongs_to_a_refund foreign key (refund_id, payment_id)
     references public.refunds (id, payment_id) on delete restrict,
   constraint item_was_paid_for foreign key (payment_id, source_table, source_id)
-    references public.payment_items (payment_id, source_table, source_id) on delete restrict,
+    references public.payment_items (payment_id, source_table, source_id) on update cascade on delete restrict,
   constraint amount_is_above_zero check (amount > 0 and amount <= 9999999999.99)
 );
 create index refund_items_refund on public.refund_items (refund_id, payment_id);
@@ -8619,13 +8625,18 @@ $$;
 comment on function private.check_refund_is_placed() is
   'Constraint trigger: what no line of a refund names was not paid for anything, or else something would stay paid with money given back.';
 
+-- What the lines are for may turn out to be another row: see private.payment_moves.
 create trigger t10_only_added_to before update or delete or truncate on public.payments
   for each statement execute function private.refuse_statement('payments is only ever added to: record a refund');
-create trigger t10_only_added_to before update or delete or truncate on public.payment_items
+create trigger t10_only_added_to before update or delete on public.payment_items
+  for each statement when (pg_catalog.pg_trigger_depth() < 1) execute function private.refuse_statement('payment_items is only ever added to: record a refund');
+create trigger t00_no_truncate before truncate on public.payment_items
   for each statement execute function private.refuse_statement('payment_items is only ever added to: record a refund');
 create trigger t10_only_added_to before update or delete or truncate on public.refunds
   for each statement execute function private.refuse_statement('refunds is only ever added to');
-create trigger t10_only_added_to before update or delete or truncate on public.refund_items
+create trigger t10_only_added_to before update or delete on public.refund_items
+  for each statement when (pg_catalog.pg_trigger_depth() < 1) execute function private.refuse_statement('refund_items is only ever added to');
+create trigger t00_no_truncate before truncate on public.refund_items
   for each statement execute function private.refuse_statement('refund_items is only ever added to');
 
 create trigger t20_check before insert on public.payments
@@ -9121,6 +9132,63 @@ comment on function private.rebuild_credits() is
 
 create trigger t50_rebuild after insert on private.credit_rebuilds
   for each row execute function private.rebuild_credits();
+
+-- sql/35_payments/rules/65_moves.sql
+
+-- When two rows turn out to be one, what was paid for either was paid for the one that stays. Such moves are on record,
+-- and change for which row a line of the books is, never how much was received or given back.
+
+create table private.payment_moves (
+  id bigint generated always as identity primary key,
+  source_table text not null,
+  from_id uuid not null,
+  to_id uuid not null,
+  moved_by text not null default private.calling(),
+  moved_at timestamptz not null default private.now(),
+  constraint moves_to_another_row check (from_id <> to_id)
+);
+comment on table private.payment_moves is 'Every time payments were moved from a row to the one it was a duplicate of: which, by whom, when.';
+comment on column private.payment_moves.from_id is 'The row that was paid for and goes.';
+comment on column private.payment_moves.to_id is 'The row that stays.';
+
+create function private.move_payments() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform from public.payments p
+  where p.id in (select i.payment_id from public.payment_items i where i.source_table = new.source_table and i.source_id = new.from_id)
+  order by p.id
+  for no key update;
+  -- One payment that paid for both has one line for them from now on.
+  update public.payment_items k set amount = k.amount + i.amount
+  from public.payment_items i
+  where i.source_table = new.source_table and i.source_id = new.from_id
+    and k.payment_id = i.payment_id and k.source_table = new.source_table and k.source_id = new.to_id;
+  update public.refund_items k set amount = k.amount + r.amount
+  from public.refund_items r
+  where r.source_table = new.source_table and r.source_id = new.from_id
+    and k.refund_id = r.refund_id and k.source_table = new.source_table and k.source_id = new.to_id;
+  delete from public.refund_items r
+  using public.refund_items k
+  where r.source_table = new.source_table and r.source_id = new.from_id
+    and k.refund_id = r.refund_id and k.source_table = new.source_table and k.source_id = new.to_id;
+  update public.refund_items r set source_id = new.to_id
+  from public.payment_items k
+  where r.source_table = new.source_table and r.source_id = new.from_id
+    and k.payment_id = r.payment_id and k.source_table = new.source_table and k.source_id = new.to_id;
+  delete from public.payment_items i
+  using public.payment_items k
+  where i.source_table = new.source_table and i.source_id = new.from_id
+    and k.payment_id = i.payment_id and k.source_table = new.source_table and k.source_id = new.to_id;
+  update public.payment_items i set source_id = new.to_id
+  where i.source_table = new.source_table and i.source_id = new.from_id;
+  return null;
+end;
+$$;
+comment on function private.move_payments() is 'Row trigger on payment_moves: the lines of payments and refunds for one row become lines for the other.';
+
+create trigger t50_move after insert on private.payment_moves
+  for each row execute function private.move_payments();
 
 -- sql/35_payments/views.sql
 
@@ -11792,8 +11860,8 @@ $$;
 comment on function private.continue_schedule(public.class_schedules, date, integer, jsonb) is
   'Ends a schedule before a date and makes the one that goes on from there, so many days later in the week, with these changes; not active yet. Its called-off and moved dates come along.';
 
--- Class types, dates, classes, the rule, and everybody they take now or will take: all there is to lock, in the order everybody locks
--- it in, before anything changes.
+-- Class types, classes, dates, the rule, and everybody they take now or will take: all there is to lock, in the order everybody locks
+-- it in, before anything changes. Whoever writes a class by itself holds that before the date it stands for.
 create function private.lock_series(p_schedule_id uuid, p_from date, p_ids uuid[], p_changes jsonb) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -11807,11 +11875,11 @@ begin
   )
   order by t.id
   for key share;
+  perform private.lock_sources('class_assignments', p_ids);
   perform from public.weekly_rule_exceptions e
   where e.rule_id = p_schedule_id and e.occurs_on >= p_from
   order by e.rule_id, e.occurs_on
   for update;
-  perform private.lock_sources('class_assignments', p_ids);
   perform private.lock_rules(array_remove(array[p_schedule_id], null), private.resources_of_assignments(p_ids)
     || array_remove(array[(p_changes ->> 'instructor_id')::uuid, (p_changes ->> 'location_id')::uuid], null));
 end;
@@ -16884,6 +16952,2854 @@ on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
 
+-- sql/50_tracking/tables/10_students.sql
+
+-- 50_tracking: every student's classes exist, once.
+--
+-- A student has a start date and a fixed weekly schedule (`students.fixed_schedule`). From it the system makes the
+-- student's `classes`, up to a horizon a few weeks ahead, and goes on making them every week.
+--
+-- The schedule is kept as `student_schedule_slots`, each a weekly time that holds from one date to another: when the
+-- schedule changes, slots end and others begin, and what was promised before stays known. What is promised is worked out
+-- by one function, private.promised_classes(): each slot on each of its dates since the student started, with the reason
+-- where a date is left out (a closure, the student's pause, the teacher's time off, an hour the clock skips). Generation
+-- writes what is promised and not there; diagnosis reports it; both ask that function.
+--
+-- The life of a class: made for a date of a slot (keyed by slot and date, so that no rerun makes it twice), held
+-- (`completed`) or not attended (`missed`), or called off (`cancelled`, with who, why and how long before), or moved
+-- (`rescheduled`, replaced by another that names it). Generation only adds what is missing, and takes away again what is
+-- still to come, untouched by anybody, and promised no longer. What a person edited, cancelled, recorded attendance of
+-- or paid for stays.
+--
+-- Promises: a student is in one class at a time, and so is a teacher, in this module and in every other one (classes claim
+-- their teacher in the ledger); a class whose teacher is taken is not made and stays on the list of what is missing.
+--
+-- Lock order: students by id, then classes by id, then resources by id, then claims.
+
+create table public.students (
+  id uuid primary key default gen_random_uuid(),
+  first_name text not null,
+  last_name text,
+  email text,
+  phone text,
+  user_id uuid references auth.users (id) on delete set null,
+  profile_id uuid references public.user_profiles (id) on delete set null,
+  course_id uuid references public.courses (id) on delete restrict,
+  teacher_id uuid references public.user_profiles (id) on delete restrict,
+  start_date date not null,
+  end_date date,
+  fixed_schedule jsonb not null default '[]',
+  time_zone text not null,
+  class_price numeric(12,2),
+  teacher_pay numeric(12,2),
+  is_active boolean not null default true,
+  inactive_since date,
+  notes text,
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint first_name_is_given check (first_name is not distinct from private.clean_text(first_name) and length(first_name) <= 100),
+  constraint last_name_is_short check (length(last_name) <= 100),
+  constraint email_is_a_lower_case_address check (private.is_email(email)),
+  constraint phone_is_e164 check (private.is_phone(phone)),
+  constraint starts_before_it_ends check (start_date <= end_date),
+  constraint dates_are_between_1970_and_2200 check (start_date >= date '1970-01-01' and start_date <= date '2199-12-31' and end_date <= date '2199-12-31'),
+  constraint time_zone_exists check (private.is_time_zone(time_zone)),
+  -- NaN counts as larger than any number, so the upper bound keeps it out.
+  constraint class_price_is_an_amount check (class_price between 0 and 9999999999.99),
+  constraint teacher_pay_is_an_amount check (teacher_pay between 0 and 9999999999.99),
+  constraint inactive_says_since_when check (is_active = (inactive_since is null)),
+  constraint notes_are_short check (length(notes) <= 1000)
+);
+create index students_name on public.students (last_name, first_name);
+create index students_user on public.students (user_id);
+create index students_profile on public.students (profile_id);
+create index students_course on public.students (course_id);
+create index students_teacher on public.students (teacher_id);
+create index students_created_by on public.students (created_by);
+comment on table public.students is 'People who take classes of their own every week.';
+comment on column public.students.user_id is 'The student''s login; null while there is none.';
+comment on column public.students.profile_id is 'The person, who pays; the login''s, where there is one and nobody else is named.';
+comment on column public.students.course_id is 'What they are taught; their classes are of it, and cost what it costs.';
+comment on column public.students.teacher_id is 'Who teaches them.';
+comment on column public.students.start_date is 'The first day classes are promised for.';
+comment on column public.students.end_date is 'The last day; null is without end.';
+comment on column public.students.fixed_schedule is
+  'The weekly schedule, [{"day": "monday", "start_time": "17:00", "duration_minutes": 60}, …]. Also understood: dayOfWeek (0 Sunday to 6 Saturday), time, end_time, and an object keyed by day. Without a duration a class takes as long as the course says.';
+comment on column public.students.time_zone is 'The IANA zone of the schedule; the organisation''s, where none is given.';
+comment on column public.students.class_price is 'What one class costs, in the organisation''s currency; null is what the course costs.';
+comment on column public.students.teacher_pay is 'What the teacher gets for one class; null is what the teacher''s rate says.';
+comment on column public.students.is_active is 'False for who left: from then on nothing is promised.';
+comment on column public.students.inactive_since is 'The day from which nothing is promised any more; null for the active. Kept as a pause once they are back.';
+
+create table public.student_schedule_slots (
+  id uuid primary key default gen_random_uuid(),
+  student_id uuid not null references public.students (id) on delete cascade,
+  weekday smallint not null,
+  start_time time not null,
+  end_time time not null,
+  time_zone text not null,
+  effective daterange not null default '(,)',
+  created_at timestamptz not null default private.now(),
+  constraint weekday_is_sunday_0_to_saturday_6 check (weekday between 0 and 6),
+  constraint start_is_before_end check (start_time < end_time),
+  constraint time_zone_exists check (private.is_time_zone(time_zone)),
+  constraint student_schedule_slots_of_whom unique (id, student_id),
+  constraint slots_of_a_student_do_not_overlap exclude using gist (
+    student_id with =, weekday with =, effective with &&,
+    tsrange(date '2000-01-01' + start_time, date '2000-01-01' + end_time) with &&
+  )
+);
+comment on table public.student_schedule_slots is
+  'The weekly times of each student, from when until when; follows students.fixed_schedule, and keeps what it said before.';
+comment on column public.student_schedule_slots.weekday is '0 Sunday to 6 Saturday.';
+comment on column public.student_schedule_slots.end_time is 'On the same day; 24:00 is midnight.';
+comment on column public.student_schedule_slots.effective is 'The dates it holds for, within those of the student; upper bound excluded. Empty for one that was replaced before it began.';
+
+create table public.student_pauses (
+  id uuid primary key default gen_random_uuid(),
+  student_id uuid not null references public.students (id) on delete cascade,
+  starts_on date not null,
+  ends_on date,
+  reason text not null,
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint first_day_is_not_after_last check (starts_on <= ends_on),
+  constraint is_between_1970_and_2200 check (starts_on >= date '1970-01-01' and starts_on <= date '2199-12-31' and ends_on <= date '2199-12-31'),
+  constraint reason_is_given check (reason is not distinct from private.clean_text(reason) and length(reason) <= 1000),
+  constraint pauses_of_a_student_do_not_overlap exclude using gist (student_id with =, daterange(starts_on, ends_on, '[]') with &&)
+);
+create index student_pauses_created_by on public.student_pauses (created_by);
+comment on table public.student_pauses is 'Days on which a student has no classes: travel, illness, or having left for a while.';
+comment on column public.student_pauses.ends_on is 'The last day; null while nobody knows.';
+
+-- sql/50_tracking/tables/20_classes.sql
+
+-- The classes themselves, who was there, and what calling one off means.
+
+create table public.classes (
+  id uuid primary key default gen_random_uuid(),
+  student_id uuid not null references public.students (id) on delete restrict,
+  course_id uuid references public.courses (id) on delete restrict,
+  teacher_id uuid references public.user_profiles (id) on delete restrict,
+  date date not null,
+  start_time time not null,
+  end_time time not null,
+  time_zone text not null,
+  starts_at timestamptz not null,
+  ends_at timestamptz not null,
+  status text not null default 'scheduled',
+  payment_status text not null default 'pending',
+  source text not null default 'manual',
+  slot_id uuid,
+  occurs_on date,
+  rescheduled_from uuid references public.classes (id) on delete restrict,
+  price numeric(12,2),
+  teacher_pay numeric(12,2),
+  cancelled_by text,
+  cancellation_reason text,
+  cancelled_at timestamptz,
+  is_charged boolean not null default true,
+  is_teacher_paid boolean not null default true,
+  edited_at timestamptz,
+  notes text,
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint classes_one_a_start unique (student_id, date, start_time),
+  constraint classes_one_a_slot_and_date unique (slot_id, student_id, occurs_on),
+  constraint no_student_is_in_two_classes exclude using gist (student_id with =, tstzrange(starts_at, ends_at) with &&)
+    where (status in ('scheduled', 'completed', 'missed')),
+  constraint classes_slot_is_the_students foreign key (slot_id, student_id)
+    references public.student_schedule_slots (id, student_id) on delete restrict,
+  constraint start_is_before_end check (start_time < end_time and starts_at < ends_at),
+  constraint date_is_between_1970_and_2200 check (date between date '1970-01-01' and date '2199-12-31'),
+  constraint time_zone_exists check (private.is_time_zone(time_zone)),
+  constraint status_is_known check (status in ('scheduled', 'completed', 'cancelled', 'missed', 'rescheduled')),
+  constraint payment_status_is_known check (payment_status in ('pending', 'paid', 'waived')),
+  constraint source_is_known check (source in ('generated', 'manual', 'makeup', 'rescheduled', 'import')),
+  constraint slot_says_which_date check ((slot_id is null) = (occurs_on is null)),
+  constraint generated_from_a_slot check (source <> 'generated' or slot_id is not null),
+  constraint replaces_another check (rescheduled_from <> id),
+  constraint price_is_an_amount check (price between 0 and 9999999999.99),
+  constraint teacher_pay_is_an_amount check (teacher_pay between 0 and 9999999999.99),
+  constraint cancelled_by_is_known check (cancelled_by in ('student', 'teacher', 'organisation')),
+  constraint cancelled_says_who_why_and_when check (
+    (status = 'cancelled') = (cancelled_by is not null) and (status = 'cancelled') = (cancellation_reason is not null)
+    and (status = 'cancelled') = (cancelled_at is not null)
+  ),
+  constraint texts_are_short check (length(cancellation_reason) <= 1000 and length(notes) <= 1000)
+);
+create index classes_date on public.classes (date, start_time);
+create index classes_teacher on public.classes (teacher_id, date);
+create index classes_course on public.classes (course_id);
+create index classes_created_by on public.classes (created_by) where created_by is not null;
+create unique index classes_one_replacement on public.classes (rescheduled_from) where rescheduled_from is not null and status <> 'cancelled';
+create index classes_replaced on public.classes (rescheduled_from) where rescheduled_from is not null;
+create index classes_scheduled on public.classes (ends_at) where status = 'scheduled';
+comment on table public.classes is 'Each student''s classes: made from the schedule, or by hand. Their teacher is taken in the ledger.';
+comment on column public.classes.date is 'The local date in time_zone.';
+comment on column public.classes.start_time is 'Wall-clock time in time_zone.';
+comment on column public.classes.end_time is 'On the same day; 24:00 is midnight.';
+comment on column public.classes.time_zone is 'IANA zone; the student''s, where none is given.';
+comment on column public.classes.starts_at is 'When it starts, worked out from date, start_time and time_zone.';
+comment on column public.classes.ends_at is 'When it ends, worked out likewise.';
+comment on column public.classes.status is 'scheduled, completed, cancelled, missed (the student was not there) or rescheduled (another class stands for it).';
+comment on column public.classes.payment_status is 'pending, paid or waived.';
+comment on column public.classes.source is 'generated from the schedule, manual, makeup, rescheduled, or import.';
+comment on column public.classes.slot_id is 'The weekly time it was made for; null where it was made by hand.';
+comment on column public.classes.occurs_on is 'The date of that weekly time; stays when the class is moved.';
+comment on column public.classes.rescheduled_from is 'The class it replaces: one that was moved here, or cancelled and made up for.';
+comment on column public.classes.price is 'What the student owes for it, in the organisation''s currency, as it was when the class was made; null where nobody said.';
+comment on column public.classes.teacher_pay is 'What the teacher gets for it, as it was when the class was made; null where nobody said.';
+comment on column public.classes.cancelled_by is 'student, teacher or organisation.';
+comment on column public.classes.is_charged is 'Whether the student owes for it. What cancellation_rules say, once it is cancelled.';
+comment on column public.classes.is_teacher_paid is 'Whether the teacher is paid for it. What cancellation_rules say, once it is cancelled.';
+comment on column public.classes.edited_at is 'When somebody last changed it; null for one that is as it was made, which generation may take away again.';
+
+create table public.class_attendance (
+  class_id uuid primary key references public.classes (id) on delete restrict,
+  status text not null,
+  minutes_late integer,
+  note text,
+  version integer not null default 1,
+  recorded_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  recorded_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint status_is_known check (status in ('present', 'late', 'absent', 'excused')),
+  constraint minutes_late_are_sensible check (minutes_late between 1 and 1440 and status = 'late'),
+  constraint note_is_short check (length(note) <= 1000)
+);
+create index class_attendance_recorded_by on public.class_attendance (recorded_by);
+comment on table public.class_attendance is 'Whether the student was there. Recording it makes the class completed or missed.';
+comment on column public.class_attendance.status is 'present, late, absent or excused.';
+
+create table public.cancellation_rules (
+  cancelled_by text not null,
+  notice_hours integer not null,
+  is_charged boolean not null,
+  is_teacher_paid boolean not null,
+  version integer not null default 1,
+  updated_at timestamptz not null default private.now(),
+  primary key (cancelled_by, notice_hours),
+  constraint cancelled_by_is_known check (cancelled_by in ('student', 'teacher', 'organisation')),
+  constraint notice_is_within_a_month check (notice_hours between 0 and 744)
+);
+comment on table public.cancellation_rules is
+  'What a cancelled class still costs and pays: the row with the longest notice_hours that was kept decides; without one it costs and pays nothing.';
+comment on column public.cancellation_rules.cancelled_by is 'student, teacher or organisation.';
+comment on column public.cancellation_rules.notice_hours is 'Holds for cancelling at least so many hours before the class starts; 0 also afterwards.';
+comment on column public.cancellation_rules.is_charged is 'Whether the student owes for the class.';
+comment on column public.cancellation_rules.is_teacher_paid is 'Whether the teacher is paid for it.';
+
+-- sql/50_tracking/tables/30_generation.sql
+
+-- Generation: each run of it, what it did for whom, and up to where each student's classes were made.
+
+create table public.class_generation_logs (
+  id bigint generated always as identity primary key,
+  student_id uuid references public.students (id) on delete cascade,
+  operation text not null,
+  trigger_time timestamptz not null default private.now(),
+  status text not null,
+  message text not null,
+  classes_created integer not null default 0,
+  classes_removed integer not null default 0,
+  error_details jsonb not null default '{}',
+  duration_ms numeric(12,3),
+  run_id bigint not null,
+  constraint operation_is_known check (operation in ('insert', 'update', 'scheduled', 'manual', 'backfill')),
+  constraint status_is_known check (status in ('success', 'failed', 'skipped', 'partial')),
+  constraint counts_are_not_below_zero check (classes_created >= 0 and classes_removed >= 0)
+);
+create index class_generation_logs_student on public.class_generation_logs (student_id, trigger_time);
+create index class_generation_logs_time on public.class_generation_logs (trigger_time);
+create index class_generation_logs_run on public.class_generation_logs (run_id);
+comment on table public.class_generation_logs is 'What generation did: a row for each student whose classes it changed or left out, and one, without student, for each run.';
+comment on column public.class_generation_logs.student_id is 'For whom; null in the row of the run itself.';
+comment on column public.class_generation_logs.operation is
+  'insert or update of the student (or of what their classes depend on), scheduled for everyone, manual, or backfill of what was missing.';
+comment on column public.class_generation_logs.status is
+  'success; partial, when classes were left out that ought to be (a teacher or student who is taken); skipped, when nothing was made; failed, when an error kept it from being done.';
+comment on column public.class_generation_logs.error_details is
+  '{"skipped": [{"date", "start_time", "reason", "detail"}, …], "count": n}: the dates left out (the first hundred) and why; {"code", "message"} after an error.';
+comment on column public.class_generation_logs.duration_ms is 'How long the run took, in milliseconds; in the row of the run.';
+comment on column public.class_generation_logs.run_id is 'The run, the same in all its rows.';
+
+-- Apart from students, so that the weekly run edits none of them.
+create table private.student_generation (
+  student_id uuid primary key references public.students (id) on delete cascade,
+  generated_through date not null
+);
+comment on table private.student_generation is 'The last date each student''s classes were generated for; a run that comes late starts from there.';
+
+create sequence private.generation_run_ids as bigint;
+comment on sequence private.generation_run_ids is 'Numbers the runs of generation.';
+
+create table private.generation_runs (
+  id bigint generated always as identity primary key,
+  run_id bigint not null default nextval('private.generation_run_ids'),
+  operation text not null,
+  student_ids uuid[] not null,
+  since_start boolean not null,
+  syncs_slots boolean not null,
+  through_date date not null,
+  classes_created integer,
+  classes_removed integer,
+  started_at timestamptz not null default private.now()
+);
+comment on table private.generation_runs is 'Inserting a row generates the classes of these students: the one door to generation, for triggers, the weekly run and repairs alike.';
+comment on column private.generation_runs.run_id is 'The run it is a part of: one that meets bad data goes on in smaller parts.';
+comment on column private.generation_runs.since_start is 'Look for what is missing since each student''s start date, not only since the last run.';
+comment on column private.generation_runs.syncs_slots is 'Make the weekly times what the schedules say, first.';
+comment on column private.generation_runs.through_date is 'The last date to generate.';
+
+-- sql/50_tracking/rules/10_schedules.sql
+
+-- Reading a fixed schedule, in every form it is written in.
+
+create function private.read_weekday(p_value jsonb) returns smallint
+language sql immutable set search_path = ''
+return case
+    when jsonb_typeof(p_value) in ('number', 'string') and p_value #>> '{}' ~ '^[0-6]$' then (p_value #>> '{}')::smallint
+    when jsonb_typeof(p_value) = 'string' then (
+      select d.no::smallint
+      from unnest(array['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday']) with ordinality as n(name, no)
+      cross join lateral (select n.no - 1 as no) d
+      where lower(btrim(p_value #>> '{}')) in (n.name, left(n.name, 3))
+    )
+  end;
+comment on function private.read_weekday(jsonb) is 'The day a schedule names: 0 Sunday to 6 Saturday, as a number or a name (monday, mon); null for anything else.';
+
+-- Each element with its place, [1] in a list, .monday or .monday[1] in an object keyed by day.
+create function private.schedule_elements(p_schedule jsonb) returns table (place text, place_no integer, element jsonb)
+language sql immutable set search_path = ''
+begin atomic
+  select l.place, (row_number() over (order by l.first, l.second))::integer, l.element
+  from (
+    select format('[%s]', e.no - 1) as place, e.no as first, 1::bigint as second, e.element
+    from jsonb_array_elements(case jsonb_typeof(p_schedule) when 'array' then p_schedule else '[]' end) with ordinality as e(element, no)
+    union all
+    select '.' || d.key || case jsonb_typeof(d.value) when 'array' then format('[%s]', e.no - 1) else '' end, d.no, e.no,
+      jsonb_build_object('day', d.key)
+        || case jsonb_typeof(e.element) when 'object' then e.element - 'day' else jsonb_build_object('start_time', e.element) end
+    from jsonb_each(case jsonb_typeof(p_schedule) when 'object' then p_schedule else '{}' end) with ordinality as d(key, value, no)
+    cross join lateral jsonb_array_elements(case jsonb_typeof(d.value) when 'array' then d.value else jsonb_build_array(d.value) end)
+      with ordinality as e(element, no)
+  ) l;
+end;
+comment on function private.schedule_elements(jsonb) is 'The elements of a schedule, each an object that says its day, with its place and number.';
+
+create type private.schedule_slot as (place text, weekday smallint, start_time time, end_time time, problem text);
+comment on type private.schedule_slot is 'One weekly time as a schedule says it, or what is wrong with it.';
+
+create function private.read_schedule(p_schedule jsonb, p_default_minutes integer) returns setof private.schedule_slot
+language sql immutable set search_path = ''
+begin atomic
+  with elements as (
+    select e.place, e.place_no, e.element, jsonb_typeof(e.element) = 'object' as is_object,
+      private.read_weekday(coalesce(e.element -> 'day', e.element -> 'dayOfWeek', e.element -> 'day_of_week', e.element -> 'weekday')) as weekday,
+      private.text_to_time(coalesce(e.element ->> 'start_time', e.element ->> 'time', e.element ->> 'startTime')) as start_time,
+      coalesce(e.element ->> 'end_time', e.element ->> 'endTime') as end_text,
+      coalesce(e.element ->> 'duration_minutes', e.element ->> 'durationMinutes', e.element ->> 'duration') as minutes_text
+    from private.schedule_elements(p_schedule) e
+  ),
+  timed as (
+    select e.*, m.minutes,
+      case
+        when m.minutes is not null and extract(epoch from e.start_time) / 60 + m.minutes < 1440 then e.start_time + make_interval(mins => m.minutes)
+        when extract(epoch from e.start_time) / 60 + m.minutes = 1440 then time '24:00'
+        when e.minutes_text is null and e.end_text is not null then private.text_to_time(e.end_text)
+      end as end_time
+    from elements e
+    cross join lateral (
+      select case
+        when e.minutes_text ~ '^[0-9]{1,4}$' and e.minutes_text::integer between 1 and 1440 then e.minutes_text::integer
+        when e.minutes_text is null and e.end_text is null then p_default_minutes
+      end as minutes
+    ) m
+  )
+  select t.place, t.weekday, t.start_time, t.end_time,
+    case
+      when not t.is_object then 'This is an object with day, start_time and duration_minutes'
+      when t.weekday is null then 'A day is sunday to saturday, or 0 (Sunday) to 6'
+      when t.start_time is null then 'A start_time is written 17:00'
+      when t.minutes_text is not null and t.minutes is null then 'A duration_minutes is a whole number from 1 to 1440'
+      when t.minutes is not null and t.end_time is null then 'It ends on the day it starts'
+      when t.end_time is null then 'An end_time is written 18:00'
+      when t.end_time <= t.start_time then 'The end must be after the start'
+      when exists (
+        select from timed o
+        where o.weekday = t.weekday and o.place_no < t.place_no and o.start_time < t.end_time and t.start_time < o.end_time
+      ) then 'Another time of the schedule overlaps it'
+    end
+  from timed t
+  order by t.place_no;
+end;
+comment on function private.read_schedule(jsonb, integer) is
+  'The weekly times a fixed schedule says, each with what is wrong with it; durations that are missing are p_default_minutes.';
+
+create function private.schedule_problems(p_schedule jsonb, p_default_minutes integer) returns jsonb
+language sql immutable set search_path = ''
+return private.input_error(coalesce(jsonb_typeof(p_schedule), 'null') not in ('array', 'object'), 'fixed_schedule',
+    'A schedule is a list of objects with day, start_time and duration_minutes')
+  || private.input_error(
+    case jsonb_typeof(p_schedule) when 'array' then jsonb_array_length(p_schedule) > 100 else length(p_schedule::text) > 20000 end,
+    'fixed_schedule', 'A schedule has at most 100 weekly times')
+  || coalesce((
+    select jsonb_agg(jsonb_build_object('field', 'fixed_schedule' || s.place, 'message', s.problem))
+    from private.read_schedule(p_schedule, p_default_minutes) s
+    where s.problem is not null and length(p_schedule::text) <= 20000
+  ), '[]');
+comment on function private.schedule_problems(jsonb, integer) is 'What is wrong with a fixed schedule, as private.fail_input takes it, each element by its place.';
+
+create function private.class_minutes(p_course_id uuid) returns integer
+language sql stable security definer set search_path = ''
+return coalesce(
+  (select least(c.duration_minutes, 1440) from public.courses c where c.id = p_course_id), private.setting_integer('class_minutes_default'));
+comment on function private.class_minutes(uuid) is 'How long a class takes when the schedule does not say.';
+
+-- sql/50_tracking/rules/20_students.sql
+
+-- Students: what is filled in and refused, and the slots that follow their schedule.
+
+create function private.student_errors(p_new public.students, p_old public.students) returns jsonb
+language sql stable set search_path = ''
+return private.input_error(p_new.first_name is null, 'first_name', 'Say the first name')
+  || private.input_error(length(p_new.first_name) > 100, 'first_name', 'A name has at most 100 characters')
+  || private.input_error(length(p_new.last_name) > 100, 'last_name', 'A name has at most 100 characters')
+  || private.input_error(not private.is_email(p_new.email), 'email', 'That is no email address')
+  || private.input_error(not private.is_phone(p_new.phone), 'phone', 'A phone number starts with + and the country''s code')
+  || private.input_error(p_new.start_date is null, 'start_date', 'Say from when')
+  || private.input_error(p_new.start_date not between date '1970-01-01' and date '2199-12-31', 'start_date', 'A date lies between 1970 and 2199')
+  || private.input_error(p_new.end_date not between date '1970-01-01' and date '2199-12-31', 'end_date', 'A date lies between 1970 and 2199')
+  || private.input_error(p_new.end_date < p_new.start_date, 'end_date', 'The last day must not be before the first')
+  || private.input_error(not private.is_time_zone(p_new.time_zone), 'time_zone', 'A time zone is an IANA name, such as Europe/Paris')
+  || private.input_error(p_new.class_price < 0 or p_new.class_price > 9999999999.99, 'class_price', 'An amount is not below zero')
+  || private.input_error(p_new.teacher_pay < 0 or p_new.teacher_pay > 9999999999.99, 'teacher_pay', 'An amount is not below zero')
+  || private.input_error(length(p_new.notes) > 1000, 'notes', 'Notes have at most 1000 characters')
+  || private.input_error(
+    p_new.is_active and p_new.teacher_id is not null and p_new.teacher_id is distinct from p_old.teacher_id
+      and not exists (select from public.user_profiles p where p.id = p_new.teacher_id and p.is_active),
+    'teacher_id', 'There is no such teacher, or they left')
+  || case when p_old.id is null or (p_new.fixed_schedule, p_new.course_id) is distinct from (p_old.fixed_schedule, p_old.course_id)
+    then private.schedule_problems(p_new.fixed_schedule, private.class_minutes(p_new.course_id)) else '[]' end;
+comment on function private.student_errors(public.students, public.students) is
+  'What is wrong with a student, every field and every element of the schedule at once; against what it was before.';
+
+create function private.check_student() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  new.first_name := private.clean_text(new.first_name);
+  new.last_name := private.clean_text(new.last_name);
+  new.notes := private.clean_text(new.notes);
+  new.email := lower(private.clean_text(new.email));
+  new.time_zone := coalesce(new.time_zone, private.setting_text('organisation_time_zone'));
+  new.fixed_schedule := coalesce(new.fixed_schedule, '[]');
+  if new.user_id is not null and new.profile_id is null then
+    new.profile_id := (select p.id from public.user_profiles p where p.user_id = new.user_id);
+  end if;
+  perform private.fail_input(private.student_errors(new, case tg_op when 'UPDATE' then old end));
+  new.inactive_since := case
+    when new.is_active then null
+    when tg_op = 'UPDATE' and not old.is_active then old.inactive_since
+    else (private.now() at time zone new.time_zone)::date
+  end;
+  return new;
+end;
+$$;
+comment on function private.check_student() is 'Row trigger: fills in what was left out, and names every bad field and every bad element of the schedule.';
+
+create trigger t10_keep_version before update on public.students
+  for each row execute function private.keep_version();
+create trigger t20_check before insert or update on public.students
+  for each row execute function private.check_student();
+
+-- From when a changed weekly time is in force: today, unless today's has begun already.
+create function private.change_date(p_weekday smallint, p_start_time time, p_time_zone text) returns date
+language sql stable set search_path = ''
+return (
+  select l.local::date + case when extract(dow from l.local) = p_weekday and l.local::time >= p_start_time then 1 else 0 end
+  from (select private.now() at time zone p_time_zone as local) l
+);
+comment on function private.change_date(smallint, time, text) is 'The first date a change of a weekly time is in force.';
+
+-- What the schedule says no longer ends, what it says anew begins; what stays, stays as it is. The first schedule of a
+-- student, and one that replaces a schedule before it began, holds from the start.
+create function private.sync_slots(p_student_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  with wanted as materialized (
+    select t.id as student_id, w.weekday, w.start_time, w.end_time, t.time_zone
+    from public.students t
+    cross join lateral private.read_schedule(t.fixed_schedule, private.class_minutes(t.course_id)) w
+    where t.id = any(p_student_ids) and w.problem is null
+  )
+  update public.student_schedule_slots s
+  set effective = s.effective * daterange(null, private.change_date(s.weekday, s.start_time, s.time_zone))
+  where s.student_id = any(p_student_ids) and upper_inf(s.effective)
+    and not exists (
+      select from wanted w
+      where (w.student_id, w.weekday, w.start_time, w.end_time, w.time_zone) = (s.student_id, s.weekday, s.start_time, s.end_time, s.time_zone)
+    );
+  insert into public.student_schedule_slots (student_id, weekday, start_time, end_time, time_zone, effective)
+  select t.id, w.weekday, w.start_time, w.end_time, t.time_zone,
+    daterange(case when t.start_date < c.since and exists (select from public.student_schedule_slots s where s.student_id = t.id) then c.since end, null)
+  from public.students t
+  cross join lateral private.read_schedule(t.fixed_schedule, private.class_minutes(t.course_id)) w
+  cross join lateral (select private.change_date(w.weekday, w.start_time, t.time_zone) as since) c
+  where t.id = any(p_student_ids) and w.problem is null
+    and not exists (
+      select from public.student_schedule_slots s
+      where (s.student_id, s.weekday, s.start_time, s.end_time, s.time_zone) = (t.id, w.weekday, w.start_time, w.end_time, t.time_zone)
+        and upper_inf(s.effective)
+    )
+  order by t.id, w.weekday, w.start_time;
+end;
+$$;
+comment on function private.sync_slots(uuid[]) is 'Makes the slots of these students what their schedules say, from now on.';
+
+-- Who comes back was away: what was not promised meanwhile is not made up.
+create function private.keep_absence() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into public.student_pauses (student_id, starts_on, ends_on, reason)
+  select new.id, lower(r.r), upper(r.r) - 1, 'Was not active'
+  from unnest(
+    datemultirange(daterange(old.inactive_since, greatest(old.inactive_since, (private.now() at time zone new.time_zone)::date)))
+    - coalesce((
+      select range_agg(daterange(p.starts_on, p.ends_on, '[]')) from public.student_pauses p where p.student_id = new.id
+    ), '{}')
+  ) as r(r);
+  return null;
+end;
+$$;
+comment on function private.keep_absence() is 'Row trigger: who becomes active again has a pause for the days they were not.';
+
+create trigger t40_keep_absence after update of is_active on public.students
+  for each row when (new.is_active and not old.is_active) execute function private.keep_absence();
+
+create trigger t00_only_triggers_write before insert or update or delete or truncate on public.student_schedule_slots
+  for each statement execute function private.refuse_direct_write('Change students.fixed_schedule: its weekly times follow.');
+
+create trigger t10_keep_version before update on public.student_pauses
+  for each row execute function private.keep_version();
+
+create function private.check_pause() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  new.reason := private.clean_text(new.reason);
+  perform private.fail_input(
+    private.input_error(new.student_id is null, 'student_id', 'Say who pauses')
+    || private.input_error(new.starts_on is null, 'starts_on', 'Say from when')
+    || private.input_error(new.starts_on not between date '1970-01-01' and date '2199-12-31', 'starts_on', 'A date lies between 1970 and 2199')
+    || private.input_error(new.ends_on not between date '1970-01-01' and date '2199-12-31', 'ends_on', 'A date lies between 1970 and 2199')
+    || private.input_error(new.ends_on < new.starts_on, 'ends_on', 'The last day must not be before the first')
+    || private.input_error(new.reason is null, 'reason', 'Say why')
+    || private.input_error(length(new.reason) > 1000, 'reason', 'A reason has at most 1000 characters')
+  );
+  return new;
+end;
+$$;
+comment on function private.check_pause() is 'Row trigger: names every bad field of a pause.';
+
+create trigger t20_check before insert or update on public.student_pauses
+  for each row execute function private.check_pause();
+
+-- sql/50_tracking/rules/30_classes.sql
+
+-- Classes: what is filled in, refused and derived, whoever writes them.
+
+create view private.classes_claims as
+select c.id as source_id, c.teacher_id as resource_id, tstzrange(c.starts_at, c.ends_at) as during, c.date as occurs_on, 'class' as kind,
+  left(concat(coalesce(k.title, 'Class'), ', ', concat_ws(' ', s.first_name, s.last_name)), 500) as title
+from public.classes c
+join public.students s on s.id = c.student_id
+left join public.courses k on k.id = c.course_id
+where c.teacher_id is not null and c.status in ('scheduled', 'completed', 'missed');
+comment on view private.classes_claims is 'What classes take: the teacher, unless they are cancelled or were moved.';
+
+create function private.tracked_class_errors(p_new public.classes, p_old public.classes) returns jsonb
+language sql stable set search_path = ''
+return private.input_error(p_new.student_id is null, 'student_id', 'Say whose class it is')
+  || private.input_error(
+    p_new.student_id is not null and p_old.id is null and not exists (select from public.students s where s.id = p_new.student_id),
+    'student_id', 'There is no such student')
+  || private.input_error(p_old.id is not null and p_new.student_id is distinct from p_old.student_id, 'student_id', 'A class stays its student''s')
+  || private.input_error(p_new.date is null, 'date', 'Say on which day')
+  || private.input_error(p_new.date not between date '1970-01-01' and date '2199-12-31', 'date', 'A date lies between 1970 and 2199')
+  || private.input_error(p_new.start_time is null, 'start_time', 'Say when it starts')
+  || private.input_error(p_new.end_time is null, 'end_time', 'Say when it ends')
+  || private.input_error(p_new.end_time <= p_new.start_time, 'end_time', 'The end must be after the start')
+  || private.input_error(not private.is_time_zone(p_new.time_zone), 'time_zone', 'A time zone is an IANA name, such as Europe/Paris')
+  || case when private.is_time_zone(p_new.time_zone) and p_new.date between date '1970-01-01' and date '2199-12-31' then
+      private.input_error(p_new.start_time is not null and private.local_to_instant(p_new.date, p_new.start_time, p_new.time_zone) is null,
+        'start_time', private.describe_skipped(p_new.date, p_new.start_time, p_new.time_zone))
+      || private.input_error(p_new.end_time is not null and private.local_end_to_instant(p_new.date, p_new.end_time, p_new.time_zone) is null,
+        'end_time', private.describe_skipped(p_new.date, p_new.end_time, p_new.time_zone))
+    else '[]' end
+  || private.input_error(coalesce(p_new.status, '') not in ('scheduled', 'completed', 'cancelled', 'missed', 'rescheduled'), 'status',
+    'A status is scheduled, completed, cancelled, missed or rescheduled')
+  || private.input_error(coalesce(p_new.payment_status, '') not in ('pending', 'paid', 'waived'), 'payment_status',
+    'A payment status is pending, paid or waived')
+  || private.input_error(p_new.status = 'cancelled' and p_new.cancellation_reason is null, 'cancellation_reason', 'Say why it is cancelled')
+  || private.input_error(coalesce(p_new.cancelled_by, 'student') not in ('student', 'teacher', 'organisation'), 'cancelled_by',
+    'Who cancels is student, teacher or organisation')
+  || private.input_error(p_new.price < 0 or p_new.price > 9999999999.99, 'price', 'An amount is not below zero')
+  || private.input_error(p_new.teacher_pay < 0 or p_new.teacher_pay > 9999999999.99, 'teacher_pay', 'An amount is not below zero')
+  || private.input_error(length(p_new.cancellation_reason) > 1000, 'cancellation_reason', 'A reason has at most 1000 characters')
+  || private.input_error(length(p_new.notes) > 1000, 'notes', 'Notes have at most 1000 characters')
+  || private.input_error(
+    p_new.teacher_id is not null and p_new.teacher_id is distinct from p_old.teacher_id
+      and not exists (select from public.user_profiles p where p.id = p_new.teacher_id and p.is_active),
+    'teacher_id', 'There is no such teacher, or they left');
+comment on function private.tracked_class_errors(public.classes, public.classes) is 'What is wrong with a class, every field at once; against what it was before.';
+
+create function private.teacher_pay_for(p_student_id uuid, p_teacher_id uuid, p_on date) returns numeric
+language sql stable security definer set search_path = ''
+return coalesce(
+  (select s.teacher_pay from public.students s where s.id = p_student_id),
+  (select r.rate from private.rate_for(p_teacher_id, null, 'per_class', p_on) r));
+comment on function private.teacher_pay_for(uuid, uuid, date) is 'What a teacher gets for a class of a student on a day: what was agreed for the student, else their rate.';
+
+-- Who says that a class is cancelled tells in whose name, unless it goes without saying.
+create function private.cancelling_party(p_class public.classes) returns text
+language sql stable security definer set search_path = ''
+return case
+    when exists (select from public.students s where s.id = p_class.student_id and s.user_id = private.caller_id()) then 'student'
+    when p_class.teacher_id = private.current_profile_id() then 'teacher'
+    else 'organisation'
+  end;
+comment on function private.cancelling_party(public.classes) is 'In whose name the caller cancels a class.';
+
+create function private.cancellation_terms(p_cancelled_by text, p_starts_at timestamptz, p_at timestamptz) returns public.cancellation_rules
+language sql stable security definer set search_path = ''
+begin atomic
+  select r.*
+  from public.cancellation_rules r
+  where r.cancelled_by = p_cancelled_by
+    and (r.notice_hours = 0 or p_at <= p_starts_at - make_interval(hours => r.notice_hours))
+  order by r.notice_hours desc
+  limit 1;
+end;
+comment on function private.cancellation_terms(text, timestamptz, timestamptz) is 'The rule for cancelling a class that starts then, at this instant, in this name.';
+
+create function private.complete_class(p_new public.classes, p_old public.classes) returns public.classes
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_student public.students;
+  v_terms public.cancellation_rules;
+begin
+  p_new.notes := private.clean_text(p_new.notes);
+  p_new.cancellation_reason := private.clean_text(p_new.cancellation_reason);
+  if p_old.id is null then
+    select s.* into v_student from public.students s where s.id = p_new.student_id;
+    p_new.course_id := coalesce(p_new.course_id, v_student.course_id);
+    p_new.teacher_id := coalesce(p_new.teacher_id, v_student.teacher_id);
+    p_new.time_zone := coalesce(p_new.time_zone, v_student.time_zone);
+    p_new.price := coalesce(p_new.price, v_student.class_price, (select c.price from public.courses c where c.id = p_new.course_id));
+    p_new.end_time := coalesce(p_new.end_time, case
+      when extract(epoch from p_new.start_time) / 60 + private.class_minutes(p_new.course_id) < 1440
+        then p_new.start_time + make_interval(mins => private.class_minutes(p_new.course_id)) end);
+  end if;
+  if p_old.id is null or p_new.teacher_id is distinct from p_old.teacher_id and p_new.teacher_pay is not distinct from p_old.teacher_pay then
+    p_new.teacher_pay := coalesce(case when p_old.id is null then p_new.teacher_pay end,
+      private.teacher_pay_for(p_new.student_id, p_new.teacher_id, p_new.date), p_new.teacher_pay);
+  end if;
+  p_new.starts_at := private.local_to_instant(p_new.date, p_new.start_time, p_new.time_zone);
+  p_new.ends_at := private.local_end_to_instant(p_new.date, p_new.end_time, p_new.time_zone);
+  if p_new.status = 'cancelled' and p_old.status is distinct from 'cancelled' then
+    p_new.cancelled_at := case when p_old.id is null then coalesce(p_new.cancelled_at, private.now()) else private.now() end;
+    p_new.cancelled_by := coalesce(p_new.cancelled_by, private.cancelling_party(p_new));
+    v_terms := private.cancellation_terms(p_new.cancelled_by, p_new.starts_at, p_new.cancelled_at);
+    p_new.is_charged := coalesce(v_terms.is_charged, false);
+    p_new.is_teacher_paid := coalesce(v_terms.is_teacher_paid, false);
+  elsif p_new.status <> 'cancelled' then
+    p_new.cancelled_at := null;
+    p_new.cancelled_by := null;
+    p_new.cancellation_reason := null;
+    if p_old.status = 'cancelled' then
+      p_new.is_charged := true;
+      p_new.is_teacher_paid := true;
+    end if;
+  end if;
+  return p_new;
+end;
+$$;
+comment on function private.complete_class(public.classes, public.classes) is
+  'A class with what was left out filled in from its student, its instants, and what cancelling it means; against what it was before.';
+
+create function private.check_class() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if private.is_time_zone(coalesce(new.time_zone, 'UTC')) then
+    new := private.complete_class(new, case tg_op when 'UPDATE' then old end);
+  end if;
+  perform private.fail_input(private.tracked_class_errors(new, case tg_op when 'UPDATE' then old end));
+  if tg_op = 'UPDATE' then
+    if new.status in ('completed', 'missed') and old.status not in ('completed', 'missed') and new.starts_at > private.now() then
+      perform private.fail('illegal_transition', 'A class that has not begun is neither held nor missed', 'status',
+        jsonb_build_object('id', new.id, 'from', old.status, 'to', new.status));
+    end if;
+    if old.status = 'rescheduled' and new.status <> 'rescheduled'
+      and exists (select from public.classes c where c.rescheduled_from = new.id and c.status <> 'cancelled') then
+      perform private.fail('illegal_transition', 'Another class stands for this one: cancel that first', 'status',
+        jsonb_build_object('id', new.id, 'from', old.status, 'to', new.status));
+    end if;
+    if (new.slot_id, new.occurs_on, new.source) is distinct from (old.slot_id, old.occurs_on, old.source) then
+      perform private.fail_input(private.input_error(true, 'slot_id', 'What a class was made for stays'));
+    end if;
+    new.edited_at := private.now();
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_class() is
+  'Row trigger: fills in and works out what follows from the rest, names every bad field, and marks what somebody edited.';
+
+create trigger t10_keep_version before update on public.classes
+  for each row execute function private.keep_version();
+create trigger t20_check_insert before insert on public.classes
+  for each row when (new.source <> 'generated' or new.starts_at is null or new.ends_at is null or new.status <> 'scheduled')
+  execute function private.check_class();
+create trigger t20_check_update before update on public.classes
+  for each row execute function private.check_class();
+
+-- Generation brings thousands of classes at few different times with their instants worked out: each time is worked out
+-- once more, not each class. Of nobody else's rows the trigger above leaves anything to find.
+create function private.check_instants() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_bad record;
+begin
+  select t.* into v_bad
+  from (select distinct n.date, n.start_time, n.end_time, n.time_zone, n.starts_at, n.ends_at from new_rows n where n.source = 'generated') t
+  where t.starts_at is distinct from private.local_to_instant(t.date, t.start_time, t.time_zone)
+    or t.ends_at is distinct from private.local_end_to_instant(t.date, t.end_time, t.time_zone)
+  limit 1;
+  if found then
+    perform private.fail('invalid_input', format('%s %s in %s is another instant', v_bad.date, v_bad.start_time, v_bad.time_zone), 'starts_at',
+      to_jsonb(v_bad), 'Leave starts_at and ends_at out: they follow from the date and times.');
+  end if;
+  return null;
+end;
+$$;
+comment on function private.check_instants() is 'Statement trigger on classes: the instants of generated classes are those of their wall-clock times.';
+
+create trigger t45_check_instants after insert on public.classes
+  referencing new table as new_rows for each statement execute function private.check_instants();
+
+create function private.prepare_classes() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.ensure_people(array(
+    select distinct n.teacher_id from new_rows n
+    where n.teacher_id is not null and not exists (select from public.resources r where r.id = n.teacher_id)
+  ));
+  return null;
+end;
+$$;
+comment on function private.prepare_classes() is 'Statement trigger: who is to teach a class can be planned with from then on.';
+
+create trigger t30_prepare_insert after insert on public.classes
+  referencing new table as new_rows for each statement execute function private.prepare_classes();
+create trigger t30_prepare_update after update on public.classes
+  referencing new table as new_rows for each statement execute function private.prepare_classes();
+
+select private.attach_claims('public.classes');
+
+-- The student's and the course's names are what classes are called in the ledger.
+create function private.rename_classes() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+begin
+  execute format('select array_agg(c.id order by c.id) from public.classes c
+    where c.%I = $1 and c.status in (''scheduled'', ''completed'', ''missed'') and c.teacher_id is not null', tg_argv[0])
+    into v_ids using new.id;
+  if v_ids is not null then
+    perform private.lock_sources('classes', v_ids);
+    perform private.derive_claims('classes', v_ids);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.rename_classes() is 'Row trigger on students and courses: their classes carry the name in the ledger. The argument is the column that refers to it.';
+
+create trigger t60_rename_classes after update of first_name, last_name on public.students
+  for each row when ((old.first_name, old.last_name) is distinct from (new.first_name, new.last_name))
+  execute function private.rename_classes('student_id');
+create trigger t60_rename_classes after update of title on public.courses
+  for each row when (old.title is distinct from new.title) execute function private.rename_classes('course_id');
+
+-- Attendance says what became of the class.
+create function private.follow_attendance() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update public.classes c
+  set status = case when new.status in ('present', 'late') then 'completed' else 'missed' end
+  where c.id = new.class_id and c.status in ('scheduled', 'completed', 'missed')
+    and c.status <> case when new.status in ('present', 'late') then 'completed' else 'missed' end;
+  return null;
+end;
+$$;
+comment on function private.follow_attendance() is 'Row trigger on class_attendance: a class somebody attended is completed, another one missed.';
+
+create function private.check_attendance() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_class public.classes;
+begin
+  new.note := private.clean_text(new.note);
+  select c.* into v_class from public.classes c where c.id = new.class_id for no key update;
+  perform private.fail_input(
+    private.input_error(coalesce(new.status, '') not in ('present', 'late', 'absent', 'excused'), 'status', 'Attendance is present, late, absent or excused')
+    || private.input_error(new.minutes_late not between 1 and 1440, 'minutes_late', 'Between 1 and 1440 minutes')
+    || private.input_error(new.minutes_late is not null and new.status <> 'late', 'minutes_late', 'Only who is late is so many minutes late')
+    || private.input_error(length(new.note) > 1000, 'note', 'A note has at most 1000 characters')
+    || private.input_error(tg_op = 'UPDATE' and new.class_id <> old.class_id, 'class_id', 'Attendance stays with its class'));
+  if v_class.status in ('cancelled', 'rescheduled') or v_class.starts_at > private.now() then
+    perform private.fail('illegal_transition',
+      case when v_class.status in ('cancelled', 'rescheduled') then format('Nobody attends a class that is %s', v_class.status)
+        else 'The class has not begun' end,
+      'class_id', jsonb_build_object('id', v_class.id, 'status', v_class.status, 'starts_at', v_class.starts_at));
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_attendance() is 'Row trigger: attendance is recorded of classes that took place, and names every bad field.';
+
+create trigger t10_keep_version before update on public.class_attendance
+  for each row execute function private.keep_version();
+create trigger t20_check before insert or update on public.class_attendance
+  for each row execute function private.check_attendance();
+create trigger t50_follow_attendance after insert or update of status on public.class_attendance
+  for each row execute function private.follow_attendance();
+
+create trigger t10_keep_version before update on public.cancellation_rules
+  for each row execute function private.keep_version();
+
+-- What a student owes for each class.
+create view private.classes_dues as
+select c.id as source_id, s.profile_id, c.price as amount,
+  format('Class of %s, %s %s', s.first_name, c.date, left(c.start_time::text, 5)) as title
+from public.classes c
+join public.students s on s.id = c.student_id
+where c.price > 0 and s.profile_id is not null and c.payment_status <> 'waived'
+  and (c.status in ('completed', 'missed') or c.status = 'cancelled' and c.is_charged or c.status = 'scheduled' and c.payment_status = 'paid');
+comment on view private.classes_dues is 'What classes cost: those that were held, missed, or cancelled too late, unless that was waived.';
+
+select private.attach_dues('public.classes');
+
+-- sql/50_tracking/rules/40_promise.sql
+
+-- What is promised: each weekly time of each student on each of its dates, with the reason where one is left out.
+-- Generation and diagnosis both ask here, so that they cannot disagree.
+
+create type private.promised_class as (
+  student_id uuid, slot_id uuid, occurs_on date, start_time time, end_time time, time_zone text,
+  starts_at timestamptz, ends_at timestamptz, course_id uuid, teacher_id uuid, reason text, detail text
+);
+comment on type private.promised_class is
+  'A date of a student''s schedule. reason is null where a class ought to be, else clock, closure, pause or time_off, and detail which one.';
+
+-- Dates are stepped through, never instants; each different time of a day is turned into instants once, however many
+-- students share it.
+create function private.promised_classes(p_student_ids uuid[], p_since_start boolean, p_through date) returns setof private.promised_class
+language sql stable security definer set search_path = ''
+begin atomic
+  with slots as materialized (
+    select s.id as slot_id, s.student_id, s.weekday, s.start_time, s.end_time, s.time_zone, t.course_id, t.teacher_id,
+      greatest(lower(s.effective), t.start_date,
+        case when not p_since_start and g.generated_through is not null then least(g.generated_through + 1, private.today() - 1) end) as first,
+      least(upper(s.effective) - 1, t.end_date, t.inactive_since - 1, p_through) as last
+    from public.students t
+    join public.student_schedule_slots s on s.student_id = t.id
+    left join private.student_generation g on g.student_id = t.id
+    where t.id = any(p_student_ids) and not isempty(s.effective)
+  ),
+  dates as materialized (
+    select s.*, f.first + 7 * n.no as occurs_on
+    from slots s
+    cross join lateral (select s.first + (s.weekday - extract(dow from s.first)::integer + 7) % 7 as first) f
+    cross join lateral generate_series(0, (s.last - f.first) / 7) as n(no)
+    where s.last >= f.first
+  ),
+  times as materialized (
+    select d.occurs_on, d.start_time, d.end_time, d.time_zone,
+      private.local_to_instant(d.occurs_on, d.start_time, d.time_zone) as starts_at,
+      private.local_end_to_instant(d.occurs_on, d.end_time, d.time_zone) as ends_at
+    from (select distinct d.occurs_on, d.start_time, d.end_time, d.time_zone from dates d) d
+    where private.is_time_zone(d.time_zone)
+  ),
+  instants as materialized (
+    select t.*, k.name as closed_for
+    from times t
+    left join lateral (
+      select c.name from public.closures c
+      where c.location_id is null and t.starts_at < t.ends_at and c.during && tstzrange(t.starts_at, t.ends_at)
+      order by c.name limit 1
+    ) k on true
+  )
+  select d.student_id, d.slot_id, d.occurs_on, d.start_time, d.end_time, d.time_zone, i.starts_at, i.ends_at, d.course_id, d.teacher_id,
+    case
+      when i.occurs_on is null then 'time_zone' when i.starts_at is null or i.ends_at is null or i.starts_at >= i.ends_at then 'clock'
+      when i.closed_for is not null then 'closure' when p.reason is not null then 'pause' when o.id is not null then 'time_off'
+    end,
+    case
+      when i.occurs_on is null then d.time_zone
+      when i.starts_at is null or i.ends_at is null or i.starts_at >= i.ends_at then private.describe_skipped(d.occurs_on, d.start_time, d.time_zone)
+      else coalesce(i.closed_for, p.reason, o.name)
+    end
+  from dates d
+  left join instants i on (i.occurs_on, i.start_time, i.end_time, i.time_zone) = (d.occurs_on, d.start_time, d.end_time, d.time_zone)
+  left join lateral (
+    select p.reason from public.student_pauses p
+    where p.student_id = d.student_id and daterange(p.starts_on, p.ends_on, '[]') @> d.occurs_on
+    limit 1
+  ) p on true
+  left join lateral (
+    select t.id, r.name
+    from public.time_off t
+    join public.resources r on r.id = t.resource_id
+    where t.resource_id = d.teacher_id and t.status = 'approved' and i.starts_at < i.ends_at and t.during && tstzrange(i.starts_at, i.ends_at)
+    limit 1
+  ) o on true;
+end;
+comment on function private.promised_classes(uuid[], boolean, date) is
+  'Every date of these students'' schedules through a date: since each start date, or since where generation stopped (and always from yesterday on).';
+
+create function private.generation_through() returns date
+language sql stable set search_path = ''
+return private.today() + 7 * private.setting_integer('class_horizon_weeks') - 1;
+comment on function private.generation_through() is 'The last date classes are generated for: so many weeks from today.';
+
+-- What nobody has touched: as it was made, still to come, and nothing hangs on it.
+create function private.is_untouched(p_class public.classes) returns boolean
+language sql stable security definer set search_path = ''
+return p_class.source = 'generated' and p_class.status = 'scheduled' and p_class.edited_at is null and p_class.payment_status = 'pending'
+  and p_class.starts_at > private.now()
+  and not exists (select from public.payment_items i where i.source_id = p_class.id and i.source_table = 'classes')
+  and not exists (select from public.class_attendance a where a.class_id = p_class.id)
+  and not exists (select from public.classes r where r.rescheduled_from = p_class.id);
+comment on function private.is_untouched(public.classes) is 'Whether a class is as generation made it and still to come, so that generation may take it away again.';
+
+-- sql/50_tracking/rules/50_generation.sql
+
+-- Generation. A row in private.generation_runs generates: the triggers of students, the weekly run and every repair write
+-- one, so that all of them do the same. Rerun, late, or twenty at once, it ends in the same rows: it locks the students,
+-- takes away what is untouched and no longer promised, and adds what is promised and not there.
+--
+-- Teachers are claimed first, since the ledger alone knows who is taken by what: whoever loses there gets no class, and
+-- the date is reported. A student who is taken loses at the class's own constraint, and the claim is given back.
+
+create type private.new_class as (
+  id uuid, student_id uuid, slot_id uuid, occurs_on date, start_time time, end_time time, time_zone text,
+  starts_at timestamptz, ends_at timestamptz, course_id uuid, teacher_id uuid, price numeric, teacher_pay numeric, title text
+);
+comment on type private.new_class is 'A class about to be made, with its terms as they are now.';
+
+-- What is there during time off that was approved later stays: somebody may cover it, as cover_requests say.
+create function private.obsolete_classes(p_student_ids uuid[], p_promised private.promised_class[], p_through date) returns uuid[]
+language sql stable security definer set search_path = ''
+begin atomic
+  select array_agg(c.id order by c.id)
+  from public.classes c
+  left join unnest(p_promised) p on p.slot_id = c.slot_id and p.occurs_on = c.occurs_on and coalesce(p.reason, 'time_off') = 'time_off'
+    and (p.start_time, p.end_time, p.time_zone) = (c.start_time, c.end_time, c.time_zone)
+    and (p.course_id, p.teacher_id) is not distinct from (c.course_id, c.teacher_id)
+  where c.student_id = any(p_student_ids) and c.date >= private.today() - 1 and p.slot_id is null and private.is_untouched(c)
+    and (c.date <= p_through or not exists (
+      select from public.student_schedule_slots s
+      join public.students t on t.id = s.student_id
+      where s.id = c.slot_id and s.effective @> c.occurs_on and coalesce(c.occurs_on <= t.end_date, true)
+        and coalesce(c.occurs_on < t.inactive_since, true)
+    ));
+end;
+comment on function private.obsolete_classes(uuid[], private.promised_class[], date) is
+  'The untouched classes to come that are promised no longer, or otherwise than they are.';
+
+create function private.classes_to_make(p_promised private.promised_class[], p_obsolete uuid[]) returns private.new_class[]
+language sql volatile security definer set search_path = ''
+begin atomic
+  select array_agg(
+    row(gen_random_uuid(), p.student_id, p.slot_id, p.occurs_on, p.start_time, p.end_time, p.time_zone, p.starts_at, p.ends_at,
+      p.course_id, p.teacher_id, coalesce(s.class_price, k.price), coalesce(s.teacher_pay, r.rate),
+      left(concat(coalesce(k.title, 'Class'), ', ', concat_ws(' ', s.first_name, s.last_name)), 500))::private.new_class)
+  from unnest(p_promised) p
+  join public.students s on s.id = p.student_id
+  left join public.courses k on k.id = p.course_id
+  left join public.instructor_rates r on r.instructor_id = p.teacher_id and r.class_type_id is null and r.payment_type = 'per_class'
+    and daterange(r.effective_from, r.effective_until, '[]') @> p.occurs_on
+  left join public.classes c on c.slot_id = p.slot_id and c.student_id = p.student_id and c.occurs_on = p.occurs_on
+  where p.reason is null and (c.id is null or c.id = any(p_obsolete))
+    and not exists (
+      select from public.classes o
+      where o.student_id = p.student_id and o.date = p.occurs_on and o.start_time = p.start_time and not coalesce(o.id = any(p_obsolete), false)
+    );
+end;
+comment on function private.classes_to_make(private.promised_class[], uuid[]) is
+  'What is promised and not there, as the classes that will be; what is about to be taken away does not count.';
+
+create function private.what_is_in_the_way(p_class private.new_class, out reason text, out detail text)
+language sql stable security definer set search_path = ''
+begin atomic
+  select w.reason, w.detail
+  from (
+    select 1 as rank, 'student_taken' as reason,
+      format('The student has another class, %s', private.describe_range(tstzrange(c.starts_at, c.ends_at), c.time_zone)) as detail
+    from public.classes c
+    where c.student_id = p_class.student_id and c.status in ('scheduled', 'completed', 'missed')
+      and tstzrange(c.starts_at, c.ends_at) && tstzrange(p_class.starts_at, p_class.ends_at)
+    union all
+    select 2, 'teacher_taken', format('%s is already in %s, %s', r.name, c.title, private.describe_range(c.during, p_class.time_zone))
+    from public.claims c
+    join public.resources r on r.id = c.resource_id
+    where c.resource_id = p_class.teacher_id and c.during && tstzrange(p_class.starts_at, p_class.ends_at) and c.source_id <> p_class.id
+    union all
+    select 3, 'beyond_horizon', format('%s can be booked until %s only', r.name, h.claimed_until)
+    from public.resource_horizons h
+    join public.resources r on r.id = h.resource_id
+    where h.resource_id = p_class.teacher_id and h.claimed_until < p_class.ends_at
+    union all
+    select 4, 'teacher_taken', 'Somebody else was there a moment ago'
+  ) w
+  order by w.rank
+  limit 1;
+end;
+comment on function private.what_is_in_the_way(private.new_class) is 'Why a class that is promised cannot be made.';
+
+-- Returns those that could not be made. A teacher's horizon or another use of their time is in the way, or the student is.
+create function private.make_classes(p_new private.new_class[]) returns private.promised_class[]
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_caller constant uuid := private.caller_id();
+  v_now constant timestamptz := private.now();
+  v_made uuid[];
+  v_left private.promised_class[];
+begin
+  with won as (
+    insert into public.claims (resource_id, during, share_key, source_table, source_id, occurs_on, kind, title)
+    select n.teacher_id, tstzrange(n.starts_at, n.ends_at), private.happening_key('classes', n.id, n.occurs_on), 'classes', n.id, n.occurs_on,
+      'class', n.title
+    from unnest(p_new) n
+    join public.resource_horizons h on h.resource_id = n.teacher_id and n.ends_at <= h.claimed_until
+    left join public.student_schedule_slots s on s.id = n.slot_id
+    order by n.teacher_id, n.starts_at, s.created_at, n.slot_id
+    on conflict do nothing
+    returning source_id
+  ), made as (
+    insert into public.classes (id, student_id, course_id, teacher_id, date, start_time, end_time, time_zone, starts_at, ends_at, status,
+      payment_status, source, slot_id, occurs_on, price, teacher_pay, is_charged, is_teacher_paid, version, created_by, created_at, updated_at)
+    select n.id, n.student_id, n.course_id, n.teacher_id, n.occurs_on, n.start_time, n.end_time, n.time_zone, n.starts_at, n.ends_at, 'scheduled',
+      'pending', 'generated', n.slot_id, n.occurs_on, n.price, n.teacher_pay, true, true, 1, v_caller, v_now, v_now
+    from unnest(p_new) n
+    left join won w on w.source_id = n.id
+    where n.teacher_id is null or w.source_id is not null
+    order by n.student_id, n.starts_at
+    on conflict do nothing
+    returning id
+  )
+  select array_agg(m.id) into v_made from made m;
+  if cardinality(v_made) = cardinality(p_new) then
+    return '{}';
+  end if;
+  -- The claims of those that the class's own constraints left out.
+  delete from public.claims c
+  using unnest(p_new) n
+  left join unnest(v_made) as m(id) on m.id = n.id
+  where m.id is null and c.source_table = 'classes' and c.source_id = n.id and c.resource_id = n.teacher_id and c.occurs_on = n.occurs_on;
+  select array_agg(row(n.student_id, n.slot_id, n.occurs_on, n.start_time, n.end_time, n.time_zone, n.starts_at, n.ends_at, n.course_id, n.teacher_id,
+    w.reason, w.detail)::private.promised_class)
+  into v_left
+  from unnest(p_new) n
+  left join unnest(v_made) as m(id) on m.id = n.id
+  cross join lateral private.what_is_in_the_way(n) w
+  where m.id is null;
+  return v_left;
+end;
+$$;
+comment on function private.make_classes(private.new_class[]) is
+  'Makes these classes, as many as fit, and returns the others with what is in the way; the caller holds the locks.';
+
+create function private.skipped_rows(p_rows private.promised_class[]) returns jsonb
+language sql stable set search_path = ''
+return (
+  select jsonb_agg(jsonb_build_object('date', r.occurs_on, 'start_time', left(r.start_time::text, 5), 'reason', r.reason, 'detail', r.detail) order by r.n)
+  from unnest(p_rows[1:100]) with ordinality as r(student_id, slot_id, occurs_on, start_time, end_time, time_zone, starts_at, ends_at, course_id,
+    teacher_id, reason, detail, n)
+);
+comment on function private.skipped_rows(private.promised_class[]) is 'Dates that were left out, the first hundred, as JSON.';
+
+create function private.log_generation(
+  p_run private.generation_runs, p_promised private.promised_class[], p_left private.promised_class[], p_made private.new_class[], p_removed uuid[]
+) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  insert into public.class_generation_logs (student_id, operation, status, message, classes_created, classes_removed, error_details, run_id)
+  select t.student_id, p_run.operation,
+    case when coalesce(l.count, 0) > 0 then 'partial' when coalesce(m.made, 0) + coalesce(r.removed, 0) > 0 then 'success' else 'skipped' end,
+    concat_ws(', ', coalesce(m.made, 0) || ' created', r.removed || ' removed', s.count || ' skipped', l.count || ' not possible'),
+    coalesce(m.made, 0), coalesce(r.removed, 0),
+    jsonb_strip_nulls(jsonb_build_object('count', coalesce(s.count, 0) + coalesce(l.count, 0), 'skipped', s.rows, 'not_possible', l.rows)),
+    p_run.run_id
+  from unnest(p_run.student_ids) as t(student_id)
+  left join (
+    select n.student_id, count(*) as made from unnest(p_made) n group by n.student_id
+  ) a on a.student_id = t.student_id
+  left join (
+    select p.student_id, count(*) as count, private.skipped_rows(array_agg(p order by p.occurs_on, p.start_time)) as rows
+    from unnest(p_left) p group by p.student_id
+  ) l on l.student_id = t.student_id
+  left join (
+    select p.student_id, count(*) as count, private.skipped_rows(array_agg(p order by p.occurs_on, p.start_time)) as rows
+    from unnest(p_promised) p where p.reason is not null group by p.student_id
+  ) s on s.student_id = t.student_id
+  left join (
+    select u.student_id, count(*) as removed from unnest(p_removed) as u(student_id) group by u.student_id
+  ) r on r.student_id = t.student_id
+  cross join lateral (select coalesce(a.made, 0) - coalesce(l.count, 0) as made) m
+  where p_run.operation <> 'scheduled' or coalesce(m.made, 0) > 0 or r.removed > 0;
+end;
+comment on function private.log_generation(private.generation_runs, private.promised_class[], private.promised_class[], private.new_class[], uuid[]) is
+  'Writes down what a run did for each student; the weekly run only for those whose classes it changed.';
+
+create function private.generate_classes() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_promised private.promised_class[];
+  v_obsolete uuid[];
+  v_new private.new_class[];
+  v_left private.promised_class[];
+  v_removed uuid[];
+  v_created integer;
+begin
+  perform private.require_read_committed();
+  perform from public.students t where t.id = any(new.student_ids) order by t.id for no key update;
+  if new.syncs_slots then
+    perform private.sync_slots(new.student_ids);
+  end if;
+  v_promised := array(select p from private.promised_classes(new.student_ids, new.since_start, new.through_date) p);
+  v_obsolete := private.obsolete_classes(new.student_ids, v_promised, new.through_date);
+  v_new := private.classes_to_make(v_promised, v_obsolete);
+  if v_new is not null or v_obsolete is not null then
+    perform private.ensure_people(array(
+      select distinct n.teacher_id from unnest(v_new) n
+      where n.teacher_id is not null and not exists (select from public.resources r where r.id = n.teacher_id)
+    ));
+    perform private.lock_sources('classes', v_obsolete);
+    perform private.lock_resources(array(
+      select n.teacher_id from unnest(v_new) n where n.teacher_id is not null
+      union
+      select c.teacher_id from public.classes c where c.id = any(v_obsolete) and c.teacher_id is not null
+    ));
+  end if;
+  if v_obsolete is not null then
+    -- What somebody touched while this waited for its lock stays.
+    with gone as (
+      delete from public.classes c where c.id = any(v_obsolete) and private.is_untouched(c) returning c.student_id
+    )
+    select array_agg(g.student_id) into v_removed from gone g;
+  end if;
+  if v_new is not null then
+    v_left := private.make_classes(v_new);
+  end if;
+  v_created := coalesce(cardinality(v_new), 0) - coalesce(cardinality(v_left), 0);
+  insert into private.student_generation as g (student_id, generated_through)
+  select t.id, new.through_date from public.students t where t.id = any(new.student_ids)
+  on conflict (student_id) do update set generated_through = excluded.generated_through
+  where g.generated_through < excluded.generated_through;
+  perform private.log_generation(new, v_promised, v_left, v_new, v_removed);
+  update private.generation_runs r set classes_created = v_created, classes_removed = coalesce(cardinality(v_removed), 0) where r.id = new.id;
+  return null;
+end;
+$$;
+comment on function private.generate_classes() is 'Row trigger on generation_runs: makes the classes of these students what is promised.';
+
+create trigger t50_generate after insert on private.generation_runs
+  for each row execute function private.generate_classes();
+
+create function private.run_generation(
+  p_operation text, p_student_ids uuid[], p_since_start boolean default false, p_through date default null, p_run_id bigint default null,
+  p_syncs_slots boolean default false
+) returns private.generation_runs
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_run private.generation_runs;
+begin
+  insert into private.generation_runs (run_id, operation, student_ids, since_start, syncs_slots, through_date)
+  values (coalesce(p_run_id, nextval('private.generation_run_ids')), p_operation, p_student_ids, p_since_start, p_syncs_slots,
+    coalesce(p_through, private.generation_through()))
+  returning * into v_run;
+  select r.* into v_run from private.generation_runs r where r.id = v_run.id;
+  return v_run;
+end;
+$$;
+comment on function private.run_generation(text, uuid[], boolean, date, bigint, boolean) is 'Generates the classes of these students, up to the horizon by default, and returns the run with its figures.';
+
+-- sql/50_tracking/rules/60_following.sql
+
+-- Classes follow what they are promised by: students, their pauses, the course's usual length, closures.
+
+create function private.follow_students() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+begin
+  if tg_op = 'INSERT' then
+    select array_agg(n.id order by n.id) into v_ids from new_rows n;
+  else
+    select array_agg(n.id order by n.id) into v_ids
+    from new_rows n
+    join old_rows o on o.id = n.id
+    where (n.start_date, n.end_date, n.fixed_schedule, n.time_zone, n.course_id, n.teacher_id, n.inactive_since)
+      is distinct from (o.start_date, o.end_date, o.fixed_schedule, o.time_zone, o.course_id, o.teacher_id, o.inactive_since);
+    -- From before: all of it is generated.
+    delete from private.student_generation g
+    using new_rows n, old_rows o
+    where n.id = o.id and n.start_date < o.start_date and g.student_id = n.id;
+  end if;
+  if v_ids is not null then
+    perform private.run_generation(lower(tg_op), v_ids, p_syncs_slots => true);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.follow_students() is 'Statement trigger on students: their slots and classes follow.';
+
+create trigger t00_read_committed before insert or update or delete on public.students
+  for each statement execute function private.refuse_other_isolation();
+create trigger t50_follow_insert after insert on public.students
+  referencing new table as new_rows for each statement execute function private.follow_students();
+create trigger t50_follow_update after update on public.students
+  referencing old table as old_rows new table as new_rows for each statement execute function private.follow_students();
+
+create function private.follow_pauses() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+begin
+  execute case tg_op
+      when 'INSERT' then 'select array_agg(distinct n.student_id) from new_rows n'
+      when 'DELETE' then 'select array_agg(distinct o.student_id) from old_rows o join public.students s on s.id = o.student_id'
+      else 'select array_agg(u.student_id) from (select n.student_id from new_rows n union select o.student_id from old_rows o) u'
+    end into v_ids;
+  if v_ids is not null then
+    perform private.run_generation('update', v_ids);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.follow_pauses() is 'Statement trigger on student_pauses: classes follow.';
+
+create trigger t00_read_committed before insert or update or delete on public.student_pauses
+  for each statement execute function private.refuse_other_isolation();
+create trigger t50_follow_insert after insert on public.student_pauses
+  referencing new table as new_rows for each statement execute function private.follow_pauses();
+create trigger t50_follow_update after update on public.student_pauses
+  referencing old table as old_rows new table as new_rows for each statement execute function private.follow_pauses();
+create trigger t50_follow_delete after delete on public.student_pauses
+  referencing old table as old_rows for each statement execute function private.follow_pauses();
+
+create function private.follow_course_minutes() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[] := (select array_agg(s.id order by s.id) from public.students s where s.course_id = new.id and s.is_active);
+begin
+  if v_ids is not null then
+    perform private.run_generation('update', v_ids, p_syncs_slots => true);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.follow_course_minutes() is 'Row trigger on courses: schedules that do not say how long a class takes follow the course.';
+
+create trigger t50_follow_course_minutes after update of duration_minutes on public.courses
+  for each row when (old.duration_minutes is distinct from new.duration_minutes) execute function private.follow_course_minutes();
+
+-- Closing a place may lock resources, and students come before these.
+create function private.lock_students_first() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform from public.students s where s.is_active order by s.id for no key update;
+  return null;
+end;
+$$;
+comment on function private.lock_students_first() is 'Statement trigger on closures: students are locked before anything else is.';
+
+create trigger t05_lock_students before insert or update or delete on public.closures
+  for each statement execute function private.lock_students_first();
+
+create function private.follow_closures() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_during tstzmultirange;
+  v_ids uuid[];
+begin
+  execute case tg_op
+      when 'INSERT' then 'select range_agg(n.during) from new_rows n where n.location_id is null'
+      when 'DELETE' then 'select range_agg(o.during) from old_rows o where o.location_id is null'
+      else 'select range_agg(u.during) from (select * from new_rows union all select * from old_rows) u where u.location_id is null'
+    end into v_during;
+  if upper(v_during) > private.now() then
+    -- Whoever has a weekly time on one of these days, whether a class is there already or was left out so far.
+    select array_agg(distinct t.id) into v_ids
+    from public.students t
+    join public.student_schedule_slots s on s.student_id = t.id and upper_inf(s.effective)
+    where t.is_active and exists (
+      select from unnest(v_during) as d(during)
+      where upper(d.during) - lower(d.during) >= interval '7 days'
+        or s.weekday in (extract(dow from lower(d.during) at time zone s.time_zone), extract(dow from upper(d.during) at time zone s.time_zone))
+        or (s.weekday - extract(dow from lower(d.during) at time zone s.time_zone)::integer + 7) % 7
+          <= extract(epoch from upper(d.during) - lower(d.during)) / 86400
+    );
+  end if;
+  if v_ids is not null then
+    perform private.run_generation('update', v_ids);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.follow_closures() is 'Statement trigger on closures: untouched classes on closed days go, and those of days that are open again come.';
+
+create trigger t60_follow_insert after insert on public.closures
+  referencing new table as new_rows for each statement execute function private.follow_closures();
+create trigger t60_follow_update after update on public.closures
+  referencing old table as old_rows new table as new_rows for each statement execute function private.follow_closures();
+create trigger t60_follow_delete after delete on public.closures
+  referencing old table as old_rows for each statement execute function private.follow_closures();
+
+create trigger t00_no_truncate before truncate on public.students
+  for each statement execute function private.refuse_truncate();
+create trigger t00_no_truncate before truncate on public.student_pauses
+  for each statement execute function private.refuse_truncate();
+
+-- sql/50_tracking/rules/70_running.sql
+
+-- Generating for many: bad data of one student never keeps the others from their classes.
+
+-- All at once; after an error, in halves, until the one it is about stands alone and is written down.
+create function private.generate_for(
+  p_operation text, p_student_ids uuid[], p_since_start boolean, p_through date, p_run_id bigint,
+  out created integer, out removed integer, out failed integer
+)
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_run private.generation_runs;
+  v_half integer := cardinality(p_student_ids) / 2;
+  v_state text;
+  v_message text;
+  v_one record;
+  v_other record;
+begin
+  begin
+    v_run := private.run_generation(p_operation, p_student_ids, p_since_start, p_through, p_run_id);
+    created := v_run.classes_created;
+    removed := v_run.classes_removed;
+    failed := 0;
+    return;
+  exception when sqlstate 'PGRST' or data_exception or integrity_constraint_violation or syntax_error_or_access_rule_violation then
+    get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
+  end;
+  if v_half > 0 then
+    select g.* into v_one from private.generate_for(p_operation, p_student_ids[:v_half], p_since_start, p_through, p_run_id) g;
+    select g.* into v_other from private.generate_for(p_operation, p_student_ids[v_half + 1:], p_since_start, p_through, p_run_id) g;
+    created := v_one.created + v_other.created;
+    removed := v_one.removed + v_other.removed;
+    failed := v_one.failed + v_other.failed;
+    return;
+  end if;
+  if v_state = 'PGRST' then
+    v_state := v_message::jsonb ->> 'code';
+    v_message := v_message::jsonb ->> 'message';
+  end if;
+  insert into public.class_generation_logs (student_id, operation, status, message, error_details, run_id)
+  values (p_student_ids[1], p_operation, 'failed', left(v_message, 1000), jsonb_build_object('code', v_state, 'message', v_message), p_run_id);
+  created := 0;
+  removed := 0;
+  failed := 1;
+end;
+$$;
+comment on function private.generate_for(text, uuid[], boolean, date, bigint) is
+  'Generates for these students, those with bad data left out and logged; returns how many classes were created and removed, and for how many students it failed.';
+
+create function private.generate_for_many(p_operation text, p_student_ids uuid[], p_since_start boolean, p_through date, p_run_id bigint)
+returns public.class_generation_logs
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_started constant timestamptz := private.stopwatch();
+  v_ids constant uuid[] := coalesce(p_student_ids, '{}');
+  v_done record;
+  v_log public.class_generation_logs;
+begin
+  select g.* into v_done from private.generate_for(p_operation, v_ids, p_since_start, p_through, p_run_id) g;
+  insert into public.class_generation_logs (operation, status, message, classes_created, classes_removed, error_details, duration_ms, run_id)
+  select p_operation,
+    case
+      when v_done.failed > 0 and v_done.failed = cardinality(v_ids) then 'failed'
+      when v_done.failed > 0 or l.partial > 0 then 'partial'
+      when v_done.created + v_done.removed > 0 then 'success'
+      else 'skipped'
+    end,
+    format('%s students: %s classes created, %s removed, %s students failed', cardinality(v_ids), v_done.created, v_done.removed, v_done.failed),
+    v_done.created, v_done.removed,
+    jsonb_build_object('students', cardinality(v_ids), 'failed', v_done.failed, 'partial', l.partial, 'changed', l.changed, 'through', p_through),
+    extract(epoch from private.stopwatch() - v_started) * 1000, p_run_id
+  from (
+    select count(*) filter (where g.status = 'partial') as partial, count(*) filter (where g.classes_created + g.classes_removed > 0) as changed
+    from public.class_generation_logs g
+    where g.run_id = p_run_id and g.student_id is not null
+  ) l
+  returning * into v_log;
+  return v_log;
+end;
+$$;
+comment on function private.generate_for_many(text, uuid[], boolean, date, bigint) is 'Generates for these students and writes the row of the run, which it returns.';
+
+-- One run at a time: a second one waits, and then finds nothing to do.
+create function private.generate_for_everyone(p_through date default null) returns public.class_generation_logs
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_through constant date := coalesce(p_through, private.generation_through());
+begin
+  perform pg_advisory_xact_lock(hashtextextended('private.generate_for_everyone', 0));
+  return private.generate_for_many('scheduled', array(
+    select t.id
+    from public.students t
+    where t.is_active and t.start_date <= v_through and exists (select from public.student_schedule_slots s where s.student_id = t.id)
+    order by t.id
+  ), false, v_through, nextval('private.generation_run_ids'));
+end;
+$$;
+comment on function private.generate_for_everyone(date) is
+  'Job: makes every active student''s classes up to the horizon, and what an outage left out; returns the row it logged.';
+
+create function private.clean_generation_logs(p_days integer default 30) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_deleted integer;
+begin
+  delete from public.class_generation_logs g where g.trigger_time < private.now() - make_interval(days => p_days);
+  get diagnostics v_deleted = row_count;
+  delete from private.generation_runs r where r.started_at < private.now() - make_interval(days => p_days);
+  return v_deleted;
+end;
+$$;
+comment on function private.clean_generation_logs(integer) is 'Job: deletes what generation logged more than so many days ago; returns how many rows.';
+
+create function private.complete_past_student_classes() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_hours constant integer := private.setting_integer('complete_student_classes_after_hours');
+  v_completed integer;
+begin
+  update public.classes c set status = 'completed'
+  from (
+    select k.id from public.classes k
+    where k.status = 'scheduled' and k.ends_at < private.now() - make_interval(hours => v_hours) and v_hours > 0
+    order by k.id
+    for no key update
+  ) w
+  where c.id = w.id and c.status = 'scheduled';
+  get diagnostics v_completed = row_count;
+  return v_completed;
+end;
+$$;
+comment on function private.complete_past_student_classes() is
+  'Job: completes students'' classes that were over so many hours ago (a setting; 0 never) and of which nobody said otherwise; returns how many.';
+
+-- sql/50_tracking/rules/80_changing.sql
+
+-- Calling a class off, moving it, making up for it: for those whose class it is, and for those who may change all.
+
+create function private.class_for(p_class_id uuid, p_field text, p_permission text, p_for_student boolean) returns public.classes
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_class public.classes;
+begin
+  if p_class_id is null then
+    perform private.fail_input(private.input_error(true, p_field, 'Say which class'));
+  end if;
+  select c.* into v_class from public.classes c where c.id = p_class_id for no key update;
+  if found and (
+    private.has_permission(p_permission)
+    or v_class.teacher_id = private.current_profile_id() and private.has_permission('update:own_class')
+    or p_for_student and exists (
+      select from public.students s where s.id = v_class.student_id and s.user_id = private.caller_id() and s.is_active
+    )
+  ) then
+    return v_class;
+  end if;
+  -- Whoever may see everything is told what they lack; others are not told what there is.
+  if v_class.id is not null and private.has_permission('read:calendar') then
+    perform private.require_permission(p_permission);
+  end if;
+  perform private.fail('not_found', 'There is no such class', p_field, jsonb_build_object('id', p_class_id));
+  return null;
+end;
+$$;
+comment on function private.class_for(uuid, text, text, boolean) is
+  'A class the caller may change, locked: holders of the permission any, teachers their own, and where that is said the student theirs. Raises not_found or forbidden.';
+
+create function private.cancel_one(p_class_id uuid, p_reason text, p_cancelled_by text) returns public.classes
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_class public.classes := private.class_for(p_class_id, 'p_class_id', 'update:class', true);
+begin
+  perform private.fail_input(
+    private.input_error(private.clean_text(p_reason) is null, 'p_reason', 'Say why it is cancelled')
+    || private.input_error(length(p_reason) > 1000, 'p_reason', 'A reason has at most 1000 characters')
+    || private.input_error(p_cancelled_by not in ('student', 'teacher', 'organisation'), 'p_cancelled_by', 'Who cancels is student, teacher or organisation'));
+  -- Only who may change all speaks for others.
+  if p_cancelled_by is distinct from private.cancelling_party(v_class) and p_cancelled_by is not null then
+    perform private.require_permission('update:class');
+  end if;
+  if v_class.status not in ('scheduled', 'missed') then
+    perform private.fail('illegal_transition', format('A class that is %s is not cancelled', v_class.status), 'p_class_id',
+      jsonb_build_object('id', v_class.id, 'from', v_class.status, 'to', 'cancelled'));
+  end if;
+  update public.classes c
+  set status = 'cancelled', cancellation_reason = p_reason, cancelled_by = coalesce(p_cancelled_by, private.cancelling_party(v_class))
+  where c.id = p_class_id
+  returning * into v_class;
+  return v_class;
+end;
+$$;
+comment on function private.cancel_one(uuid, text, text) is 'Cancels a class for those who may.';
+
+-- The old class keeps its place in the books, and the new one names it.
+create function private.replace_class(
+  p_class public.classes, p_source text, p_date date, p_start_time time, p_end_time time, p_teacher_id uuid
+) returns public.classes
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_minutes constant interval := p_class.end_time - p_class.start_time;
+  v_end constant time := coalesce(p_end_time, case
+    when extract(epoch from p_start_time + v_minutes - time '00:00') > extract(epoch from p_start_time) then p_start_time + v_minutes
+    when p_start_time + v_minutes = time '00:00' then time '24:00' end);
+  v_teacher constant uuid := coalesce(p_teacher_id, p_class.teacher_id);
+  v_new public.classes;
+begin
+  perform private.fail_input(
+    private.input_error(p_date is null, 'p_date', 'Say on which day')
+    || private.input_error(p_start_time is null, 'p_start_time', 'Say when it starts')
+    || private.input_error(p_start_time is not null and v_end is null, 'p_end_time', 'It ends on the day it starts')
+    || private.input_error(v_end <= p_start_time, 'p_end_time', 'The end must be after the start'));
+  -- Whoever takes both at once does so in the order everybody does.
+  perform private.lock_resources(array_remove(array[p_class.teacher_id, v_teacher], null));
+  if p_source = 'rescheduled' then
+    update public.classes c set status = 'rescheduled' where c.id = p_class.id;
+  end if;
+  begin
+    insert into public.classes (student_id, course_id, teacher_id, date, start_time, end_time, time_zone, source, rescheduled_from, price, teacher_pay, payment_status)
+    values (p_class.student_id, p_class.course_id, v_teacher, p_date, p_start_time, v_end, p_class.time_zone, p_source, p_class.id,
+      case when p_source = 'makeup' and p_class.is_charged then 0 else p_class.price end,
+      case when v_teacher is not distinct from p_class.teacher_id then p_class.teacher_pay end,
+      p_class.payment_status)
+    returning * into v_new;
+  exception when unique_violation or exclusion_violation then
+    perform private.fail('time_conflict', format('The student has another class on %s at %s, or this one was replaced already', p_date, left(p_start_time::text, 5)),
+      'p_start_time', (
+        select jsonb_build_object('conflicts', jsonb_agg(jsonb_build_object('class_id', c.id, 'starts_at', c.starts_at, 'ends_at', c.ends_at, 'status', c.status)))
+        from public.classes c
+        where c.student_id = p_class.student_id and c.id <> p_class.id
+          and (c.rescheduled_from = p_class.id or c.date = p_date and c.start_time < v_end and p_start_time < c.end_time)
+      ), 'Choose another time: offer_makeup() says when both are free.');
+  end;
+  return v_new;
+end;
+$$;
+comment on function private.replace_class(public.classes, text, date, time, time, uuid) is
+  'A class in the place of another: one that is moved, or a make-up for one that was cancelled, which costs nothing where the cancelled one was charged.';
+
+create function private.move_one(p_class_id uuid, p_date date, p_start_time time, p_end_time time, p_teacher_id uuid) returns public.classes
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_class public.classes := private.class_for(p_class_id, 'p_class_id', 'update:class', false);
+begin
+  if v_class.status <> 'scheduled' then
+    perform private.fail('illegal_transition', format('A class that is %s is not moved', v_class.status), 'p_class_id',
+      jsonb_build_object('id', v_class.id, 'from', v_class.status, 'to', 'rescheduled'));
+  end if;
+  return private.replace_class(v_class, 'rescheduled', p_date, p_start_time, p_end_time, p_teacher_id);
+end;
+$$;
+comment on function private.move_one(uuid, date, time, time, uuid) is 'Moves a class for those who may.';
+
+create function private.make_up_for(p_class_id uuid, p_date date, p_start_time time, p_end_time time, p_teacher_id uuid) returns public.classes
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_class public.classes := private.class_for(p_class_id, 'p_class_id', 'create:class', false);
+begin
+  if v_class.status not in ('cancelled', 'missed') then
+    perform private.fail('illegal_transition', format('A class that is %s needs no make-up', v_class.status), 'p_class_id',
+      jsonb_build_object('id', v_class.id, 'status', v_class.status));
+  end if;
+  return private.replace_class(v_class, 'makeup', p_date, p_start_time, p_end_time, p_teacher_id);
+end;
+$$;
+comment on function private.make_up_for(uuid, date, time, time, uuid) is 'Books a make-up class for those who may.';
+
+-- When the teacher is free, the student has no other class and does not pause.
+create function private.makeup_times(p_class_id uuid, p_from timestamptz, p_to timestamptz, p_teacher_id uuid, p_respect_availability boolean, p_limit integer)
+returns table (starts_at timestamptz, ends_at timestamptz, date date, start_time time, end_time time, teacher_id uuid)
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_class public.classes := private.class_for(p_class_id, 'p_class_id', 'create:class', true);
+  v_teacher constant uuid := coalesce(p_teacher_id, v_class.teacher_id);
+  v_minutes constant interval := v_class.end_time - v_class.start_time;
+begin
+  if v_teacher is null then
+    perform private.fail_input(private.input_error(true, 'p_teacher_id', 'The class has no teacher: say who teaches the make-up'));
+  end if;
+  return query
+    select f.starts_at, f.ends_at, l.starts::date, l.starts::time, case l.ends::time when time '00:00' then time '24:00' else l.ends::time end, v_teacher
+    from public.free_slots(array[v_teacher], p_from, p_to, v_minutes, interval '15 minutes', p_respect_availability, 5000) f
+    cross join lateral (
+      select f.starts_at at time zone v_class.time_zone as starts, f.ends_at at time zone v_class.time_zone as ends
+    ) l
+    where f.starts_at > private.now() and (l.starts::date = l.ends::date or l.ends = l.starts::date + 1)
+      and not exists (
+        select from public.classes c
+        where c.student_id = v_class.student_id and (
+          c.status in ('scheduled', 'completed', 'missed') and tstzrange(c.starts_at, c.ends_at) && tstzrange(f.starts_at, f.ends_at)
+          or c.date = l.starts::date and c.start_time = l.starts::time
+        )
+      )
+      and not exists (
+        select from public.student_pauses p
+        where p.student_id = v_class.student_id and daterange(p.starts_on, p.ends_on, '[]') @> l.starts::date
+      )
+    order by f.starts_at
+    limit p_limit;
+end;
+$$;
+comment on function private.makeup_times(uuid, timestamptz, timestamptz, uuid, boolean, integer) is 'When a make-up of a class could be, for those whose class it is.';
+
+create function private.record_one(p_class_id uuid, p_status text, p_minutes_late integer, p_note text) returns public.class_attendance
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_class public.classes := private.class_for(p_class_id, 'p_class_id', 'update:class', false);
+  v_row public.class_attendance;
+begin
+  insert into public.class_attendance as a (class_id, status, minutes_late, note)
+  values (v_class.id, p_status, p_minutes_late, p_note)
+  on conflict (class_id) do update
+  set status = excluded.status, minutes_late = excluded.minutes_late, note = excluded.note, recorded_by = private.caller_id(), recorded_at = private.now()
+  returning * into v_row;
+  return v_row;
+end;
+$$;
+comment on function private.record_one(uuid, text, integer, text) is 'Records attendance for those who may; what was recorded before is replaced.';
+
+-- sql/50_tracking/rules/85_diagnosis.sql
+
+-- What ought to be there and is not, and whose data is not as it should be.
+
+-- As far as generation got, or should have got if it ran a week ago at the latest.
+create function private.missing_classes(p_student_id uuid default null) returns setof private.promised_class
+language sql stable security definer set search_path = ''
+begin atomic
+  select p.*
+  from private.promised_classes(
+    array(select t.id from public.students t where p_student_id is null or t.id = p_student_id), true,
+    (select greatest(max(g.generated_through), private.generation_through()) from private.student_generation g)
+  ) p
+  left join private.student_generation g on g.student_id = p.student_id
+  where p.reason is null and p.occurs_on <= greatest(g.generated_through, private.generation_through() - 7)
+    and not exists (select from public.classes c where c.slot_id = p.slot_id and c.student_id = p.student_id and c.occurs_on = p.occurs_on)
+    and not exists (select from public.classes c where c.student_id = p.student_id and c.date = p.occurs_on and c.start_time = p.start_time);
+end;
+comment on function private.missing_classes(uuid) is 'The classes of a student, or of all, that are promised since the start and not there.';
+
+create function private.student_problems(p_student public.students) returns text[]
+language sql stable security definer set search_path = ''
+return array(
+  select q.problem
+  from (
+    select 1 as rank, format('%s: %s', e.e ->> 'field', e.e ->> 'message') as problem
+    from jsonb_array_elements(private.schedule_problems(p_student.fixed_schedule, private.class_minutes(p_student.course_id))) as e(e)
+    union all
+    select 2, 'The weekly times are not what the schedule says'
+    where exists (
+      (
+        select w.weekday, w.start_time, w.end_time, p_student.time_zone
+        from private.read_schedule(p_student.fixed_schedule, private.class_minutes(p_student.course_id)) w
+        where w.problem is null
+        except all
+        select s.weekday, s.start_time, s.end_time, s.time_zone
+        from public.student_schedule_slots s where s.student_id = p_student.id and upper_inf(s.effective)
+      )
+      union all
+      (
+        select s.weekday, s.start_time, s.end_time, s.time_zone
+        from public.student_schedule_slots s where s.student_id = p_student.id and upper_inf(s.effective)
+        except all
+        select w.weekday, w.start_time, w.end_time, p_student.time_zone
+        from private.read_schedule(p_student.fixed_schedule, private.class_minutes(p_student.course_id)) w
+        where w.problem is null
+      )
+    )
+    union all
+    select 3, 'The first name is missing' where private.clean_text(p_student.first_name) is null
+    union all
+    select 4, 'The last day is before the first' where p_student.end_date < p_student.start_date
+    union all
+    select 5, format('There is no time zone %s', p_student.time_zone) where not private.is_time_zone(p_student.time_zone)
+    union all
+    select 6, 'The teacher left'
+    where p_student.is_active and coalesce(p_student.end_date >= private.today(), true) and p_student.teacher_id is not null
+      and not exists (select from public.user_profiles p where p.id = p_student.teacher_id and p.is_active)
+    union all
+    select 7, 'There is no such course' where p_student.course_id is not null and not exists (select from public.courses c where c.id = p_student.course_id)
+  ) q
+  order by q.rank, q.problem
+);
+comment on function private.student_problems(public.students) is 'What is wrong with a student''s data, in sentences; empty when nothing is.';
+
+create function private.diagnosed_students(p_student_id uuid) returns table (
+  student_id uuid, student_name text, status text, message text, classes integer, missing integer, missing_dates jsonb, problems text[]
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  if not private.has_permission('generate:classes') then
+    perform private.require_permission('read:diagnostics');
+  end if;
+  if p_student_id is not null and not exists (select from public.students s where s.id = p_student_id) then
+    perform private.fail('not_found', 'There is no such student', 'p_student_id', jsonb_build_object('id', p_student_id));
+  end if;
+  return query
+    with missing as materialized (
+      select m.student_id, count(*)::integer as count, private.skipped_rows(array_agg(m.m order by (m.m).starts_at)) as dates
+      from (select m.student_id, m as m from private.missing_classes(p_student_id) m) m
+      group by m.student_id
+    ), counted as materialized (
+      select c.student_id, count(*)::integer as count
+      from public.classes c
+      where p_student_id is null or c.student_id = p_student_id
+      group by c.student_id
+    )
+    select s.id, concat_ws(' ', s.first_name, s.last_name),
+      case when cardinality(d.problems) > 0 then 'invalid' when m.count > 0 then 'missing' else 'valid' end,
+      case
+        when cardinality(d.problems) > 0 then array_to_string(d.problems, '; ')
+        when m.count > 0 then format('%s of %s classes missing', m.count, m.count + coalesce(k.count, 0))
+        when k.count is null then case when s.fixed_schedule in ('[]', '{}') then 'No weekly schedule, no classes' else 'No classes yet' end
+        else format('%s classes', k.count)
+      end,
+      coalesce(k.count, 0), coalesce(m.count, 0), coalesce(m.dates, '[]'), d.problems
+    from public.students s
+    cross join lateral (select private.student_problems(s) as problems) d
+    left join missing m on m.student_id = s.id
+    left join counted k on k.student_id = s.id
+    where p_student_id is null or s.id = p_student_id
+    order by s.last_name, s.first_name, s.id;
+end;
+$$;
+comment on function private.diagnosed_students(uuid) is 'One row a student, for holders of generate:classes or read:diagnostics.';
+
+-- By grouping, since where a key was lost there is no index to look up.
+create function private.duplicated_classes() returns table (id uuid, kept_id uuid, student_id uuid, date date, start_time time)
+language sql stable security definer set search_path = ''
+begin atomic
+  with groups as (
+    select array_agg(c.id order by c.created_at, c.id) as ids, c.student_id, c.date, c.start_time
+    from public.classes c
+    group by c.student_id, c.date, c.start_time
+    having count(*) > 1
+    union all
+    select array_agg(c.id order by c.created_at, c.id), c.student_id, min(c.date), min(c.start_time)
+    from public.classes c
+    where c.slot_id is not null
+    group by c.student_id, c.slot_id, c.occurs_on
+    having count(*) > 1
+  )
+  select distinct on (d.id) d.id, g.ids[1], g.student_id, g.date, g.start_time
+  from groups g
+  cross join lateral unnest(g.ids[2:]) as d(id)
+  order by d.id, g.date, g.start_time;
+end;
+comment on function private.duplicated_classes() is 'Classes that are there twice (at one start, or of one weekly time and date), with the oldest, which stays.';
+
+create function private.lost_class_keys() returns table (name text)
+language sql stable set search_path = ''
+begin atomic
+  select k.name
+  from unnest(array['classes_one_a_start', 'classes_one_a_slot_and_date', 'no_student_is_in_two_classes']) as k(name)
+  where not exists (
+    select
+    from pg_catalog.pg_constraint c
+    join pg_catalog.pg_index i on i.indexrelid = c.conindid and i.indisvalid
+    where c.conrelid = 'public.classes'::regclass and c.conname = k.name and c.convalidated
+  );
+end;
+comment on function private.lost_class_keys() is
+  'Of the keys that keep a class from being there twice, and a student from being in two, those that are gone or do not hold.';
+
+create function private.restore_class_keys() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_name text;
+  v_restored integer := 0;
+begin
+  for v_name in select k.name from private.lost_class_keys() k loop
+    begin
+      execute format('alter table public.classes drop constraint if exists %1$I; drop index if exists public.%1$I', v_name);
+      case v_name
+        when 'classes_one_a_start' then
+          alter table public.classes add constraint classes_one_a_start unique (student_id, date, start_time);
+        when 'classes_one_a_slot_and_date' then
+          alter table public.classes add constraint classes_one_a_slot_and_date unique (slot_id, student_id, occurs_on);
+        when 'no_student_is_in_two_classes' then
+          alter table public.classes add constraint no_student_is_in_two_classes
+            exclude using gist (student_id with operator(pg_catalog.=), tstzrange(starts_at, ends_at) with operator(pg_catalog.&&))
+            where (status in ('scheduled', 'completed', 'missed'));
+      end case;
+      v_restored := v_restored + 1;
+    exception when unique_violation or exclusion_violation then
+      null; -- what is in the way is found by other checks
+    end;
+  end loop;
+  return v_restored;
+end;
+$$;
+comment on function private.restore_class_keys() is 'Puts lost keys of classes back, where nothing is in the way; returns how many.';
+
+-- sql/50_tracking/rules/90_payments.sql
+
+-- A class that is paid for is paid; one whose money was given back is not.
+
+create function private.settle_classes(p_ids uuid[]) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  update public.classes c
+  set payment_status = case when w.is_paid then 'paid' else 'pending' end
+  from (
+    select k.id, k.price > 0 and p.paid >= k.price as is_paid
+    from public.classes k
+    cross join lateral (
+      select coalesce((
+          select sum(i.amount) from public.payment_items i
+          join public.payments m on m.id = i.payment_id and m.status = 'succeeded'
+          where i.source_table = 'classes' and i.source_id = k.id
+        ), 0) - coalesce((
+          select sum(r.amount) from public.refund_items r where r.source_table = 'classes' and r.source_id = k.id
+        ), 0) as paid
+    ) p
+    where k.id = any(p_ids) and k.payment_status <> 'waived' and k.status <> 'rescheduled'
+    order by k.id
+    for no key update of k
+  ) w
+  where c.id = w.id and c.payment_status <> case when w.is_paid then 'paid' else 'pending' end;
+end;
+comment on function private.settle_classes(uuid[]) is 'Makes classes paid or pending, as payments and refunds say; what was waived stays so.';
+
+create function private.follow_class_payments() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[] := (select array_agg(distinct n.source_id) from new_rows n where n.source_table = 'classes');
+begin
+  if v_ids is not null then
+    perform private.settle_classes(v_ids);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.follow_class_payments() is 'Statement trigger on the lines of payments and refunds: classes become paid, or pending again.';
+
+create trigger t70_follow_class_payments after insert on public.payment_items
+  referencing new table as new_rows for each statement execute function private.follow_class_payments();
+create trigger t70_follow_class_payments after insert on public.refund_items
+  referencing new table as new_rows for each statement execute function private.follow_class_payments();
+
+-- sql/50_tracking/rpc/book_makeup.sql
+
+create function public.book_makeup(
+  p_class_id uuid, p_date date, p_start_time time, p_end_time time default null, p_teacher_id uuid default null, p_idempotency_key text default null
+) returns setof public.classes
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('class_id', p_class_id, 'date', p_date, 'start_time', p_start_time, 'end_time', p_end_time, 'teacher_id', p_teacher_id);
+  v_answer jsonb := private.answered_before('book_makeup', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := to_jsonb(private.make_up_for(p_class_id, p_date, p_start_time, p_end_time, p_teacher_id));
+    perform private.remember_answer('book_makeup', p_idempotency_key, v_request, v_answer);
+  end if;
+  return next jsonb_populate_record(null::public.classes, v_answer);
+end;
+$$;
+comment on function public.book_makeup(uuid, date, time, time, uuid, text) is
+  'Books a make-up for a class that was cancelled or missed, at a time offer_makeup() gave, as long as the class was unless p_end_time says otherwise. It names the class (rescheduled_from), of which there is one make-up at most, and costs nothing where the cancelled class was charged. For the class''s teacher (update:own_class) and holders of create:class. Returns the make-up. Raises time_conflict, illegal_transition, not_found, forbidden, invalid_input.';
+
+-- sql/50_tracking/rpc/cancel_class.sql
+
+create function public.cancel_class(
+  p_class_id uuid, p_reason text, p_cancelled_by text default null, p_idempotency_key text default null
+) returns setof public.classes
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('class_id', p_class_id, 'reason', p_reason, 'cancelled_by', p_cancelled_by);
+  v_answer jsonb := private.answered_before('cancel_class', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := to_jsonb(private.cancel_one(p_class_id, p_reason, p_cancelled_by));
+    perform private.remember_answer('cancel_class', p_idempotency_key, v_request, v_answer);
+  end if;
+  return next jsonb_populate_record(null::public.classes, v_answer);
+end;
+$$;
+comment on function public.cancel_class(uuid, text, text, text) is
+  'Cancels a class, with the reason, in the name of the student, the teacher or the organisation (by default, of the caller). What it still costs and pays follows from how long before it starts that is (cancellation_rules). For the class''s student and teacher (update:own_class), and holders of update:class. Returns the class. Raises illegal_transition for one that was held, moved or cancelled before, not_found, forbidden, invalid_input.';
+
+-- sql/50_tracking/rpc/check_duplicate_classes.sql
+
+create function private.duplicates_found() returns table (student_id uuid, student_name text, date date, start_time time, kept_id uuid, duplicate_ids uuid[])
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  if not private.has_permission('generate:classes') then
+    perform private.require_permission('read:diagnostics');
+  end if;
+  return query
+    select d.student_id, concat_ws(' ', s.first_name, s.last_name), d.date, d.start_time, d.kept_id, array_agg(d.id order by d.id)
+    from private.duplicated_classes() d
+    join public.students s on s.id = d.student_id
+    group by d.student_id, s.first_name, s.last_name, d.date, d.start_time, d.kept_id
+    order by 2, d.date, d.start_time;
+end;
+$$;
+comment on function private.duplicates_found() is 'Classes that are there twice, for holders of generate:classes or read:diagnostics.';
+
+create function public.check_duplicate_classes() returns table (
+  student_id uuid, student_name text, date date, start_time time, kept_id uuid, duplicate_ids uuid[]
+)
+language sql stable set search_path = ''
+begin atomic
+  select * from private.duplicates_found();
+end;
+comment on function public.check_duplicate_classes() is
+  'Classes that are there more than once: whose and when, the oldest (which remove_duplicate_classes() keeps) and the others. No rows is good news. For holders of generate:classes or read:diagnostics.';
+
+-- sql/50_tracking/rpc/class_statistics.sql
+
+create function private.share(p_count bigint, p_of bigint) returns numeric
+language sql immutable set search_path = ''
+return case when p_of > 0 then round(100.0 * p_count / p_of, 1) else 0 end;
+comment on function private.share(bigint, bigint) is 'A percentage with one decimal; 0 of nothing is 0.';
+
+create function private.class_figures(p_from date, p_to date) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_midnight constant timestamptz := private.day_start(private.today(), private.setting_text('organisation_time_zone'));
+  v_answer jsonb;
+begin
+  if not private.has_permission('generate:classes') then
+    perform private.require_permission('read:diagnostics');
+  end if;
+  perform private.fail_input(
+    private.input_error(p_to < p_from, 'p_to', 'The last day must not be before the first')
+    || private.input_error(p_to - p_from > 3660, 'p_to', 'Ask for at most ten years'));
+  with counted as materialized (
+    select c.student_id, c.status, c.payment_status, count(*) as count
+    from public.classes c
+    where c.date between p_from and p_to
+    group by c.student_id, c.status, c.payment_status
+  ), total as (
+    select coalesce(sum(c.count), 0)::bigint as count from counted c
+  )
+  select jsonb_build_object(
+    'from', p_from, 'to', p_to, 'classes', t.count,
+    'by_status', (
+      select coalesce(jsonb_object_agg(s.status, jsonb_build_object('count', s.count, 'percent', private.share(s.count, t.count))), '{}')
+      from (select c.status, sum(c.count)::bigint as count from counted c group by c.status) s
+    ),
+    'by_payment_status', (
+      select coalesce(jsonb_object_agg(s.payment_status, jsonb_build_object('count', s.count, 'percent', private.share(s.count, t.count))), '{}')
+      from (select c.payment_status, sum(c.count)::bigint as count from counted c group by c.payment_status) s
+    ),
+    'by_student', (
+      select coalesce(jsonb_agg(jsonb_build_object('student_id', s.student_id, 'name', s.name, 'classes', s.count, 'completed', s.completed,
+        'missed', s.missed, 'cancelled', s.cancelled) order by s.count desc, s.name), '[]')
+      from (
+        select c.student_id, concat_ws(' ', u.first_name, u.last_name) as name, sum(c.count)::bigint as count,
+          coalesce(sum(c.count) filter (where c.status = 'completed'), 0) as completed,
+          coalesce(sum(c.count) filter (where c.status = 'missed'), 0) as missed,
+          coalesce(sum(c.count) filter (where c.status = 'cancelled'), 0) as cancelled
+        from counted c
+        join public.students u on u.id = c.student_id
+        group by c.student_id, u.first_name, u.last_name
+        order by 3 desc, 2
+        limit 1000
+      ) s
+    ),
+    'created', (
+      select jsonb_build_object('on_this_day', count(*) filter (where c.created_at >= v_midnight),
+        'this_week', count(*) filter (where c.created_at >= v_midnight - ((extract(isodow from private.today()) - 1) * interval '1 day')), 'in_all', count(*))
+      from public.classes c
+    ),
+    'students', (
+      select jsonb_build_object('in_all', count(*), 'active', count(*) filter (where s.is_active),
+        'new', count(*) filter (where (s.created_at at time zone private.setting_text('organisation_time_zone'))::date between p_from and p_to))
+      from public.students s
+    ),
+    'generation', (
+      select jsonb_build_object(
+        'runs', count(*) filter (where g.student_id is null or g.operation in ('insert', 'update')),
+        'students_processed', count(distinct g.student_id),
+        'classes_created', coalesce(sum(g.classes_created) filter (where g.student_id is not null), 0),
+        'failures', count(*) filter (where g.status = 'failed' and g.student_id is not null),
+        'partial', count(*) filter (where g.status = 'partial' and g.student_id is not null),
+        'average_duration_ms', round(avg(g.duration_ms), 1),
+        'last_run_at', max(g.trigger_time) filter (where g.operation = 'scheduled' and g.student_id is null))
+      from public.class_generation_logs g
+      where g.trigger_time >= private.day_start(p_from, private.setting_text('organisation_time_zone'))
+        and g.trigger_time < private.day_start(p_to + 1, private.setting_text('organisation_time_zone'))
+    ),
+    'growth', (
+      select coalesce(jsonb_agg(jsonb_build_object('month', m.month, 'classes', m.count) order by m.month), '[]')
+      from (
+        select to_char(c.date, 'YYYY-MM') as month, count(*) as count
+        from public.classes c
+        where c.date between p_from and p_to
+        group by 1
+      ) m
+    )
+  )
+  into v_answer
+  from total t;
+  return v_answer;
+end;
+$$;
+comment on function private.class_figures(date, date) is 'Figures of classes and their generation, for holders of generate:classes or read:diagnostics.';
+
+create function public.class_statistics(p_from date default null, p_to date default null) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return private.class_figures(coalesce(p_from, private.today() - 27), coalesce(p_to, private.today()));
+end;
+$$;
+comment on function public.class_statistics(date, date) is
+  'Figures of the classes of p_from (four weeks ago) to p_to (today), as a document: classes; by_status and by_payment_status, each {"count", "percent"}; by_student (the thousand with most); created (on_this_day, this_week, in_all); students (in_all, active, new); generation (runs, students_processed, classes_created, failures, partial, average_duration_ms, last_run_at); growth, a row a month. For holders of generate:classes or read:diagnostics. Raises invalid_input.';
+
+-- sql/50_tracking/rpc/clean_old_class_generation_logs.sql
+
+create function private.clean_logs(p_days integer) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('manage:tracking');
+  perform private.fail_input(private.input_error(coalesce(p_days, -1) not between 0 and 36600, 'p_days', 'Say how many days to keep: 0 to 36600'));
+  return private.clean_generation_logs(p_days);
+end;
+$$;
+comment on function private.clean_logs(integer) is 'Deletes old generation logs for a holder of manage:tracking.';
+
+create function public.clean_old_class_generation_logs(p_days integer default 30, p_idempotency_key text default null) returns integer
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('days', p_days);
+  v_answer jsonb := private.answered_before('clean_old_class_generation_logs', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := to_jsonb(private.clean_logs(p_days));
+    perform private.remember_answer('clean_old_class_generation_logs', p_idempotency_key, v_request, v_answer);
+  end if;
+  return v_answer::integer;
+end;
+$$;
+comment on function public.clean_old_class_generation_logs(integer, text) is
+  'Deletes what generation logged more than p_days days ago, and returns how many rows that were. Needs manage:tracking. Raises invalid_input.';
+
+-- sql/50_tracking/rpc/diagnose_students.sql
+
+create function public.diagnose_students(p_student_id uuid default null) returns table (
+  student_id uuid, student_name text, status text, message text, classes integer, missing integer, missing_dates jsonb, problems text[]
+)
+language sql stable set search_path = ''
+begin atomic
+  select * from private.diagnosed_students(p_student_id);
+end;
+comment on function public.diagnose_students(uuid) is
+  'One row a student, or the one: status valid, missing (classes that ought to exist since the start date and do not: how many, and the first hundred dates) or invalid (data no class can be made from: problems), with a message in words. For holders of generate:classes or read:diagnostics. Raises not_found.';
+
+-- sql/50_tracking/rpc/generate_missing_classes.sql
+
+create function private.generate_missing(p_student_id uuid) returns setof public.class_generation_logs
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_run_id bigint;
+begin
+  perform private.require_permission('generate:classes');
+  if p_student_id is not null and not exists (select from public.students s where s.id = p_student_id) then
+    perform private.fail('not_found', 'There is no such student', 'p_student_id', jsonb_build_object('id', p_student_id));
+  end if;
+  v_run_id := nextval('private.generation_run_ids');
+  perform private.generate_for_many('backfill', array(
+    select m.student_id
+    from private.missing_classes(p_student_id) m
+    group by m.student_id
+    order by m.student_id
+  ), true, private.generation_through(), v_run_id);
+  return query
+    select g.* from public.class_generation_logs g where g.run_id = v_run_id order by g.student_id nulls last;
+end;
+$$;
+comment on function private.generate_missing(uuid) is 'Makes what is missing, for a holder of generate:classes; returns what was logged.';
+
+create function public.generate_missing_classes(p_student_id uuid default null, p_idempotency_key text default null)
+returns setof public.class_generation_logs
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('student_id', p_student_id);
+  v_answer jsonb := private.answered_before('generate_missing_classes', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := (select coalesce(jsonb_agg(to_jsonb(g)), '[]') from private.generate_missing(p_student_id) g);
+    perform private.remember_answer('generate_missing_classes', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_recordset(null::public.class_generation_logs, v_answer);
+end;
+$$;
+comment on function public.generate_missing_classes(uuid, text) is
+  'Makes the classes that ought to exist since each student''s start date and do not, of one student or (null) of all. Returns what was logged: a row for each student who misses classes, with how many were created and, in error_details, which dates were not possible and why; and a row of the run, without student. Needs generate:classes. Raises not_found.';
+
+-- sql/50_tracking/rpc/generate_weekly_classes.sql
+
+create function private.generate_weekly(p_through date) returns public.class_generation_logs
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('generate:classes');
+  perform private.fail_input(
+    private.input_error(p_through < private.today(), 'p_through', 'Classes are generated for days to come')
+    || private.input_error(p_through > private.today() + 371, 'p_through', 'Classes are generated at most a year ahead'));
+  return private.generate_for_everyone(p_through);
+end;
+$$;
+comment on function private.generate_weekly(date) is 'Generates for everyone, for a holder of generate:classes.';
+
+create function public.generate_weekly_classes(p_through date default null, p_idempotency_key text default null)
+returns setof public.class_generation_logs
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('through', p_through);
+  v_answer jsonb := private.answered_before('generate_weekly_classes', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := to_jsonb(private.generate_weekly(p_through));
+    perform private.remember_answer('generate_weekly_classes', p_idempotency_key, v_request, v_answer);
+  end if;
+  return next jsonb_populate_record(null::public.class_generation_logs, v_answer);
+end;
+$$;
+comment on function public.generate_weekly_classes(date, text) is
+  'Makes every active student''s classes through a date (by default so many weeks ahead as the setting class_horizon_weeks says), those an outage left out too. Safe to call twice, at once or late: what is there stays. Returns the row of the run in class_generation_logs, whose run_id its students'' rows share. Needs generate:classes. Raises invalid_input.';
+
+-- sql/50_tracking/rpc/offer_makeup.sql
+
+create function public.offer_makeup(
+  p_class_id uuid, p_from timestamptz default null, p_to timestamptz default null, p_teacher_id uuid default null,
+  p_respect_availability boolean default true, p_limit integer default 50
+) returns table (starts_at timestamptz, ends_at timestamptz, date date, start_time time, end_time time, teacher_id uuid)
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform private.fail_input(private.input_error(coalesce(p_limit, 0) not between 1 and 500, 'p_limit', 'Ask for 1 to 500 times'));
+  return query
+    select m.starts_at, m.ends_at, m.date, m.start_time, m.end_time, m.teacher_id
+    from private.makeup_times(p_class_id, coalesce(p_from, private.now()), coalesce(p_to, coalesce(p_from, private.now()) + interval '28 days'),
+      p_teacher_id, p_respect_availability, p_limit) m
+    order by m.starts_at;
+end;
+$$;
+comment on function public.offer_makeup(uuid, timestamptz, timestamptz, uuid, boolean, integer) is
+  'When a class could be made up for: times from p_from (now) to p_to (four weeks on) in which its teacher, or p_teacher_id, is free as free_slots() says, and the student has no other class and does not pause; as instants, and as date and times in the class''s zone. p_respect_availability false asks no working hours. For the class''s student and teacher, and holders of create:class. Raises not_found, invalid_input, limit_exceeded.';
+
+-- sql/50_tracking/rpc/record_attendance.sql
+
+create function public.record_attendance(
+  p_class_id uuid, p_status text, p_minutes_late integer default null, p_note text default null, p_idempotency_key text default null
+) returns setof public.class_attendance
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('class_id', p_class_id, 'status', p_status, 'minutes_late', p_minutes_late, 'note', p_note);
+  v_answer jsonb := private.answered_before('record_attendance', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := to_jsonb(private.record_one(p_class_id, p_status, p_minutes_late, p_note));
+    perform private.remember_answer('record_attendance', p_idempotency_key, v_request, v_answer);
+  end if;
+  return next jsonb_populate_record(null::public.class_attendance, v_answer);
+end;
+$$;
+comment on function public.record_attendance(uuid, text, integer, text, text) is
+  'Records whether the student was there: present, late (p_minutes_late), absent or excused; the class becomes completed or missed. Recording it again replaces what was recorded. For the class''s teacher (update:own_class) and holders of update:class. Returns the attendance. Raises illegal_transition for a class that has not begun, was cancelled or moved, not_found, forbidden, invalid_input.';
+
+-- sql/50_tracking/rpc/reschedule_class.sql
+
+create function public.reschedule_class(
+  p_class_id uuid, p_date date, p_start_time time, p_end_time time default null, p_teacher_id uuid default null, p_idempotency_key text default null
+) returns setof public.classes
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('class_id', p_class_id, 'date', p_date, 'start_time', p_start_time, 'end_time', p_end_time, 'teacher_id', p_teacher_id);
+  v_answer jsonb := private.answered_before('reschedule_class', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := to_jsonb(private.move_one(p_class_id, p_date, p_start_time, p_end_time, p_teacher_id));
+    perform private.remember_answer('reschedule_class', p_idempotency_key, v_request, v_answer);
+  end if;
+  return next jsonb_populate_record(null::public.classes, v_answer);
+end;
+$$;
+comment on function public.reschedule_class(uuid, date, time, time, uuid, text) is
+  'Moves a class to another day or time, of the class''s own zone, as long as before unless p_end_time says otherwise, perhaps to another teacher. The class becomes rescheduled, and a new one that names it (rescheduled_from) is returned. For the class''s teacher (update:own_class) and holders of update:class. Raises time_conflict when the teacher or the student is taken then, illegal_transition, not_found, forbidden, invalid_input.';
+
+-- sql/50_tracking/policies/10_tracking.sql
+
+alter table public.students enable row level security;
+alter table public.student_schedule_slots enable row level security;
+alter table public.student_pauses enable row level security;
+alter table public.classes enable row level security;
+alter table public.class_attendance enable row level security;
+alter table public.cancellation_rules enable row level security;
+alter table public.class_generation_logs enable row level security;
+
+-- Whose students they are. Definers, because policies of the tables below ask them.
+create function private.own_student_ids() returns setof uuid
+language sql stable security definer set search_path = ''
+begin atomic
+  select s.id from public.students s where s.user_id = private.caller_id() and s.user_id is not null;
+end;
+comment on function private.own_student_ids() is 'The students the caller is.';
+
+create function private.taught_student_ids() returns setof uuid
+language sql stable security definer set search_path = ''
+begin atomic
+  select s.id from public.students s where s.teacher_id = private.current_profile_id();
+end;
+comment on function private.taught_student_ids() is 'The students the caller teaches.';
+
+create function private.own_class_ids() returns setof uuid
+language sql stable security definer set search_path = ''
+begin atomic
+  select c.id from public.classes c
+  where c.teacher_id = private.current_profile_id() and private.has_permission('read:student')
+    or c.student_id in (select s.id from public.students s where s.user_id = private.caller_id());
+end;
+comment on function private.own_class_ids() is 'The classes the caller teaches or takes.';
+
+grant execute on function private.own_student_ids(), private.taught_student_ids(), private.own_class_ids() to authenticated;
+
+-- Students: oneself, those one teaches, all for who may read everyone's calendar as well. What follows from the rest is
+-- nobody's to write.
+grant select, delete on public.students to authenticated, service_role;
+grant insert (id, first_name, last_name, email, phone, user_id, profile_id, course_id, teacher_id, start_date, end_date, fixed_schedule, time_zone,
+  class_price, teacher_pay, is_active, notes) on public.students to authenticated;
+grant update (first_name, last_name, email, phone, user_id, profile_id, course_id, teacher_id, start_date, end_date, fixed_schedule, time_zone,
+  class_price, teacher_pay, is_active, notes, version) on public.students to authenticated;
+grant insert, update on public.students to service_role;
+create policy "students see themselves, teachers theirs, planners all" on public.students for select to authenticated
+  using (
+    user_id = (select private.caller_id())
+    or (select private.has_permission('read:student'))
+      and (teacher_id = (select private.current_profile_id()) or (select private.has_permission('read:calendar')))
+  );
+create policy "holders of create:student add students" on public.students for insert to authenticated
+  with check ((select private.has_permission('create:student')));
+create policy "holders of update:student change students" on public.students for update to authenticated
+  using ((select private.has_permission('update:student')));
+create policy "holders of delete:student delete students" on public.students for delete to authenticated
+  using ((select private.has_permission('delete:student')));
+
+-- Written by the triggers of students.
+grant select on public.student_schedule_slots to authenticated, service_role;
+create policy "weekly times are seen with the student" on public.student_schedule_slots for select to authenticated
+  using (
+    (select private.has_permission('read:student')) and (select private.has_permission('read:calendar'))
+    or student_id = any(array(select private.own_student_ids()))
+    or (select private.has_permission('read:student')) and student_id = any(array(select private.taught_student_ids()))
+  );
+
+grant select, delete on public.student_pauses to authenticated, service_role;
+grant insert (student_id, starts_on, ends_on, reason) on public.student_pauses to authenticated;
+grant update (starts_on, ends_on, reason, version) on public.student_pauses to authenticated;
+grant insert, update on public.student_pauses to service_role;
+create policy "pauses are seen with the student" on public.student_pauses for select to authenticated
+  using (
+    (select private.has_permission('read:student')) and (select private.has_permission('read:calendar'))
+    or student_id = any(array(select private.own_student_ids()))
+    or (select private.has_permission('read:student')) and student_id = any(array(select private.taught_student_ids()))
+  );
+create policy "holders of update:student add pauses" on public.student_pauses for insert to authenticated
+  with check ((select private.has_permission('update:student')));
+create policy "holders of update:student change pauses" on public.student_pauses for update to authenticated
+  using ((select private.has_permission('update:student')));
+create policy "holders of update:student end pauses" on public.student_pauses for delete to authenticated
+  using ((select private.has_permission('update:student')));
+
+-- Classes: those one takes or teaches; teachers and students change theirs through functions, which know what each may.
+grant select, delete on public.classes to authenticated, service_role;
+grant insert (id, student_id, course_id, teacher_id, date, start_time, end_time, time_zone, payment_status, price, teacher_pay, notes)
+  on public.classes to authenticated;
+grant update (course_id, teacher_id, date, start_time, end_time, time_zone, status, payment_status, price, teacher_pay, cancelled_by,
+  cancellation_reason, notes, version) on public.classes to authenticated;
+grant insert, update on public.classes to service_role;
+create policy "students see the classes they take, teachers theirs, planners all" on public.classes for select to authenticated
+  using (
+    student_id = any(array(select private.own_student_ids()))
+    or (select private.has_permission('read:student'))
+      and (teacher_id = (select private.current_profile_id()) or (select private.has_permission('read:calendar')))
+  );
+create policy "holders of create:class add classes" on public.classes for insert to authenticated
+  with check ((select private.has_permission('create:class')));
+create policy "holders of update:class change classes" on public.classes for update to authenticated
+  using ((select private.has_permission('update:class')));
+create policy "holders of delete:class delete classes" on public.classes for delete to authenticated
+  using ((select private.has_permission('delete:class')));
+
+-- Attendance is recorded through record_attendance(), which knows whose class it is; corrections too.
+grant select on public.class_attendance to authenticated, service_role;
+grant insert, update, delete on public.class_attendance to service_role;
+grant insert (class_id, status, minutes_late, note), delete on public.class_attendance to authenticated;
+grant update (status, minutes_late, note, version) on public.class_attendance to authenticated;
+create policy "attendance is seen with the class" on public.class_attendance for select to authenticated
+  using (
+    (select private.has_permission('read:student')) and (select private.has_permission('read:calendar'))
+    or class_id = any(array(select private.own_class_ids()))
+  );
+create policy "holders of update:class record attendance" on public.class_attendance for insert to authenticated
+  with check ((select private.has_permission('update:class')));
+create policy "holders of update:class correct attendance" on public.class_attendance for update to authenticated
+  using ((select private.has_permission('update:class')));
+create policy "holders of update:class delete attendance" on public.class_attendance for delete to authenticated
+  using ((select private.has_permission('update:class')));
+
+grant select, delete on public.cancellation_rules to authenticated, service_role;
+grant insert (cancelled_by, notice_hours, is_charged, is_teacher_paid) on public.cancellation_rules to authenticated;
+grant update (is_charged, is_teacher_paid, version) on public.cancellation_rules to authenticated;
+grant insert, update on public.cancellation_rules to service_role;
+create policy "signed-in people see what cancelling costs" on public.cancellation_rules for select to authenticated using (true);
+create policy "holders of manage:tracking add cancellation rules" on public.cancellation_rules for insert to authenticated
+  with check ((select private.has_permission('manage:tracking')));
+create policy "holders of manage:tracking change cancellation rules" on public.cancellation_rules for update to authenticated
+  using ((select private.has_permission('manage:tracking')));
+create policy "holders of manage:tracking delete cancellation rules" on public.cancellation_rules for delete to authenticated
+  using ((select private.has_permission('manage:tracking')));
+
+-- Written by generation.
+grant select on public.class_generation_logs to authenticated, service_role;
+create policy "holders of generate:classes or read:diagnostics see what generation did" on public.class_generation_logs for select to authenticated
+  using ((select private.has_permission('generate:classes')) or (select private.has_permission('read:diagnostics')));
+
+grant execute on function
+  public.generate_weekly_classes(date, text), public.generate_missing_classes(uuid, text), public.diagnose_students(uuid),
+  public.check_duplicate_classes(), public.class_statistics(date, date), public.clean_old_class_generation_logs(integer, text),
+  public.cancel_class(uuid, text, text, text), public.reschedule_class(uuid, date, time, time, uuid, text),
+  public.offer_makeup(uuid, timestamptz, timestamptz, uuid, boolean, integer), public.book_makeup(uuid, date, time, time, uuid, text),
+  public.record_attendance(uuid, text, integer, text, text)
+  to authenticated, service_role;
+grant execute on function
+  private.generate_weekly(date), private.generate_missing(uuid), private.diagnosed_students(uuid), private.duplicates_found(),
+  private.class_figures(date, date), private.clean_logs(integer), private.cancel_one(uuid, text, text), private.move_one(uuid, date, time, time, uuid),
+  private.makeup_times(uuid, timestamptz, timestamptz, uuid, boolean, integer), private.make_up_for(uuid, date, time, time, uuid),
+  private.record_one(uuid, text, integer, text)
+  to authenticated, service_role;
+
+-- sql/50_tracking/checks/attendance_differs.sql
+
+create function private.check_attendance_differs() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'classes', c.id::text,
+    format('Attendance of the class of %s %s says %s, the class is %s', c.date, left(c.start_time::text, 5), a.status, c.status),
+    jsonb_build_object('student_id', c.student_id, 'attendance', a.status, 'status', c.status)
+  from public.class_attendance a
+  join public.classes c on c.id = a.class_id
+  where c.status <> case when a.status in ('present', 'late') then 'completed' else 'missed' end and c.status <> 'cancelled';
+end;
+comment on function private.check_attendance_differs() is 'Finds classes that became something else than their attendance says.';
+
+create function private.fix_attendance_differs(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fixed integer;
+begin
+  update public.classes c set status = case when a.status in ('present', 'late') then 'completed' else 'missed' end
+  from public.class_attendance a
+  where a.class_id = c.id and c.id = any(p_entity_ids::uuid[]) and c.status in ('scheduled', 'completed', 'missed') and c.starts_at <= private.now();
+  get diagnostics v_fixed = row_count;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_attendance_differs(text[]) is 'Makes the classes what their attendance says, unless another stands for them.';
+
+-- sql/50_tracking/checks/class_keys_missing.sql
+
+create function private.check_class_keys_missing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'classes', k.name, format('classes has lost %s: a class could be there twice', k.name), jsonb_build_object('constraint', k.name)
+  from private.lost_class_keys() k;
+end;
+comment on function private.check_class_keys_missing() is 'Finds the keys of classes that are gone or do not hold.';
+
+create function private.fix_class_keys_missing(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+return private.restore_class_keys();
+comment on function private.fix_class_keys_missing(text[]) is 'Puts the lost keys back, where no duplicate is in the way.';
+
+-- sql/50_tracking/checks/class_payments_differ.sql
+
+create function private.check_class_payments_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'classes', c.id::text,
+    format('%s was paid for the class of %s %s, which costs %s and is %s', w.paid, c.date, left(c.start_time::text, 5), c.price, c.payment_status),
+    jsonb_build_object('student_id', c.student_id, 'paid', w.paid, 'price', c.price, 'payment_status', c.payment_status)
+  from (
+    select i.source_id, sum(i.amount) as paid
+    from (
+      select i.source_id, i.amount
+      from public.payment_items i
+      join public.payments p on p.id = i.payment_id and p.status = 'succeeded'
+      where i.source_table = 'classes'
+      union all
+      select r.source_id, -r.amount from public.refund_items r where r.source_table = 'classes'
+    ) i
+    group by i.source_id
+  ) w
+  join public.classes c on c.id = w.source_id
+  where c.payment_status <> 'waived' and c.status <> 'rescheduled' and (c.payment_status = 'paid') <> (w.paid >= c.price and c.price > 0);
+end;
+comment on function private.check_class_payments_differ() is 'Finds classes that payments were recorded for and whose payment status says otherwise.';
+
+create function private.fix_class_payments_differ(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.settle_classes(p_entity_ids::uuid[]);
+  return cardinality(p_entity_ids);
+end;
+$$;
+comment on function private.fix_class_payments_differ(text[]) is 'Makes them paid or pending, as the books say.';
+
+-- sql/50_tracking/checks/classes_duplicated.sql
+
+create function private.check_classes_duplicated() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'classes', d.id::text,
+    format('%s has the class of %s %s twice', concat_ws(' ', s.first_name, s.last_name), d.date, left(d.start_time::text, 5)),
+    jsonb_build_object('student_id', d.student_id, 'date', d.date, 'start_time', d.start_time, 'kept_id', d.kept_id)
+  from private.duplicated_classes() d
+  join public.students s on s.id = d.student_id;
+end;
+comment on function private.check_classes_duplicated() is 'Finds classes that are there twice; the oldest is not among them.';
+
+-- Attendance, payments and links move to the oldest; where it has attendance of its own, that stays.
+create function private.fix_classes_duplicated(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+  v_kept_ids uuid[];
+begin
+  perform from public.classes c
+  where c.id in (select d.id from private.duplicated_classes() d union select d.kept_id from private.duplicated_classes() d)
+  order by c.id
+  for update;
+  select array_agg(d.id order by d.id), array_agg(d.kept_id order by d.id) into v_ids, v_kept_ids
+  from private.duplicated_classes() d
+  where d.id = any(p_entity_ids::uuid[]);
+  if v_ids is not null then
+    insert into private.payment_moves (source_table, from_id, to_id)
+    select distinct 'classes', i.source_id, d.kept_id
+    from public.payment_items i
+    join unnest(v_ids, v_kept_ids) as d(id, kept_id) on d.id = i.source_id
+    where i.source_table = 'classes'
+    order by i.source_id;
+    update public.class_attendance a set class_id = m.kept_id
+    from (
+      select distinct on (d.kept_id) d.kept_id, x.class_id
+      from unnest(v_ids, v_kept_ids) as d(id, kept_id)
+      join public.class_attendance x on x.class_id = d.id
+      where not exists (select from public.class_attendance o where o.class_id = d.kept_id)
+      order by d.kept_id, x.recorded_at, x.class_id
+    ) m
+    where a.class_id = m.class_id;
+    delete from public.class_attendance a where a.class_id = any(v_ids);
+    update public.classes c set rescheduled_from = d.kept_id
+    from unnest(v_ids, v_kept_ids) as d(id, kept_id)
+    where c.rescheduled_from = d.id and c.id <> d.kept_id and c.id <> all(v_ids);
+    update public.classes c set rescheduled_from = null where c.id = any(v_ids) and c.rescheduled_from is not null;
+    delete from public.classes c where c.id = any(v_ids);
+    -- What became of the duplicates became of the class.
+    perform private.settle_classes(v_kept_ids);
+    update public.classes c set status = case when a.status in ('present', 'late') then 'completed' else 'missed' end
+    from public.class_attendance a
+    where a.class_id = c.id and c.id = any(v_kept_ids) and c.status in ('scheduled', 'completed', 'missed')
+      and c.status <> case when a.status in ('present', 'late') then 'completed' else 'missed' end;
+  end if;
+  perform private.restore_class_keys();
+  return coalesce(cardinality(v_ids), 0);
+end;
+$$;
+comment on function private.fix_classes_duplicated(text[]) is
+  'Removes these duplicates, after moving their attendance, payments and links to the class that stays, and puts lost keys back.';
+
+-- sql/50_tracking/checks/classes_promised_no_more.sql
+
+create function private.check_classes_promised_no_more() returns table (entity text, entity_id text, message text, detail jsonb)
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[] := array(select t.id from public.students t);
+  v_through date := private.generation_through();
+  v_obsolete uuid[] := private.obsolete_classes(v_ids, array(select p from private.promised_classes(v_ids, false, v_through) p), v_through);
+begin
+  return query
+    select 'classes', c.id::text,
+      format('The class of %s on %s %s is promised no longer', concat_ws(' ', s.first_name, s.last_name), c.date, left(c.start_time::text, 5)),
+      jsonb_build_object('student_id', c.student_id, 'date', c.date, 'start_time', c.start_time)
+    from unnest(v_obsolete) as o(id)
+    join public.classes c on c.id = o.id
+    join public.students s on s.id = c.student_id;
+end;
+$$;
+comment on function private.check_classes_promised_no_more() is
+  'Finds classes to come that nobody touched and no schedule promises: of a weekly time that ended, on a closed day, during a pause.';
+
+create function private.fix_classes_promised_no_more(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[] := array(select distinct c.student_id from public.classes c where c.id = any(p_entity_ids::uuid[]) order by 1);
+begin
+  return (private.run_generation('backfill', v_ids)).classes_removed;
+end;
+$$;
+comment on function private.fix_classes_promised_no_more(text[]) is 'Generates for their students, which takes such classes away.';
+
+-- sql/50_tracking/checks/generation_late.sql
+
+create function private.check_generation_late() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'scheduled_jobs', 'generate_weekly_classes',
+    format('The weekly run is late: %s students have classes through %s only', count(*), min(g.generated_through)),
+    jsonb_build_object('students', count(*), 'generated_through', min(g.generated_through), 'expected', private.generation_through() - 7)
+  from public.students s
+  join private.student_generation g on g.student_id = s.id
+  where s.is_active and g.generated_through < private.generation_through() - 7 and coalesce(g.generated_through < s.end_date, true)
+    and exists (select from public.student_schedule_slots k where k.student_id = s.id and upper_inf(k.effective))
+  having count(*) > 0;
+end;
+comment on function private.check_generation_late() is 'Finds out whether the weekly run was missed for more than a week.';
+
+create function private.fix_generation_late(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+begin atomic
+  select (private.generate_for_everyone()).classes_created;
+end;
+comment on function private.fix_generation_late(text[]) is 'Does what the weekly run would have done.';
+
+-- sql/50_tracking/checks/student_class_instants_differ.sql
+
+create function private.check_student_class_instants_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  with times as materialized (
+    select t.*, private.local_to_instant(t.date, t.start_time, t.time_zone) as starts_at, private.local_end_to_instant(t.date, t.end_time, t.time_zone) as ends_at
+    from (
+      select distinct c.date, c.start_time, c.end_time, c.time_zone from public.classes c where private.is_time_zone(c.time_zone)
+    ) t
+  )
+  select 'classes', c.id::text, format('The class of %s %s is not at the instant its wall-clock time is', c.date, left(c.start_time::text, 5)),
+    jsonb_build_object('starts_at', c.starts_at, 'ends_at', c.ends_at, 'expected_starts_at', t.starts_at, 'expected_ends_at', t.ends_at)
+  from public.classes c
+  join times t on (t.date, t.start_time, t.end_time, t.time_zone) = (c.date, c.start_time, c.end_time, c.time_zone)
+  where t.starts_at is not null and t.ends_at is not null and (c.starts_at, c.ends_at) is distinct from (t.starts_at, t.ends_at);
+end;
+comment on function private.check_student_class_instants_differ() is 'Finds classes whose instants are not those of their date, times and zone.';
+
+create function private.fix_student_class_instants_differ(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_id uuid;
+  v_fixed integer := 0;
+begin
+  -- One by one, so that one whose teacher is taken then does not keep the others as they are.
+  for v_id in select u.id from unnest(p_entity_ids::uuid[]) as u(id) order by u.id loop
+    begin
+      update public.classes c set date = c.date where c.id = v_id;
+      v_fixed := v_fixed + 1;
+    exception when exclusion_violation or sqlstate 'PGRST' then
+      null;
+    end;
+  end loop;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_student_class_instants_differ(text[]) is 'Works the instants out again, where student and teacher are free then.';
+
+-- sql/50_tracking/checks/student_classes_past_but_scheduled.sql
+
+create function private.check_student_classes_past_but_scheduled() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'classes', c.id::text,
+    format('The class of %s on %s %s is over and still scheduled', concat_ws(' ', s.first_name, s.last_name), c.date, left(c.start_time::text, 5)),
+    jsonb_build_object('student_id', c.student_id, 'date', c.date)
+  from public.classes c
+  join public.students s on s.id = c.student_id
+  where c.status = 'scheduled' and c.ends_at < private.now() - interval '48 hours';
+end;
+comment on function private.check_student_classes_past_but_scheduled() is 'Finds classes that were over two days ago and are neither completed, missed nor cancelled.';
+
+create function private.fix_student_classes_past_but_scheduled(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fixed integer;
+begin
+  update public.classes c set status = 'completed'
+  where c.id = any(p_entity_ids::uuid[]) and c.status = 'scheduled' and c.ends_at < private.now();
+  get diagnostics v_fixed = row_count;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_student_classes_past_but_scheduled(text[]) is 'Completes them, as the daily job does.';
+
+-- sql/50_tracking/checks/students_in_two_classes.sql
+
+create function private.check_students_in_two_classes() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'classes', n.id::text,
+    format('%s is in two classes at once, %s', concat_ws(' ', s.first_name, s.last_name), private.describe_range(tstzrange(n.starts_at, n.ends_at), n.time_zone)),
+    jsonb_build_object('student_id', n.student_id, 'other_id', n.other_id)
+  from (
+    -- Where the key is lost there may be no index: each class is held against the one before it.
+    select c.id, c.student_id, c.starts_at, c.ends_at, c.time_zone, lag(c.id) over w as other_id,
+      max(c.ends_at) over (partition by c.student_id order by c.starts_at, c.id rows between unbounded preceding and 1 preceding) as busy_until
+    from public.classes c
+    where c.status in ('scheduled', 'completed', 'missed')
+    window w as (partition by c.student_id order by c.starts_at, c.id)
+  ) n
+  join public.students s on s.id = n.student_id
+  where n.busy_until > n.starts_at;
+end;
+comment on function private.check_students_in_two_classes() is 'Finds classes that begin while the student is still in another.';
+
+-- sql/50_tracking/checks/students_invalid.sql
+
+create function private.check_students_invalid() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'students', s.id::text, format('%s: %s', concat_ws(' ', s.first_name, s.last_name), array_to_string(p.problems, '; ')),
+    jsonb_build_object('problems', p.problems)
+  from public.students s
+  cross join lateral (select private.student_problems(s) as problems offset 0) p
+  where cardinality(p.problems) > 0;
+end;
+comment on function private.check_students_invalid() is 'Finds students whose data no class can be made from, or not the right ones.';
+
+create function private.fix_students_invalid(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  -- A schedule that cannot be read has no weekly times to be put right: those that are there stay until somebody looks.
+  v_ids uuid[] := array(
+    select s.id from public.students s
+    where s.id = any(p_entity_ids::uuid[]) and private.is_time_zone(s.time_zone)
+      and private.schedule_problems(s.fixed_schedule, private.class_minutes(s.course_id)) = '[]'
+  );
+begin
+  perform private.run_generation('backfill', v_ids, true, p_syncs_slots => true);
+  return cardinality(v_ids);
+end;
+$$;
+comment on function private.fix_students_invalid(text[]) is
+  'Makes the weekly times of these students what their schedules say, where these can be read; about anything else a person decides.';
+
+-- sql/50_tracking/checks/students_missing_classes.sql
+
+create function private.check_students_missing_classes() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'students', s.id::text,
+    format('%s misses %s: %s', concat_ws(' ', s.first_name, s.last_name),
+      case m.count when 1 then 'a class' else m.count || ' classes' end, m.shown || case when m.count > 3 then ', …' else '' end),
+    jsonb_build_object('missing', m.count, 'dates', m.dates)
+  from (
+    select m.student_id, count(*) as count, private.skipped_rows(array_agg(m.m order by (m.m).starts_at)) as dates,
+      array_to_string((array_agg((m.m).occurs_on || ' ' || left((m.m).start_time::text, 5) order by (m.m).starts_at))[1:3], ', ') as shown
+    from (select m.student_id, m as m from private.missing_classes() m) m
+    group by m.student_id
+  ) m
+  join public.students s on s.id = m.student_id;
+end;
+comment on function private.check_students_missing_classes() is 'Finds students who were promised classes that are not there.';
+
+create function private.fix_students_missing_classes(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+begin atomic
+  select (private.generate_for_many('backfill', p_entity_ids::uuid[], true, private.generation_through(), nextval('private.generation_run_ids'))).classes_created;
+end;
+comment on function private.fix_students_missing_classes(text[]) is 'Makes the missing classes of these students, where student and teacher are free.';
+
+-- sql/50_tracking/reference/10_tracking.sql
+
+-- Rows this module ships.
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, is_public, description) values
+  ('class_horizon_weeks', '50_tracking', 'integer', '4', 1, 52, true, 'How many weeks ahead students'' classes are generated.'),
+  ('complete_student_classes_after_hours', '50_tracking', 'integer', '24', 0, 744, false, 'How many hours after its end a student''s class counts as held if nobody says otherwise; 0 is never.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
+
+insert into public.scheduled_jobs (name, module, cron, command, description) values
+  ('generate_weekly_classes', '50_tracking', '0 6 * * 1', 'private.generate_for_everyone', 'Makes every student''s classes up to the horizon, and what an outage left out.'),
+  ('complete_past_student_classes', '50_tracking', '20 * * * *', 'private.complete_past_student_classes', 'Completes students'' classes that are over and of which nobody said otherwise.'),
+  ('clean_old_class_generation_logs', '50_tracking', '40 3 * * *', 'private.clean_generation_logs', 'Deletes what generation logged more than 30 days ago.')
+on conflict (name) do update set
+  module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description;
+
+-- An organisation's own rules stay as they are.
+insert into public.cancellation_rules (cancelled_by, notice_hours, is_charged, is_teacher_paid) values
+  ('student', 24, false, false),
+  ('student', 0, true, true),
+  ('teacher', 0, false, false),
+  ('organisation', 24, false, false),
+  ('organisation', 0, false, true)
+on conflict do nothing;
+
+with matrix (name, manager, instructor, staff, description) as (
+  values
+    ('read:student',     true, true,  true,  'See students and their classes: those one teaches, and with read:calendar everyone''s.'),
+    ('create:student',   true, false, true,  'Add students.'),
+    ('update:student',   true, false, true,  'Change students, their schedules and pauses.'),
+    ('delete:student',   true, false, false, 'Delete students who have no classes.'),
+    ('create:class',     true, false, true,  'Add classes by hand, and make-up classes.'),
+    ('update:class',     true, false, true,  'Change, cancel and move everyone''s classes.'),
+    ('update:own_class', true, true,  true,  'Cancel, move and complete the classes one teaches, and record attendance.'),
+    ('delete:class',     true, false, false, 'Delete classes.'),
+    ('generate:classes', true, false, true,  'Run the generation of classes, and make what is missing.'),
+    ('manage:tracking',  true, false, false, 'Set what cancelling costs, and remove duplicate classes.')
+),
+registered as (
+  insert into public.permissions (name, module, description)
+  select m.name, '50_tracking', m.description from matrix m
+  on conflict (name) do update set module = excluded.module, description = excluded.description
+  where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description)
+)
+insert into public.role_permissions (role_name, permission)
+select h.role_name, m.name
+from matrix m
+cross join lateral (values ('manager', m.manager), ('instructor', m.instructor), ('staff', m.staff)) as h (role_name, holds)
+where h.holds
+on conflict (role_name, permission) do nothing;
+
+-- Where this module keeps what belongs to a person.
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.students', 'profile_id', 'profile_id', '50_tracking', '{id,first_name,last_name,email,phone,start_date,end_date,fixed_schedule,notes}', 'overwrite',
+    '{"first_name": "Erased", "last_name": null, "email": null, "phone": null, "notes": null}', null),
+  ('public.students', 'user_id', 'user_id', '50_tracking', '{id,first_name,last_name,email,phone,start_date,end_date,fixed_schedule,notes}', 'overwrite',
+    '{"first_name": "Erased", "last_name": null, "email": null, "phone": null, "notes": null}', null),
+  ('public.students', 'teacher_id', 'profile_id', '50_tracking', '{id,start_date,end_date}', 'keep', '{}', 'Who taught whom stays known; it names an id only.'),
+  ('public.students', 'created_by', 'user_id', '50_tracking', '{id,created_at}', 'keep', '{}', 'The student is the organisation''s.'),
+  ('public.student_pauses', 'created_by', 'user_id', '50_tracking', '{id,created_at}', 'keep', '{}', 'The pause is the student''s.'),
+  ('public.classes', 'teacher_id', 'profile_id', '50_tracking', '{id,date,start_time,end_time,status,teacher_pay}', 'keep', '{}',
+    'What was taught belongs to the books; it names an id only.'),
+  ('public.classes', 'created_by', 'user_id', '50_tracking', '{id,created_at}', 'keep', '{}', 'The class is the student''s.'),
+  ('public.class_attendance', 'recorded_by', 'user_id', '50_tracking', '{class_id,recorded_at}', 'keep', '{}', 'Who recorded it stays known; it names an id only.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- sql/50_tracking/reference/20_checks.sql
+
+insert into public.integrity_checks (name, module, category, severity, description, fix_description) values
+  ('students_missing_classes', '50_tracking', 'integrity', 'warning', 'Students who were promised classes that are not there.',
+    'Makes them, where student and teacher are free.'),
+  ('students_invalid', '50_tracking', 'integrity', 'error', 'Students whose data no class can be made from, or not the right ones.',
+    'Makes the weekly times what the schedule says, where it can be read.'),
+  ('classes_duplicated', '50_tracking', 'integrity', 'error', 'Classes that are there twice.',
+    'Removes all but the oldest, which gets their attendance, payments and links, and puts lost keys back.'),
+  ('class_keys_missing', '50_tracking', 'schema', 'critical', 'Keys of classes that are gone, so that one could be there twice.',
+    'Puts them back, where no duplicate is in the way.'),
+  ('classes_promised_no_more', '50_tracking', 'integrity', 'warning', 'Classes to come that nobody touched and no schedule promises.',
+    'Takes them away.'),
+  ('student_class_instants_differ', '50_tracking', 'integrity', 'error', 'Students'' classes whose instants are not those of their wall-clock time.',
+    'Works them out again, where student and teacher are free then.'),
+  ('student_classes_past_but_scheduled', '50_tracking', 'integrity', 'warning', 'Students'' classes that were over two days ago and are still scheduled.',
+    'Completes them.'),
+  ('generation_late', '50_tracking', 'integrity', 'error', 'The weekly run of generation was missed.', 'Does what it would have done.'),
+  ('attendance_differs', '50_tracking', 'integrity', 'error', 'Classes that became something else than their attendance says.',
+    'Makes them what attendance says, unless another class stands for them.'),
+  ('students_in_two_classes', '50_tracking', 'integrity', 'critical', 'Students who are in two classes at once.', null),
+  ('class_payments_differ', '50_tracking', 'integrity', 'warning', 'Classes whose payment status is not what payments say.',
+    'Makes them paid or pending, as the books say.')
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity,
+  description = excluded.description, fix_description = excluded.fix_description;
+
 -- sql/90_operations/tables/10_fixes.sql
 
 -- 90_operations: know, mend, undo.
@@ -17241,6 +20157,18 @@ $$;
 comment on function public.apply_fixes(text[], text[], boolean, text) is
   'Mends what the checks of these names and modules (all by default) find and can mend, in one transaction, and checks again: one row a check with how many rows were at fault, were fixed and remain, and the fix_id undo_fix() takes (null where no row changed). p_dry_run only says what would be done. Needs apply:fixes. Raises not_found for an unknown check or module.';
 
+-- sql/90_operations/rpc/remove_duplicate_classes.sql
+
+create function public.remove_duplicate_classes(p_dry_run boolean default false, p_idempotency_key text default null)
+returns table (check_name text, faults integer, fixed integer, remaining integer, description text, fix_id bigint)
+language sql volatile set search_path = ''
+begin atomic
+  select f.check_name, f.faults, f.fixed, f.remaining, f.description, f.fix_id
+  from public.apply_fixes(p_checks => array['classes_duplicated', 'class_keys_missing'], p_dry_run => p_dry_run, p_idempotency_key => p_idempotency_key) f;
+end;
+comment on function public.remove_duplicate_classes(boolean, text) is
+  'Removes classes that are there more than once, all but the oldest, to which attendance, payments and links of the others move, and puts keys of the table that were lost back. It is the repair of the checks classes_duplicated and class_keys_missing, and can be undone like every repair. Returns what apply_fixes() returns. Needs apply:fixes.';
+
 -- sql/90_operations/rpc/run_diagnostics.sql
 
 -- 90_operations: know and mend. Modules register checks (public.integrity_checks) with a function
@@ -17551,7 +20479,7 @@ create policy "holders of read:diagnostics see what was repaired" on public.fix_
   using ((select private.has_permission('read:diagnostics')));
 
 grant execute on function public.run_diagnostics(text[], text[]), public.apply_fixes(text[], text[], boolean, text),
-  public.undo_fix(bigint, boolean, text) to authenticated, service_role;
+  public.undo_fix(bigint, boolean, text), public.remove_duplicate_classes(boolean, text) to authenticated, service_role;
 grant execute on function private.find_faults(text[], text[]), private.mend_faults(text[], text[], boolean), private.take_back(bigint, boolean)
   to authenticated, service_role;
 

@@ -30,6 +30,8 @@ def compete(
                     work(by, chance)
                     said[""] += 1
                 except psycopg.Error as error:
+                    if error.sqlstate == "40P01":
+                        print(error, error.diag.context)  # who waited for whom: shown when the test fails
                     said[read_refusal(error).code if error.sqlstate == "PGRST" else error.sqlstate or "?"] += 1
         return said
 

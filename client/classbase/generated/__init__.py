@@ -12,6 +12,7 @@ from .people import AsyncPeople, People
 from .platform import AsyncPlatform, Platform
 from .studio import AsyncStudio, Studio
 from .time import AsyncTime, Time
+from .tracking import AsyncTracking, Tracking
 
 
 class AsyncModules:
@@ -23,6 +24,7 @@ class AsyncModules:
         self.time = AsyncTime(caller)
         self.payments = AsyncPayments(caller)
         self.studio = AsyncStudio(caller)
+        self.tracking = AsyncTracking(caller)
         self.operations = AsyncOperations(caller)
 
 
@@ -35,4 +37,5 @@ class Modules:
         self.time = Time(caller)
         self.payments = Payments(caller)
         self.studio = Studio(caller)
+        self.tracking = Tracking(caller)
         self.operations = Operations(caller)

@@ -23,6 +23,17 @@ class ApplyFixesRow(Row):
     fix_id: int | None
 
 
+class RemoveDuplicateClassesRow(Row):
+    """A row of what remove_duplicate_classes answers; the catalogue does not say which are never null."""
+
+    check_name: str | None
+    faults: int | None
+    fixed: int | None
+    remaining: int | None
+    description: str | None
+    fix_id: int | None
+
+
 class RunDiagnosticsRow(Row):
     """A row of what run_diagnostics answers; the catalogue does not say which are never null."""
 
@@ -52,6 +63,12 @@ _APPLY_FIXES: Function[list[ApplyFixesRow]] = Function(
     {"p_checks": "text[]", "p_modules": "text[]", "p_dry_run": "boolean", "p_idempotency_key": "text"},
     "rows",
     list[ApplyFixesRow],
+)
+_REMOVE_DUPLICATE_CLASSES: Function[list[RemoveDuplicateClassesRow]] = Function(
+    "remove_duplicate_classes",
+    {"p_dry_run": "boolean", "p_idempotency_key": "text"},
+    "rows",
+    list[RemoveDuplicateClassesRow],
 )
 _RUN_DIAGNOSTICS: Function[list[RunDiagnosticsRow]] = Function(
     "run_diagnostics", {"p_checks": "text[]", "p_modules": "text[]"}, "rows", list[RunDiagnosticsRow], read_only=True
@@ -91,6 +108,24 @@ class AsyncOperations:
         return await self._caller.call(
             _APPLY_FIXES,
             {"p_checks": checks, "p_modules": modules, "p_dry_run": dry_run, "p_idempotency_key": idempotency_key},
+        )
+
+    async def remove_duplicate_classes(
+        self, *, dry_run: bool | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
+    ) -> list[RemoveDuplicateClassesRow]:
+        """Removes classes that are there more than once, all but the oldest, to which attendance, payments and
+        links of the others move, and puts keys of the table that were lost back. It is the repair of the checks
+        classes_duplicated and class_keys_missing, and can be undone like every repair. Returns what
+        apply_fixes() returns. Needs apply:fixes.
+
+        Args:
+            dry_run: boolean, by default false.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _REMOVE_DUPLICATE_CLASSES, {"p_dry_run": dry_run, "p_idempotency_key": idempotency_key}
         )
 
     async def run_diagnostics(
@@ -160,6 +195,24 @@ class Operations:
         return self._caller.call(
             _APPLY_FIXES,
             {"p_checks": checks, "p_modules": modules, "p_dry_run": dry_run, "p_idempotency_key": idempotency_key},
+        )
+
+    def remove_duplicate_classes(
+        self, *, dry_run: bool | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
+    ) -> list[RemoveDuplicateClassesRow]:
+        """Removes classes that are there more than once, all but the oldest, to which attendance, payments and
+        links of the others move, and puts keys of the table that were lost back. It is the repair of the checks
+        classes_duplicated and class_keys_missing, and can be undone like every repair. Returns what
+        apply_fixes() returns. Needs apply:fixes.
+
+        Args:
+            dry_run: boolean, by default false.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(
+            _REMOVE_DUPLICATE_CLASSES, {"p_dry_run": dry_run, "p_idempotency_key": idempotency_key}
         )
 
     def run_diagnostics(

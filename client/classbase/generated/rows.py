@@ -206,6 +206,23 @@ class CalendarFeeds(Row):
     """When it was revoked, for good."""
 
 
+class CancellationRules(Row):
+    """What a cancelled class still costs and pays: the row with the longest notice_hours that was kept decides;
+    without one it costs and pays nothing.
+    """
+
+    cancelled_by: str
+    """student, teacher or organisation."""
+    notice_hours: int
+    """Holds for cancelling at least so many hours before the class starts; 0 also afterwards."""
+    is_charged: bool
+    """Whether the student owes for the class."""
+    is_teacher_paid: bool
+    """Whether the teacher is paid for it."""
+    version: int
+    updated_at: Instant
+
+
 class Claims(Row):
     """Who and what is taken when, derived from the source tables; the one constraint nobody_is_in_two_places
     carries the promise.
@@ -361,6 +378,50 @@ class ClassAssignmentsArchive(Row):
     archived_at: Instant
 
 
+class ClassAttendance(Row):
+    """Whether the student was there. Recording it makes the class completed or missed."""
+
+    class_id: UUID
+    status: str
+    """present, late, absent or excused."""
+    minutes_late: int | None
+    note: str | None
+    version: int
+    recorded_by: UUID | None
+    recorded_at: Instant
+    updated_at: Instant
+
+
+class ClassGenerationLogs(Row):
+    """What generation did: a row for each student whose classes it changed or left out, and one, without student,
+    for each run.
+    """
+
+    id: int
+    student_id: UUID | None
+    """For whom; null in the row of the run itself."""
+    operation: str
+    """insert or update of the student (or of what their classes depend on), scheduled for everyone, manual, or
+    backfill of what was missing.
+    """
+    trigger_time: Instant
+    status: str
+    """success; partial, when classes were left out that ought to be (a teacher or student who is taken); skipped,
+    when nothing was made; failed, when an error kept it from being done.
+    """
+    message: str
+    classes_created: int
+    classes_removed: int
+    error_details: Json
+    """{"skipped": [{"date", "start_time", "reason", "detail"}, …], "count": n}: the dates left out (the first
+    hundred) and why; {"code", "message"} after an error.
+    """
+    duration_ms: Number | None
+    """How long the run took, in milliseconds; in the row of the run."""
+    run_id: int
+    """The run, the same in all its """
+
+
 class ClassParticipants(Row):
     """Who takes part in the classes one teaches, by name; in all classes for holders of read:booking."""
 
@@ -424,6 +485,62 @@ class ClassTypes(Row):
     """How many can take part in one class."""
     is_active: bool
     """False for what is no longer offered."""
+    version: int
+    created_by: UUID | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class Classes(Row):
+    """Each student's classes: made from the schedule, or by hand. Their teacher is taken in the ledger."""
+
+    id: UUID
+    student_id: UUID
+    course_id: UUID | None
+    teacher_id: UUID | None
+    date: Day
+    """The local date in time_zone."""
+    start_time: time
+    """Wall-clock time in time_zone."""
+    end_time: time
+    """On the same day; 24:00 is midnight."""
+    time_zone: str
+    """IANA zone; the student's, where none is given."""
+    starts_at: Instant
+    """When it starts, worked out from date, start_time and time_zone."""
+    ends_at: Instant
+    """When it ends, worked out likewise."""
+    status: str
+    """scheduled, completed, cancelled, missed (the student was not there) or rescheduled (another class stands for
+    it).
+    """
+    payment_status: str
+    """pending, paid or waived."""
+    source: str
+    """generated from the schedule, manual, makeup, rescheduled, or import."""
+    slot_id: UUID | None
+    """The weekly time it was made for; null where it was made by hand."""
+    occurs_on: Day | None
+    """The date of that weekly time; stays when the class is moved."""
+    rescheduled_from: UUID | None
+    """The class it replaces: one that was moved here, or cancelled and made up for."""
+    price: Number | None
+    """What the student owes for it, in the organisation's currency, as it was when the class was made; null where
+    nobody said.
+    """
+    teacher_pay: Number | None
+    """What the teacher gets for it, as it was when the class was made; null where nobody said."""
+    cancelled_by: str | None
+    """student, teacher or organisation."""
+    cancellation_reason: str | None
+    cancelled_at: Instant | None
+    is_charged: bool
+    """Whether the student owes for it. What cancellation_rules say, once it is cancelled."""
+    is_teacher_paid: bool
+    """Whether the teacher is paid for it. What cancellation_rules say, once it is cancelled."""
+    edited_at: Instant | None
+    """When somebody last changed it; null for one that is as it was made, which generation may take away again."""
+    notes: str | None
     version: int
     created_by: UUID | None
     created_at: Instant
@@ -1040,6 +1157,83 @@ class SkippedOccurrences(Row):
     title: str | None
     occurs_on: Day | None
     reason: str | None
+
+
+class StudentPauses(Row):
+    """Days on which a student has no classes: travel, illness, or having left for a while."""
+
+    id: UUID
+    student_id: UUID
+    starts_on: Day
+    ends_on: Day | None
+    """The last day; null while nobody knows."""
+    reason: str
+    version: int
+    created_by: UUID | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class StudentScheduleSlots(Row):
+    """The weekly times of each student, from when until when; follows students.fixed_schedule, and keeps what it
+    said before.
+    """
+
+    id: UUID
+    student_id: UUID
+    weekday: int
+    """0 Sunday to 6 Saturday."""
+    start_time: time
+    end_time: time
+    """On the same day; 24:00 is midnight."""
+    time_zone: str
+    effective: DayRange
+    """The dates it holds for, within those of the student; upper bound excluded. Empty for one that was replaced
+    before it began.
+    """
+    created_at: Instant
+
+
+class Students(Row):
+    """People who take classes of their own every week."""
+
+    id: UUID
+    first_name: str
+    last_name: str | None
+    email: str | None
+    phone: str | None
+    user_id: UUID | None
+    """The student's login; null while there is none."""
+    profile_id: UUID | None
+    """The person, who pays; the login's, where there is one and nobody else is named."""
+    course_id: UUID | None
+    """What they are taught; their classes are of it, and cost what it costs."""
+    teacher_id: UUID | None
+    """Who teaches them."""
+    start_date: Day
+    """The first day classes are promised for."""
+    end_date: Day | None
+    """The last day; null is without end."""
+    fixed_schedule: Json
+    """The weekly schedule, [{"day": "monday", "start_time": "17:00", "duration_minutes": 60}, …]. Also understood:
+    dayOfWeek (0 Sunday to 6 Saturday), time, end_time, and an object keyed by day. Without a duration a class
+    takes as long as the course says.
+    """
+    time_zone: str
+    """The IANA zone of the schedule; the organisation's, where none is given."""
+    class_price: Number | None
+    """What one class costs, in the organisation's currency; null is what the course costs."""
+    teacher_pay: Number | None
+    """What the teacher gets for one class; null is what the teacher's rate says."""
+    is_active: bool
+    """False for who left: from then on nothing is promised."""
+    inactive_since: Day | None
+    """The day from which nothing is promised any more; null for the active. Kept as a pause once they are back."""
+    notes: str | None
+    version: int
+    created_by: UUID | None
+    created_at: Instant
+    updated_at: Instant
 
 
 class TimeOff(Row):

@@ -6,6 +6,12 @@ language sql stable set search_path = ''
 return pg_catalog.now();
 comment on function private.now() is 'The only clock rules read: the start of the transaction.';
 
+-- How long something took is no rule.
+create function private.stopwatch() returns timestamptz
+language sql volatile set search_path = ''
+return pg_catalog.clock_timestamp();
+comment on function private.stopwatch() is 'The present instant, also within a transaction: for measuring how long something takes, and for nothing else.';
+
 create function private.caller_id() returns uuid
 language sql stable set search_path = ''
 return auth.uid();

@@ -186,13 +186,18 @@ $$;
 comment on function private.check_refund_is_placed() is
   'Constraint trigger: what no line of a refund names was not paid for anything, or else something would stay paid with money given back.';
 
+-- What the lines are for may turn out to be another row: see private.payment_moves.
 create trigger t10_only_added_to before update or delete or truncate on public.payments
   for each statement execute function private.refuse_statement('payments is only ever added to: record a refund');
-create trigger t10_only_added_to before update or delete or truncate on public.payment_items
+create trigger t10_only_added_to before update or delete on public.payment_items
+  for each statement when (pg_catalog.pg_trigger_depth() < 1) execute function private.refuse_statement('payment_items is only ever added to: record a refund');
+create trigger t00_no_truncate before truncate on public.payment_items
   for each statement execute function private.refuse_statement('payment_items is only ever added to: record a refund');
 create trigger t10_only_added_to before update or delete or truncate on public.refunds
   for each statement execute function private.refuse_statement('refunds is only ever added to');
-create trigger t10_only_added_to before update or delete or truncate on public.refund_items
+create trigger t10_only_added_to before update or delete on public.refund_items
+  for each statement when (pg_catalog.pg_trigger_depth() < 1) execute function private.refuse_statement('refund_items is only ever added to');
+create trigger t00_no_truncate before truncate on public.refund_items
   for each statement execute function private.refuse_statement('refund_items is only ever added to');
 
 create trigger t20_check before insert on public.payments

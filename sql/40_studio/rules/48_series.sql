@@ -34,8 +34,8 @@ $$;
 comment on function private.continue_schedule(public.class_schedules, date, integer, jsonb) is
   'Ends a schedule before a date and makes the one that goes on from there, so many days later in the week, with these changes; not active yet. Its called-off and moved dates come along.';
 
--- Class types, dates, classes, the rule, and everybody they take now or will take: all there is to lock, in the order everybody locks
--- it in, before anything changes.
+-- Class types, classes, dates, the rule, and everybody they take now or will take: all there is to lock, in the order everybody locks
+-- it in, before anything changes. Whoever writes a class by itself holds that before the date it stands for.
 create function private.lock_series(p_schedule_id uuid, p_from date, p_ids uuid[], p_changes jsonb) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -49,11 +49,11 @@ begin
   )
   order by t.id
   for key share;
+  perform private.lock_sources('class_assignments', p_ids);
   perform from public.weekly_rule_exceptions e
   where e.rule_id = p_schedule_id and e.occurs_on >= p_from
   order by e.rule_id, e.occurs_on
   for update;
-  perform private.lock_sources('class_assignments', p_ids);
   perform private.lock_rules(array_remove(array[p_schedule_id], null), private.resources_of_assignments(p_ids)
     || array_remove(array[(p_changes ->> 'instructor_id')::uuid, (p_changes ->> 'location_id')::uuid], null));
 end;

@@ -1,0 +1,61 @@
+create function private.check_classes_duplicated() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'classes', d.id::text,
+    format('%s has the class of %s %s twice', concat_ws(' ', s.first_name, s.last_name), d.date, left(d.start_time::text, 5)),
+    jsonb_build_object('student_id', d.student_id, 'date', d.date, 'start_time', d.start_time, 'kept_id', d.kept_id)
+  from private.duplicated_classes() d
+  join public.students s on s.id = d.student_id;
+end;
+comment on function private.check_classes_duplicated() is 'Finds classes that are there twice; the oldest is not among them.';
+
+-- Attendance, payments and links move to the oldest; where it has attendance of its own, that stays.
+create function private.fix_classes_duplicated(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+  v_kept_ids uuid[];
+begin
+  perform from public.classes c
+  where c.id in (select d.id from private.duplicated_classes() d union select d.kept_id from private.duplicated_classes() d)
+  order by c.id
+  for update;
+  select array_agg(d.id order by d.id), array_agg(d.kept_id order by d.id) into v_ids, v_kept_ids
+  from private.duplicated_classes() d
+  where d.id = any(p_entity_ids::uuid[]);
+  if v_ids is not null then
+    insert into private.payment_moves (source_table, from_id, to_id)
+    select distinct 'classes', i.source_id, d.kept_id
+    from public.payment_items i
+    join unnest(v_ids, v_kept_ids) as d(id, kept_id) on d.id = i.source_id
+    where i.source_table = 'classes'
+    order by i.source_id;
+    update public.class_attendance a set class_id = m.kept_id
+    from (
+      select distinct on (d.kept_id) d.kept_id, x.class_id
+      from unnest(v_ids, v_kept_ids) as d(id, kept_id)
+      join public.class_attendance x on x.class_id = d.id
+      where not exists (select from public.class_attendance o where o.class_id = d.kept_id)
+      order by d.kept_id, x.recorded_at, x.class_id
+    ) m
+    where a.class_id = m.class_id;
+    delete from public.class_attendance a where a.class_id = any(v_ids);
+    update public.classes c set rescheduled_from = d.kept_id
+    from unnest(v_ids, v_kept_ids) as d(id, kept_id)
+    where c.rescheduled_from = d.id and c.id <> d.kept_id and c.id <> all(v_ids);
+    update public.classes c set rescheduled_from = null where c.id = any(v_ids) and c.rescheduled_from is not null;
+    delete from public.classes c where c.id = any(v_ids);
+    -- What became of the duplicates became of the class.
+    perform private.settle_classes(v_kept_ids);
+    update public.classes c set status = case when a.status in ('present', 'late') then 'completed' else 'missed' end
+    from public.class_attendance a
+    where a.class_id = c.id and c.id = any(v_kept_ids) and c.status in ('scheduled', 'completed', 'missed')
+      and c.status <> case when a.status in ('present', 'late') then 'completed' else 'missed' end;
+  end if;
+  perform private.restore_class_keys();
+  return coalesce(cardinality(v_ids), 0);
+end;
+$$;
+comment on function private.fix_classes_duplicated(text[]) is
+  'Removes these duplicates, after moving their attendance, payments and links to the class that stays, and puts lost keys back.';

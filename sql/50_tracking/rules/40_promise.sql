@@ -1,0 +1,90 @@
+-- What is promised: each weekly time of each student on each of its dates, with the reason where one is left out.
+-- Generation and diagnosis both ask here, so that they cannot disagree.
+
+create type private.promised_class as (
+  student_id uuid, slot_id uuid, occurs_on date, start_time time, end_time time, time_zone text,
+  starts_at timestamptz, ends_at timestamptz, course_id uuid, teacher_id uuid, reason text, detail text
+);
+comment on type private.promised_class is
+  'A date of a student''s schedule. reason is null where a class ought to be, else clock, closure, pause or time_off, and detail which one.';
+
+-- Dates are stepped through, never instants; each different time of a day is turned into instants once, however many
+-- students share it.
+create function private.promised_classes(p_student_ids uuid[], p_since_start boolean, p_through date) returns setof private.promised_class
+language sql stable security definer set search_path = ''
+begin atomic
+  with slots as materialized (
+    select s.id as slot_id, s.student_id, s.weekday, s.start_time, s.end_time, s.time_zone, t.course_id, t.teacher_id,
+      greatest(lower(s.effective), t.start_date,
+        case when not p_since_start and g.generated_through is not null then least(g.generated_through + 1, private.today() - 1) end) as first,
+      least(upper(s.effective) - 1, t.end_date, t.inactive_since - 1, p_through) as last
+    from public.students t
+    join public.student_schedule_slots s on s.student_id = t.id
+    left join private.student_generation g on g.student_id = t.id
+    where t.id = any(p_student_ids) and not isempty(s.effective)
+  ),
+  dates as materialized (
+    select s.*, f.first + 7 * n.no as occurs_on
+    from slots s
+    cross join lateral (select s.first + (s.weekday - extract(dow from s.first)::integer + 7) % 7 as first) f
+    cross join lateral generate_series(0, (s.last - f.first) / 7) as n(no)
+    where s.last >= f.first
+  ),
+  times as materialized (
+    select d.occurs_on, d.start_time, d.end_time, d.time_zone,
+      private.local_to_instant(d.occurs_on, d.start_time, d.time_zone) as starts_at,
+      private.local_end_to_instant(d.occurs_on, d.end_time, d.time_zone) as ends_at
+    from (select distinct d.occurs_on, d.start_time, d.end_time, d.time_zone from dates d) d
+    where private.is_time_zone(d.time_zone)
+  ),
+  instants as materialized (
+    select t.*, k.name as closed_for
+    from times t
+    left join lateral (
+      select c.name from public.closures c
+      where c.location_id is null and t.starts_at < t.ends_at and c.during && tstzrange(t.starts_at, t.ends_at)
+      order by c.name limit 1
+    ) k on true
+  )
+  select d.student_id, d.slot_id, d.occurs_on, d.start_time, d.end_time, d.time_zone, i.starts_at, i.ends_at, d.course_id, d.teacher_id,
+    case
+      when i.occurs_on is null then 'time_zone' when i.starts_at is null or i.ends_at is null or i.starts_at >= i.ends_at then 'clock'
+      when i.closed_for is not null then 'closure' when p.reason is not null then 'pause' when o.id is not null then 'time_off'
+    end,
+    case
+      when i.occurs_on is null then d.time_zone
+      when i.starts_at is null or i.ends_at is null or i.starts_at >= i.ends_at then private.describe_skipped(d.occurs_on, d.start_time, d.time_zone)
+      else coalesce(i.closed_for, p.reason, o.name)
+    end
+  from dates d
+  left join instants i on (i.occurs_on, i.start_time, i.end_time, i.time_zone) = (d.occurs_on, d.start_time, d.end_time, d.time_zone)
+  left join lateral (
+    select p.reason from public.student_pauses p
+    where p.student_id = d.student_id and daterange(p.starts_on, p.ends_on, '[]') @> d.occurs_on
+    limit 1
+  ) p on true
+  left join lateral (
+    select t.id, r.name
+    from public.time_off t
+    join public.resources r on r.id = t.resource_id
+    where t.resource_id = d.teacher_id and t.status = 'approved' and i.starts_at < i.ends_at and t.during && tstzrange(i.starts_at, i.ends_at)
+    limit 1
+  ) o on true;
+end;
+comment on function private.promised_classes(uuid[], boolean, date) is
+  'Every date of these students'' schedules through a date: since each start date, or since where generation stopped (and always from yesterday on).';
+
+create function private.generation_through() returns date
+language sql stable set search_path = ''
+return private.today() + 7 * private.setting_integer('class_horizon_weeks') - 1;
+comment on function private.generation_through() is 'The last date classes are generated for: so many weeks from today.';
+
+-- What nobody has touched: as it was made, still to come, and nothing hangs on it.
+create function private.is_untouched(p_class public.classes) returns boolean
+language sql stable security definer set search_path = ''
+return p_class.source = 'generated' and p_class.status = 'scheduled' and p_class.edited_at is null and p_class.payment_status = 'pending'
+  and p_class.starts_at > private.now()
+  and not exists (select from public.payment_items i where i.source_id = p_class.id and i.source_table = 'classes')
+  and not exists (select from public.class_attendance a where a.class_id = p_class.id)
+  and not exists (select from public.classes r where r.rescheduled_from = p_class.id);
+comment on function private.is_untouched(public.classes) is 'Whether a class is as generation made it and still to come, so that generation may take it away again.';
