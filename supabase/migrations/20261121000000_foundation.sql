@@ -17107,7 +17107,6 @@ create table public.classes (
   edited_at timestamptz,
   notes text,
   version integer not null default 1,
-  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
   created_at timestamptz not null default private.now(),
   updated_at timestamptz not null default private.now(),
   constraint classes_one_a_start unique (student_id, date, start_time),
@@ -17137,7 +17136,6 @@ create table public.classes (
 create index classes_date on public.classes (date, start_time);
 create index classes_teacher on public.classes (teacher_id, date);
 create index classes_course on public.classes (course_id);
-create index classes_created_by on public.classes (created_by) where created_by is not null;
 create unique index classes_one_replacement on public.classes (rescheduled_from) where rescheduled_from is not null and status <> 'cancelled';
 create index classes_replaced on public.classes (rescheduled_from) where rescheduled_from is not null;
 create index classes_scheduled on public.classes (ends_at) where status = 'scheduled';
@@ -17297,49 +17295,58 @@ comment on function private.schedule_elements(jsonb) is 'The elements of a sched
 create type private.schedule_slot as (place text, weekday smallint, start_time time, end_time time, problem text);
 comment on type private.schedule_slot is 'One weekly time as a schedule says it, or what is wrong with it.';
 
+-- In plpgsql, element after element: every student that is written or diagnosed is read here, and this is ten times as fast.
 create function private.read_schedule(p_schedule jsonb, p_default_minutes integer) returns setof private.schedule_slot
-language sql immutable set search_path = ''
-begin atomic
-  with elements as (
-    select e.place, e.place_no, e.element, jsonb_typeof(e.element) = 'object' as is_object,
-      private.read_weekday(coalesce(e.element -> 'day', e.element -> 'dayOfWeek', e.element -> 'day_of_week', e.element -> 'weekday')) as weekday,
-      private.text_to_time(coalesce(e.element ->> 'start_time', e.element ->> 'time', e.element ->> 'startTime')) as start_time,
-      coalesce(e.element ->> 'end_time', e.element ->> 'endTime') as end_text,
-      coalesce(e.element ->> 'duration_minutes', e.element ->> 'durationMinutes', e.element ->> 'duration') as minutes_text
-    from private.schedule_elements(p_schedule) e
-  ),
-  timed as (
-    select e.*, m.minutes,
-      case
-        when m.minutes is not null and extract(epoch from e.start_time) / 60 + m.minutes < 1440 then e.start_time + make_interval(mins => m.minutes)
-        when extract(epoch from e.start_time) / 60 + m.minutes = 1440 then time '24:00'
-        when e.minutes_text is null and e.end_text is not null then private.text_to_time(e.end_text)
-      end as end_time
-    from elements e
-    cross join lateral (
-      select case
-        when e.minutes_text ~ '^[0-9]{1,4}$' and e.minutes_text::integer between 1 and 1440 then e.minutes_text::integer
-        when e.minutes_text is null and e.end_text is null then p_default_minutes
-      end as minutes
-    ) m
-  )
-  select t.place, t.weekday, t.start_time, t.end_time,
-    case
-      when not t.is_object then 'This is an object with day, start_time and duration_minutes'
-      when t.weekday is null then 'A day is sunday to saturday, or 0 (Sunday) to 6'
-      when t.start_time is null then 'A start_time is written 17:00'
-      when t.minutes_text is not null and t.minutes is null then 'A duration_minutes is a whole number from 1 to 1440'
-      when t.minutes is not null and t.end_time is null then 'It ends on the day it starts'
-      when t.end_time is null then 'An end_time is written 18:00'
-      when t.end_time <= t.start_time then 'The end must be after the start'
+language plpgsql immutable set search_path = ''
+as $$
+declare
+  v_element record;
+  v_slot private.schedule_slot;
+  v_earlier private.schedule_slot[] := '{}';
+  v_minutes_text text;
+  v_end_text text;
+  v_minutes integer;
+  v_start integer;
+begin
+  for v_element in select e.place, e.element from private.schedule_elements(p_schedule) e order by e.place_no loop
+    v_slot := row(v_element.place, null, null, null, null);
+    if jsonb_typeof(v_element.element) <> 'object' then
+      v_slot.problem := 'This is an object with day, start_time and duration_minutes';
+      return next v_slot;
+      continue;
+    end if;
+    v_slot.weekday := private.read_weekday(coalesce(v_element.element -> 'day', v_element.element -> 'dayOfWeek',
+      v_element.element -> 'day_of_week', v_element.element -> 'weekday'));
+    v_slot.start_time := private.text_to_time(coalesce(v_element.element ->> 'start_time', v_element.element ->> 'time', v_element.element ->> 'startTime'));
+    v_minutes_text := coalesce(v_element.element ->> 'duration_minutes', v_element.element ->> 'durationMinutes', v_element.element ->> 'duration');
+    v_end_text := coalesce(v_element.element ->> 'end_time', v_element.element ->> 'endTime');
+    v_minutes := case
+      when v_minutes_text ~ '^[0-9]{1,4}$' then nullif(v_minutes_text::integer, 0)
+      when v_minutes_text is null and v_end_text is null then p_default_minutes
+    end;
+    v_start := extract(epoch from v_slot.start_time) / 60;
+    v_slot.end_time := case
+      when v_minutes is not null and v_start + v_minutes < 1440 then v_slot.start_time + make_interval(mins => v_minutes)
+      when v_start + v_minutes = 1440 and v_slot.start_time = make_time(v_start / 60, v_start % 60, 0) then time '24:00'
+      when v_minutes_text is null and v_end_text is not null then private.text_to_time(v_end_text)
+    end;
+    v_slot.problem := case
+      when v_slot.weekday is null then 'A day is sunday to saturday, or 0 (Sunday) to 6'
+      when v_slot.start_time is null or v_slot.start_time = '24:00' then 'A start_time is written 17:00'
+      when v_minutes_text is not null and coalesce(v_minutes > 1440, true) then 'A duration_minutes is a whole number from 1 to 1440'
+      when v_minutes is not null and v_slot.end_time is null then 'It ends on the day it starts'
+      when v_slot.end_time is null then 'An end_time is written 18:00'
+      when v_slot.end_time <= v_slot.start_time then 'The end must be after the start'
       when exists (
-        select from timed o
-        where o.weekday = t.weekday and o.place_no < t.place_no and o.start_time < t.end_time and t.start_time < o.end_time
+        select from unnest(v_earlier) o
+        where o.weekday = v_slot.weekday and o.start_time < v_slot.end_time and v_slot.start_time < o.end_time
       ) then 'Another time of the schedule overlaps it'
-    end
-  from timed t
-  order by t.place_no;
+    end;
+    v_earlier := v_earlier || v_slot;
+    return next v_slot;
+  end loop;
 end;
+$$;
 comment on function private.read_schedule(jsonb, integer) is
   'The weekly times a fixed schedule says, each with what is wrong with it; durations that are missing are p_default_minutes.';
 
@@ -17642,6 +17649,10 @@ create function private.check_class() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
+  if tg_op = 'INSERT' then
+    -- As generation does: of two at once for one student the second sees what the first did.
+    perform from public.students s where s.id = new.student_id for no key update;
+  end if;
   if private.is_time_zone(coalesce(new.time_zone, 'UTC')) then
     new := private.complete_class(new, case tg_op when 'UPDATE' then old end);
   end if;
@@ -17700,14 +17711,28 @@ comment on function private.check_instants() is 'Statement trigger on classes: t
 create trigger t45_check_instants after insert on public.classes
   referencing new table as new_rows for each statement execute function private.check_instants();
 
+-- Asked first, since writing nobody costs as much as writing somebody.
+create function private.ensure_teachers(p_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[] := array(
+    select distinct t.id from unnest(p_ids) as t(id)
+    where t.id is not null and not exists (select from public.resources r where r.id = t.id)
+  );
+begin
+  if v_ids <> '{}' then
+    perform private.ensure_people(v_ids);
+  end if;
+end;
+$$;
+comment on function private.ensure_teachers(uuid[]) is 'Makes the resources of these people where they are missing.';
+
 create function private.prepare_classes() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  perform private.ensure_people(array(
-    select distinct n.teacher_id from new_rows n
-    where n.teacher_id is not null and not exists (select from public.resources r where r.id = n.teacher_id)
-  ));
+  perform private.ensure_teachers(array(select distinct n.teacher_id from new_rows n));
   return null;
 end;
 $$;
@@ -17816,13 +17841,15 @@ create type private.promised_class as (
   starts_at timestamptz, ends_at timestamptz, course_id uuid, teacher_id uuid, reason text, detail text
 );
 comment on type private.promised_class is
-  'A date of a student''s schedule. reason is null where a class ought to be, else clock, closure, pause or time_off, and detail which one.';
+  'A date of a student''s schedule. reason is null where a class ought to be, else time_zone (there is no such zone any more), clock, closure, pause or time_off, and detail which one.';
 
 -- Dates are stepped through, never instants; each different time of a day is turned into instants once, however many
 -- students share it.
 create function private.promised_classes(p_student_ids uuid[], p_since_start boolean, p_through date) returns setof private.promised_class
-language sql stable security definer set search_path = ''
-begin atomic
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return query
   with slots as materialized (
     select s.id as slot_id, s.student_id, s.weekday, s.start_time, s.end_time, s.time_zone, t.course_id, t.teacher_id,
       greatest(lower(s.effective), t.start_date,
@@ -17847,6 +17874,18 @@ begin atomic
     from (select distinct d.occurs_on, d.start_time, d.end_time, d.time_zone from dates d) d
     where private.is_time_zone(d.time_zone)
   ),
+  pauses as materialized (
+    select p.student_id, range_agg(daterange(p.starts_on, p.ends_on, '[]')) as dates
+    from public.student_pauses p
+    where p.student_id = any(p_student_ids)
+    group by p.student_id
+  ),
+  absences as materialized (
+    select t.resource_id, range_agg(t.during) as during
+    from public.time_off t
+    where t.status = 'approved' and t.resource_id = any(array(select distinct s.teacher_id from slots s))
+    group by t.resource_id
+  ),
   instants as materialized (
     select t.*, k.name as closed_for
     from times t
@@ -17857,30 +17896,33 @@ begin atomic
     ) k on true
   )
   select d.student_id, d.slot_id, d.occurs_on, d.start_time, d.end_time, d.time_zone, i.starts_at, i.ends_at, d.course_id, d.teacher_id,
-    case
-      when i.occurs_on is null then 'time_zone' when i.starts_at is null or i.ends_at is null or i.starts_at >= i.ends_at then 'clock'
-      when i.closed_for is not null then 'closure' when p.reason is not null then 'pause' when o.id is not null then 'time_off'
-    end,
-    case
-      when i.occurs_on is null then d.time_zone
-      when i.starts_at is null or i.ends_at is null or i.starts_at >= i.ends_at then private.describe_skipped(d.occurs_on, d.start_time, d.time_zone)
-      else coalesce(i.closed_for, p.reason, o.name)
+    w.reason,
+    case w.reason
+      when 'time_zone' then d.time_zone
+      when 'clock' then private.describe_skipped(d.occurs_on, d.start_time, d.time_zone)
+      when 'closure' then i.closed_for
+      when 'pause' then (
+        select p.reason from public.student_pauses p
+        where p.student_id = d.student_id and daterange(p.starts_on, p.ends_on, '[]') @> d.occurs_on
+        limit 1
+      )
+      when 'time_off' then (select r.name from public.resources r where r.id = d.teacher_id)
     end
   from dates d
   left join instants i on (i.occurs_on, i.start_time, i.end_time, i.time_zone) = (d.occurs_on, d.start_time, d.end_time, d.time_zone)
-  left join lateral (
-    select p.reason from public.student_pauses p
-    where p.student_id = d.student_id and daterange(p.starts_on, p.ends_on, '[]') @> d.occurs_on
-    limit 1
-  ) p on true
-  left join lateral (
-    select t.id, r.name
-    from public.time_off t
-    join public.resources r on r.id = t.resource_id
-    where t.resource_id = d.teacher_id and t.status = 'approved' and i.starts_at < i.ends_at and t.during && tstzrange(i.starts_at, i.ends_at)
-    limit 1
-  ) o on true;
+  left join pauses p on p.student_id = d.student_id
+  left join absences o on o.resource_id = d.teacher_id
+  cross join lateral (
+    select case
+      when i.occurs_on is null then 'time_zone'
+      when i.starts_at is null or i.ends_at is null or i.starts_at >= i.ends_at then 'clock'
+      when i.closed_for is not null then 'closure'
+      when p.dates @> d.occurs_on then 'pause'
+      when o.during && tstzrange(i.starts_at, i.ends_at) then 'time_off'
+    end as reason
+  ) w;
 end;
+$$;
 comment on function private.promised_classes(uuid[], boolean, date) is
   'Every date of these students'' schedules through a date: since each start date, or since where generation stopped (and always from yesterday on).';
 
@@ -17899,6 +17941,16 @@ return p_class.source = 'generated' and p_class.status = 'scheduled' and p_class
   and not exists (select from public.classes r where r.rescheduled_from = p_class.id);
 comment on function private.is_untouched(public.classes) is 'Whether a class is as generation made it and still to come, so that generation may take it away again.';
 
+create function private.has_ended(p_class public.classes) returns boolean
+language sql stable security definer set search_path = ''
+return not exists (
+  select from public.student_schedule_slots s
+  join public.students t on t.id = s.student_id
+  where s.id = p_class.slot_id and s.effective @> p_class.occurs_on and coalesce(p_class.occurs_on <= t.end_date, true)
+    and coalesce(p_class.occurs_on < t.inactive_since, true)
+);
+comment on function private.has_ended(public.classes) is 'Whether the weekly time a class was made for no longer holds on its date.';
+
 -- sql/50_tracking/rules/50_generation.sql
 
 -- Generation. A row in private.generation_runs generates: the triggers of students, the weekly run and every repair write
@@ -17908,107 +17960,121 @@ comment on function private.is_untouched(public.classes) is 'Whether a class is 
 -- Teachers are claimed first, since the ledger alone knows who is taken by what: whoever loses there gets no class, and
 -- the date is reported. A student who is taken loses at the class's own constraint, and the claim is given back.
 
-create type private.new_class as (
-  id uuid, student_id uuid, slot_id uuid, occurs_on date, start_time time, end_time time, time_zone text,
-  starts_at timestamptz, ends_at timestamptz, course_id uuid, teacher_id uuid, price numeric, teacher_pay numeric, title text
-);
-comment on type private.new_class is 'A class about to be made, with its terms as they are now.';
+-- What is promised against what is there, in one pass. What is there during time off that was approved later stays:
+-- somebody may cover it, as cover_requests say.
+create function private.plan_generation(
+  p_student_ids uuid[], p_since_start boolean, p_through date,
+  out skipped private.promised_class[], out added public.classes[], out obsolete uuid[]
+)
+language plpgsql volatile security definer set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+  with promised as materialized (
+    select p.* from private.promised_classes(p_student_ids, p_since_start, p_through) p
+  ),
+  moment as materialized (
+    select private.now() as instant, private.today() - 1 as yesterday
+  ),
+  compared as materialized (
+    select p.student_id, p.slot_id, p.occurs_on, p.start_time, p.end_time, p.time_zone, p.starts_at, p.ends_at, p.course_id, p.teacher_id,
+      p.reason, c.id as class_id,
+      c.id is not null and c.date >= m.yesterday
+        and (p.student_id is null and (c.date <= p_through or private.has_ended(c.c))
+          or p.reason <> 'time_off'
+          or p.reason is null and (
+            (p.start_time, p.end_time, p.time_zone) <> (c.start_time, c.end_time, c.time_zone)
+            or (p.course_id, p.teacher_id) is distinct from (c.course_id, c.teacher_id)
+          ))
+        and c.source = 'generated' and c.status = 'scheduled' and c.edited_at is null and c.starts_at > m.instant
+        and private.is_untouched(c.c) as is_obsolete
+    from promised p
+    full join (
+      select c.id, c.student_id, c.slot_id, c.occurs_on, c.date, c.start_time, c.end_time, c.time_zone, c.course_id, c.teacher_id, c.source,
+        c.status, c.edited_at, c.starts_at, c
+      from public.classes c
+      where c.student_id = any(p_student_ids) and c.slot_id is not null
+        and (p_since_start or c.occurs_on >= least((select min(q.occurs_on) from promised q), private.today() - 400))
+    ) c on c.slot_id = p.slot_id and c.student_id = p.student_id and c.occurs_on = p.occurs_on
+    cross join moment m
+    where p.student_id is null or c.id is null or p.reason is not null
+      or (p.start_time, p.end_time, p.time_zone) <> (c.start_time, c.end_time, c.time_zone)
+      or (p.course_id, p.teacher_id) is distinct from (c.course_id, c.teacher_id)
+  ),
+  gone as materialized (
+    select array_agg(x.class_id order by x.class_id) as ids from compared x where x.is_obsolete
+  )
+  select
+    (select array_agg(p::private.promised_class) from promised p where p.reason is not null),
+    (
+      select array_agg(
+        row(gen_random_uuid(), x.student_id, x.course_id, x.teacher_id, x.occurs_on, x.start_time, x.end_time, x.time_zone, x.starts_at, x.ends_at,
+          'scheduled', 'pending', 'generated', x.slot_id, x.occurs_on, null, coalesce(s.class_price, k.price), coalesce(s.teacher_pay, r.rate),
+          null, null, null, true, true, null, null, 1, m.instant, m.instant)::public.classes
+        order by x.student_id, x.starts_at)
+      from compared x
+      cross join moment m
+      join public.students s on s.id = x.student_id
+      left join public.courses k on k.id = x.course_id
+      left join public.instructor_rates r on r.instructor_id = x.teacher_id and r.class_type_id is null and r.payment_type = 'per_class'
+        and daterange(r.effective_from, r.effective_until, '[]') @> x.occurs_on
+      where x.reason is null and (x.class_id is null or x.is_obsolete)
+        and not exists (
+          select from public.classes o
+          where o.student_id = x.student_id and o.date = x.occurs_on and o.start_time = x.start_time
+            and o.id <> all(coalesce((select g.ids from gone g), '{}'))
+        )
+    ),
+    (select g.ids from gone g)
+  into skipped, added, obsolete;
+end;
+$$;
+comment on function private.plan_generation(uuid[], boolean, date) is
+  'What generation has to do for these students: the dates it leaves out, the classes to add (with their terms as they are now), and the untouched ones to come that are promised no longer, or otherwise.';
 
--- What is there during time off that was approved later stays: somebody may cover it, as cover_requests say.
-create function private.obsolete_classes(p_student_ids uuid[], p_promised private.promised_class[], p_through date) returns uuid[]
+create function private.claims_of(p_new public.classes[]) returns setof public.claims
 language sql stable security definer set search_path = ''
 begin atomic
-  select array_agg(c.id order by c.id)
-  from public.classes c
-  left join unnest(p_promised) p on p.slot_id = c.slot_id and p.occurs_on = c.occurs_on and coalesce(p.reason, 'time_off') = 'time_off'
-    and (p.start_time, p.end_time, p.time_zone) = (c.start_time, c.end_time, c.time_zone)
-    and (p.course_id, p.teacher_id) is not distinct from (c.course_id, c.teacher_id)
-  where c.student_id = any(p_student_ids) and c.date >= private.today() - 1 and p.slot_id is null and private.is_untouched(c)
-    and (c.date <= p_through or not exists (
-      select from public.student_schedule_slots s
-      join public.students t on t.id = s.student_id
-      where s.id = c.slot_id and s.effective @> c.occurs_on and coalesce(c.occurs_on <= t.end_date, true)
-        and coalesce(c.occurs_on < t.inactive_since, true)
-    ));
+  select n.teacher_id, tstzrange(n.starts_at, n.ends_at), private.happening_key('classes', n.id, n.date), 'classes', n.id, n.date, 'class',
+    left(concat(coalesce(k.title, 'Class'), ', ', concat_ws(' ', t.first_name, t.last_name)), 500)
+  from unnest(p_new) n
+  join public.resource_horizons h on h.resource_id = n.teacher_id and n.ends_at <= h.claimed_until
+  join public.students t on t.id = n.student_id
+  left join public.courses k on k.id = n.course_id
+  left join public.student_schedule_slots s on s.id = n.slot_id
+  order by n.teacher_id, n.starts_at, s.created_at, n.slot_id;
 end;
-comment on function private.obsolete_classes(uuid[], private.promised_class[], date) is
-  'The untouched classes to come that are promised no longer, or otherwise than they are.';
+comment on function private.claims_of(public.classes[]) is
+  'What these classes will claim, as private.classes_claims will have it; whose weekly time was there first comes first.';
 
-create function private.classes_to_make(p_promised private.promised_class[], p_obsolete uuid[]) returns private.new_class[]
-language sql volatile security definer set search_path = ''
-begin atomic
-  select array_agg(
-    row(gen_random_uuid(), p.student_id, p.slot_id, p.occurs_on, p.start_time, p.end_time, p.time_zone, p.starts_at, p.ends_at,
-      p.course_id, p.teacher_id, coalesce(s.class_price, k.price), coalesce(s.teacher_pay, r.rate),
-      left(concat(coalesce(k.title, 'Class'), ', ', concat_ws(' ', s.first_name, s.last_name)), 500))::private.new_class)
-  from unnest(p_promised) p
-  join public.students s on s.id = p.student_id
-  left join public.courses k on k.id = p.course_id
-  left join public.instructor_rates r on r.instructor_id = p.teacher_id and r.class_type_id is null and r.payment_type = 'per_class'
-    and daterange(r.effective_from, r.effective_until, '[]') @> p.occurs_on
-  left join public.classes c on c.slot_id = p.slot_id and c.student_id = p.student_id and c.occurs_on = p.occurs_on
-  where p.reason is null and (c.id is null or c.id = any(p_obsolete))
-    and not exists (
-      select from public.classes o
-      where o.student_id = p.student_id and o.date = p.occurs_on and o.start_time = p.start_time and not coalesce(o.id = any(p_obsolete), false)
-    );
-end;
-comment on function private.classes_to_make(private.promised_class[], uuid[]) is
-  'What is promised and not there, as the classes that will be; what is about to be taken away does not count.';
-
-create function private.what_is_in_the_way(p_class private.new_class, out reason text, out detail text)
-language sql stable security definer set search_path = ''
-begin atomic
-  select w.reason, w.detail
-  from (
-    select 1 as rank, 'student_taken' as reason,
-      format('The student has another class, %s', private.describe_range(tstzrange(c.starts_at, c.ends_at), c.time_zone)) as detail
-    from public.classes c
-    where c.student_id = p_class.student_id and c.status in ('scheduled', 'completed', 'missed')
-      and tstzrange(c.starts_at, c.ends_at) && tstzrange(p_class.starts_at, p_class.ends_at)
-    union all
-    select 2, 'teacher_taken', format('%s is already in %s, %s', r.name, c.title, private.describe_range(c.during, p_class.time_zone))
-    from public.claims c
-    join public.resources r on r.id = c.resource_id
-    where c.resource_id = p_class.teacher_id and c.during && tstzrange(p_class.starts_at, p_class.ends_at) and c.source_id <> p_class.id
-    union all
-    select 3, 'beyond_horizon', format('%s can be booked until %s only', r.name, h.claimed_until)
-    from public.resource_horizons h
-    join public.resources r on r.id = h.resource_id
-    where h.resource_id = p_class.teacher_id and h.claimed_until < p_class.ends_at
-    union all
-    select 4, 'teacher_taken', 'Somebody else was there a moment ago'
-  ) w
-  order by w.rank
-  limit 1;
-end;
-comment on function private.what_is_in_the_way(private.new_class) is 'Why a class that is promised cannot be made.';
-
--- Returns those that could not be made. A teacher's horizon or another use of their time is in the way, or the student is.
-create function private.make_classes(p_new private.new_class[]) returns private.promised_class[]
+-- Returns those that could not be made: a teacher's horizon or another use of their time is in the way, or the student is.
+-- As a rule nothing is, and to go without looking at each is much faster; only when something is are they tried one by one.
+create function private.make_classes(p_new public.classes[]) returns private.promised_class[]
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_caller constant uuid := private.caller_id();
-  v_now constant timestamptz := private.now();
+  v_claims integer;
   v_made uuid[];
   v_left private.promised_class[];
 begin
+  begin
+    insert into public.claims select c.* from private.claims_of(p_new) c;
+    get diagnostics v_claims = row_count;
+    if v_claims < (select count(n.teacher_id) from unnest(p_new) n) then
+      raise exclusion_violation;
+    end if;
+    insert into public.classes select n.* from unnest(p_new) n;
+    return '{}';
+  exception when unique_violation or exclusion_violation then
+    null;
+  end;
   with won as (
-    insert into public.claims (resource_id, during, share_key, source_table, source_id, occurs_on, kind, title)
-    select n.teacher_id, tstzrange(n.starts_at, n.ends_at), private.happening_key('classes', n.id, n.occurs_on), 'classes', n.id, n.occurs_on,
-      'class', n.title
-    from unnest(p_new) n
-    join public.resource_horizons h on h.resource_id = n.teacher_id and n.ends_at <= h.claimed_until
-    left join public.student_schedule_slots s on s.id = n.slot_id
-    order by n.teacher_id, n.starts_at, s.created_at, n.slot_id
+    insert into public.claims select c.* from private.claims_of(p_new) c
     on conflict do nothing
     returning source_id
   ), made as (
-    insert into public.classes (id, student_id, course_id, teacher_id, date, start_time, end_time, time_zone, starts_at, ends_at, status,
-      payment_status, source, slot_id, occurs_on, price, teacher_pay, is_charged, is_teacher_paid, version, created_by, created_at, updated_at)
-    select n.id, n.student_id, n.course_id, n.teacher_id, n.occurs_on, n.start_time, n.end_time, n.time_zone, n.starts_at, n.ends_at, 'scheduled',
-      'pending', 'generated', n.slot_id, n.occurs_on, n.price, n.teacher_pay, true, true, 1, v_caller, v_now, v_now
+    insert into public.classes
+    select n.*
     from unnest(p_new) n
     left join won w on w.source_id = n.id
     where n.teacher_id is null or w.source_id is not null
@@ -18025,8 +18091,8 @@ begin
   using unnest(p_new) n
   left join unnest(v_made) as m(id) on m.id = n.id
   where m.id is null and c.source_table = 'classes' and c.source_id = n.id and c.resource_id = n.teacher_id and c.occurs_on = n.occurs_on;
-  select array_agg(row(n.student_id, n.slot_id, n.occurs_on, n.start_time, n.end_time, n.time_zone, n.starts_at, n.ends_at, n.course_id, n.teacher_id,
-    w.reason, w.detail)::private.promised_class)
+  select array_agg(row(n.student_id, n.slot_id, n.occurs_on, n.start_time, n.end_time, n.time_zone, n.starts_at, n.ends_at, n.course_id,
+    n.teacher_id, w.reason, w.detail)::private.promised_class)
   into v_left
   from unnest(p_new) n
   left join unnest(v_made) as m(id) on m.id = n.id
@@ -18035,7 +18101,7 @@ begin
   return v_left;
 end;
 $$;
-comment on function private.make_classes(private.new_class[]) is
+comment on function private.make_classes(public.classes[]) is
   'Makes these classes, as many as fit, and returns the others with what is in the way; the caller holds the locks.';
 
 create function private.skipped_rows(p_rows private.promised_class[]) returns jsonb
@@ -18048,45 +18114,41 @@ return (
 comment on function private.skipped_rows(private.promised_class[]) is 'Dates that were left out, the first hundred, as JSON.';
 
 create function private.log_generation(
-  p_run private.generation_runs, p_promised private.promised_class[], p_left private.promised_class[], p_made private.new_class[], p_removed uuid[]
+  p_run private.generation_runs, p_skipped private.promised_class[], p_left private.promised_class[], p_added_for uuid[], p_removed_for uuid[]
 ) returns void
 language sql volatile security definer set search_path = ''
 begin atomic
   insert into public.class_generation_logs (student_id, operation, status, message, classes_created, classes_removed, error_details, run_id)
   select t.student_id, p_run.operation,
-    case when coalesce(l.count, 0) > 0 then 'partial' when coalesce(m.made, 0) + coalesce(r.removed, 0) > 0 then 'success' else 'skipped' end,
-    concat_ws(', ', coalesce(m.made, 0) || ' created', r.removed || ' removed', s.count || ' skipped', l.count || ' not possible'),
-    coalesce(m.made, 0), coalesce(r.removed, 0),
+    case when l.count > 0 then 'partial' when m.made + coalesce(r.removed, 0) > 0 then 'success' else 'skipped' end,
+    concat_ws(', ', m.made || ' created', r.removed || ' removed', s.count || ' skipped', l.count || ' not possible'),
+    m.made, coalesce(r.removed, 0),
     jsonb_strip_nulls(jsonb_build_object('count', coalesce(s.count, 0) + coalesce(l.count, 0), 'skipped', s.rows, 'not_possible', l.rows)),
     p_run.run_id
   from unnest(p_run.student_ids) as t(student_id)
-  left join (
-    select n.student_id, count(*) as made from unnest(p_made) n group by n.student_id
-  ) a on a.student_id = t.student_id
+  left join (select u.student_id, count(*) as added from unnest(p_added_for) as u(student_id) group by u.student_id) a on a.student_id = t.student_id
+  left join (select u.student_id, count(*) as removed from unnest(p_removed_for) as u(student_id) group by u.student_id) r on r.student_id = t.student_id
   left join (
     select p.student_id, count(*) as count, private.skipped_rows(array_agg(p order by p.occurs_on, p.start_time)) as rows
     from unnest(p_left) p group by p.student_id
   ) l on l.student_id = t.student_id
   left join (
     select p.student_id, count(*) as count, private.skipped_rows(array_agg(p order by p.occurs_on, p.start_time)) as rows
-    from unnest(p_promised) p where p.reason is not null group by p.student_id
+    from unnest(p_skipped) p group by p.student_id
   ) s on s.student_id = t.student_id
-  left join (
-    select u.student_id, count(*) as removed from unnest(p_removed) as u(student_id) group by u.student_id
-  ) r on r.student_id = t.student_id
-  cross join lateral (select coalesce(a.made, 0) - coalesce(l.count, 0) as made) m
-  where p_run.operation <> 'scheduled' or coalesce(m.made, 0) > 0 or r.removed > 0;
+  cross join lateral (select coalesce(a.added, 0) - coalesce(l.count, 0) as made) m
+  where p_run.operation <> 'scheduled' or m.made > 0 or r.removed > 0;
 end;
-comment on function private.log_generation(private.generation_runs, private.promised_class[], private.promised_class[], private.new_class[], uuid[]) is
-  'Writes down what a run did for each student; the weekly run only for those whose classes it changed.';
+comment on function private.log_generation(private.generation_runs, private.promised_class[], private.promised_class[], uuid[], uuid[]) is
+  'Writes down what a run did for each student; the weekly run only for those whose classes it changed. p_added_for and p_removed_for name each class''s student.';
 
 create function private.generate_classes() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_promised private.promised_class[];
+  v_skipped private.promised_class[];
   v_obsolete uuid[];
-  v_new private.new_class[];
+  v_new public.classes[];
   v_left private.promised_class[];
   v_removed uuid[];
   v_created integer;
@@ -18096,14 +18158,10 @@ begin
   if new.syncs_slots then
     perform private.sync_slots(new.student_ids);
   end if;
-  v_promised := array(select p from private.promised_classes(new.student_ids, new.since_start, new.through_date) p);
-  v_obsolete := private.obsolete_classes(new.student_ids, v_promised, new.through_date);
-  v_new := private.classes_to_make(v_promised, v_obsolete);
+  select p.skipped, p.added, p.obsolete into v_skipped, v_new, v_obsolete
+  from private.plan_generation(new.student_ids, new.since_start, new.through_date) p;
   if v_new is not null or v_obsolete is not null then
-    perform private.ensure_people(array(
-      select distinct n.teacher_id from unnest(v_new) n
-      where n.teacher_id is not null and not exists (select from public.resources r where r.id = n.teacher_id)
-    ));
+    perform private.ensure_teachers(array(select n.teacher_id from unnest(v_new) n));
     perform private.lock_sources('classes', v_obsolete);
     perform private.lock_resources(array(
       select n.teacher_id from unnest(v_new) n where n.teacher_id is not null
@@ -18126,7 +18184,7 @@ begin
   select t.id, new.through_date from public.students t where t.id = any(new.student_ids)
   on conflict (student_id) do update set generated_through = excluded.generated_through
   where g.generated_through < excluded.generated_through;
-  perform private.log_generation(new, v_promised, v_left, v_new, v_removed);
+  perform private.log_generation(new, v_skipped, v_left, array(select n.student_id from unnest(v_new) n), v_removed);
   update private.generation_runs r set classes_created = v_created, classes_removed = coalesce(cardinality(v_removed), 0) where r.id = new.id;
   return null;
 end;
@@ -18449,6 +18507,9 @@ begin
   if p_class_id is null then
     perform private.fail_input(private.input_error(true, p_field, 'Say which class'));
   end if;
+  perform from public.students s
+  where s.id = (select c.student_id from public.classes c where c.id = p_class_id)
+  for no key update;
   select c.* into v_class from public.classes c where c.id = p_class_id for no key update;
   if found and (
     private.has_permission(p_permission)
@@ -18648,48 +18709,47 @@ end;
 comment on function private.missing_classes(uuid) is 'The classes of a student, or of all, that are promised since the start and not there.';
 
 create function private.student_problems(p_student public.students) returns text[]
-language sql stable security definer set search_path = ''
-return array(
-  select q.problem
-  from (
-    select 1 as rank, format('%s: %s', e.e ->> 'field', e.e ->> 'message') as problem
-    from jsonb_array_elements(private.schedule_problems(p_student.fixed_schedule, private.class_minutes(p_student.course_id))) as e(e)
-    union all
-    select 2, 'The weekly times are not what the schedule says'
-    where exists (
-      (
-        select w.weekday, w.start_time, w.end_time, p_student.time_zone
-        from private.read_schedule(p_student.fixed_schedule, private.class_minutes(p_student.course_id)) w
-        where w.problem is null
-        except all
-        select s.weekday, s.start_time, s.end_time, s.time_zone
-        from public.student_schedule_slots s where s.student_id = p_student.id and upper_inf(s.effective)
-      )
-      union all
-      (
-        select s.weekday, s.start_time, s.end_time, s.time_zone
-        from public.student_schedule_slots s where s.student_id = p_student.id and upper_inf(s.effective)
-        except all
-        select w.weekday, w.start_time, w.end_time, p_student.time_zone
-        from private.read_schedule(p_student.fixed_schedule, private.class_minutes(p_student.course_id)) w
-        where w.problem is null
-      )
-    )
-    union all
-    select 3, 'The first name is missing' where private.clean_text(p_student.first_name) is null
-    union all
-    select 4, 'The last day is before the first' where p_student.end_date < p_student.start_date
-    union all
-    select 5, format('There is no time zone %s', p_student.time_zone) where not private.is_time_zone(p_student.time_zone)
-    union all
-    select 6, 'The teacher left'
-    where p_student.is_active and coalesce(p_student.end_date >= private.today(), true) and p_student.teacher_id is not null
-      and not exists (select from public.user_profiles p where p.id = p_student.teacher_id and p.is_active)
-    union all
-    select 7, 'There is no such course' where p_student.course_id is not null and not exists (select from public.courses c where c.id = p_student.course_id)
-  ) q
-  order by q.rank, q.problem
-);
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_read constant private.schedule_slot[] := array(
+    select w from private.read_schedule(p_student.fixed_schedule, private.class_minutes(p_student.course_id)) w
+  );
+  v_problems text[] := array(select format('fixed_schedule%s: %s', w.place, w.problem) from unnest(v_read) w where w.problem is not null);
+begin
+  if coalesce(jsonb_typeof(p_student.fixed_schedule), 'null') not in ('array', 'object') then
+    v_problems := v_problems || 'fixed_schedule: A schedule is a list of objects with day, start_time and duration_minutes'::text;
+  end if;
+  if (
+    select array_agg(row(w.weekday, w.start_time, w.end_time, p_student.time_zone)::text order by w.weekday, w.start_time)
+    from unnest(v_read) w
+    where w.problem is null
+  ) is distinct from (
+    select array_agg(row(s.weekday, s.start_time, s.end_time, s.time_zone)::text order by s.weekday, s.start_time)
+    from public.student_schedule_slots s
+    where s.student_id = p_student.id and upper_inf(s.effective)
+  ) then
+    v_problems := v_problems || 'The weekly times are not what the schedule says'::text;
+  end if;
+  if private.clean_text(p_student.first_name) is null then
+    v_problems := v_problems || 'The first name is missing'::text;
+  end if;
+  if p_student.end_date < p_student.start_date then
+    v_problems := v_problems || 'The last day is before the first'::text;
+  end if;
+  if not private.is_time_zone(p_student.time_zone) then
+    v_problems := v_problems || format('There is no time zone %s', p_student.time_zone);
+  end if;
+  if p_student.is_active and coalesce(p_student.end_date >= private.today(), true) and p_student.teacher_id is not null
+    and not exists (select from public.user_profiles p where p.id = p_student.teacher_id and p.is_active) then
+    v_problems := v_problems || 'The teacher left'::text;
+  end if;
+  if p_student.course_id is not null and not exists (select from public.courses c where c.id = p_student.course_id) then
+    v_problems := v_problems || 'There is no such course'::text;
+  end if;
+  return v_problems;
+end;
+$$;
 comment on function private.student_problems(public.students) is 'What is wrong with a student''s data, in sentences; empty when nothing is.';
 
 create function private.diagnosed_students(p_student_id uuid) returns table (
@@ -18725,7 +18785,7 @@ begin
       end,
       coalesce(k.count, 0), coalesce(m.count, 0), coalesce(m.dates, '[]'), d.problems
     from public.students s
-    cross join lateral (select private.student_problems(s) as problems) d
+    cross join lateral (select private.student_problems(s) as problems offset 0) d
     left join missing m on m.student_id = s.id
     left join counted k on k.student_id = s.id
     where p_student_id is null or s.id = p_student_id
@@ -19501,12 +19561,11 @@ comment on function private.fix_classes_duplicated(text[]) is
 -- sql/50_tracking/checks/classes_promised_no_more.sql
 
 create function private.check_classes_promised_no_more() returns table (entity text, entity_id text, message text, detail jsonb)
-language plpgsql stable security definer set search_path = ''
+language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_ids uuid[] := array(select t.id from public.students t);
-  v_through date := private.generation_through();
-  v_obsolete uuid[] := private.obsolete_classes(v_ids, array(select p from private.promised_classes(v_ids, false, v_through) p), v_through);
+  v_obsolete uuid[] := (select p.obsolete from private.plan_generation(v_ids, false, private.generation_through()) p);
 begin
   return query
     select 'classes', c.id::text,
@@ -19767,7 +19826,6 @@ insert into private.personal_data
   ('public.student_pauses', 'created_by', 'user_id', '50_tracking', '{id,created_at}', 'keep', '{}', 'The pause is the student''s.'),
   ('public.classes', 'teacher_id', 'profile_id', '50_tracking', '{id,date,start_time,end_time,status,teacher_pay}', 'keep', '{}',
     'What was taught belongs to the books; it names an id only.'),
-  ('public.classes', 'created_by', 'user_id', '50_tracking', '{id,created_at}', 'keep', '{}', 'The class is the student''s.'),
   ('public.class_attendance', 'recorded_by', 'user_id', '50_tracking', '{class_id,recorded_at}', 'keep', '{}', 'Who recorded it stays known; it names an id only.')
 on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,

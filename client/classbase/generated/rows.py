@@ -542,7 +542,6 @@ class Classes(Row):
     """When somebody last changed it; null for one that is as it was made, which generation may take away again."""
     notes: str | None
     version: int
-    created_by: UUID | None
     created_at: Instant
     updated_at: Instant
 

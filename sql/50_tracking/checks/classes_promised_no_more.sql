@@ -1,10 +1,9 @@
 create function private.check_classes_promised_no_more() returns table (entity text, entity_id text, message text, detail jsonb)
-language plpgsql stable security definer set search_path = ''
+language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_ids uuid[] := array(select t.id from public.students t);
-  v_through date := private.generation_through();
-  v_obsolete uuid[] := private.obsolete_classes(v_ids, array(select p from private.promised_classes(v_ids, false, v_through) p), v_through);
+  v_obsolete uuid[] := (select p.obsolete from private.plan_generation(v_ids, false, private.generation_through()) p);
 begin
   return query
     select 'classes', c.id::text,

@@ -63,7 +63,6 @@ insert into private.personal_data
   ('public.student_pauses', 'created_by', 'user_id', '50_tracking', '{id,created_at}', 'keep', '{}', 'The pause is the student''s.'),
   ('public.classes', 'teacher_id', 'profile_id', '50_tracking', '{id,date,start_time,end_time,status,teacher_pay}', 'keep', '{}',
     'What was taught belongs to the books; it names an id only.'),
-  ('public.classes', 'created_by', 'user_id', '50_tracking', '{id,created_at}', 'keep', '{}', 'The class is the student''s.'),
   ('public.class_attendance', 'recorded_by', 'user_id', '50_tracking', '{class_id,recorded_at}', 'keep', '{}', 'Who recorded it stays known; it names an id only.')
 on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,

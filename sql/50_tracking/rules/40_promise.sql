@@ -6,13 +6,15 @@ create type private.promised_class as (
   starts_at timestamptz, ends_at timestamptz, course_id uuid, teacher_id uuid, reason text, detail text
 );
 comment on type private.promised_class is
-  'A date of a student''s schedule. reason is null where a class ought to be, else clock, closure, pause or time_off, and detail which one.';
+  'A date of a student''s schedule. reason is null where a class ought to be, else time_zone (there is no such zone any more), clock, closure, pause or time_off, and detail which one.';
 
 -- Dates are stepped through, never instants; each different time of a day is turned into instants once, however many
 -- students share it.
 create function private.promised_classes(p_student_ids uuid[], p_since_start boolean, p_through date) returns setof private.promised_class
-language sql stable security definer set search_path = ''
-begin atomic
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return query
   with slots as materialized (
     select s.id as slot_id, s.student_id, s.weekday, s.start_time, s.end_time, s.time_zone, t.course_id, t.teacher_id,
       greatest(lower(s.effective), t.start_date,
@@ -37,6 +39,18 @@ begin atomic
     from (select distinct d.occurs_on, d.start_time, d.end_time, d.time_zone from dates d) d
     where private.is_time_zone(d.time_zone)
   ),
+  pauses as materialized (
+    select p.student_id, range_agg(daterange(p.starts_on, p.ends_on, '[]')) as dates
+    from public.student_pauses p
+    where p.student_id = any(p_student_ids)
+    group by p.student_id
+  ),
+  absences as materialized (
+    select t.resource_id, range_agg(t.during) as during
+    from public.time_off t
+    where t.status = 'approved' and t.resource_id = any(array(select distinct s.teacher_id from slots s))
+    group by t.resource_id
+  ),
   instants as materialized (
     select t.*, k.name as closed_for
     from times t
@@ -47,30 +61,33 @@ begin atomic
     ) k on true
   )
   select d.student_id, d.slot_id, d.occurs_on, d.start_time, d.end_time, d.time_zone, i.starts_at, i.ends_at, d.course_id, d.teacher_id,
-    case
-      when i.occurs_on is null then 'time_zone' when i.starts_at is null or i.ends_at is null or i.starts_at >= i.ends_at then 'clock'
-      when i.closed_for is not null then 'closure' when p.reason is not null then 'pause' when o.id is not null then 'time_off'
-    end,
-    case
-      when i.occurs_on is null then d.time_zone
-      when i.starts_at is null or i.ends_at is null or i.starts_at >= i.ends_at then private.describe_skipped(d.occurs_on, d.start_time, d.time_zone)
-      else coalesce(i.closed_for, p.reason, o.name)
+    w.reason,
+    case w.reason
+      when 'time_zone' then d.time_zone
+      when 'clock' then private.describe_skipped(d.occurs_on, d.start_time, d.time_zone)
+      when 'closure' then i.closed_for
+      when 'pause' then (
+        select p.reason from public.student_pauses p
+        where p.student_id = d.student_id and daterange(p.starts_on, p.ends_on, '[]') @> d.occurs_on
+        limit 1
+      )
+      when 'time_off' then (select r.name from public.resources r where r.id = d.teacher_id)
     end
   from dates d
   left join instants i on (i.occurs_on, i.start_time, i.end_time, i.time_zone) = (d.occurs_on, d.start_time, d.end_time, d.time_zone)
-  left join lateral (
-    select p.reason from public.student_pauses p
-    where p.student_id = d.student_id and daterange(p.starts_on, p.ends_on, '[]') @> d.occurs_on
-    limit 1
-  ) p on true
-  left join lateral (
-    select t.id, r.name
-    from public.time_off t
-    join public.resources r on r.id = t.resource_id
-    where t.resource_id = d.teacher_id and t.status = 'approved' and i.starts_at < i.ends_at and t.during && tstzrange(i.starts_at, i.ends_at)
-    limit 1
-  ) o on true;
+  left join pauses p on p.student_id = d.student_id
+  left join absences o on o.resource_id = d.teacher_id
+  cross join lateral (
+    select case
+      when i.occurs_on is null then 'time_zone'
+      when i.starts_at is null or i.ends_at is null or i.starts_at >= i.ends_at then 'clock'
+      when i.closed_for is not null then 'closure'
+      when p.dates @> d.occurs_on then 'pause'
+      when o.during && tstzrange(i.starts_at, i.ends_at) then 'time_off'
+    end as reason
+  ) w;
 end;
+$$;
 comment on function private.promised_classes(uuid[], boolean, date) is
   'Every date of these students'' schedules through a date: since each start date, or since where generation stopped (and always from yesterday on).';
 
@@ -88,3 +105,13 @@ return p_class.source = 'generated' and p_class.status = 'scheduled' and p_class
   and not exists (select from public.class_attendance a where a.class_id = p_class.id)
   and not exists (select from public.classes r where r.rescheduled_from = p_class.id);
 comment on function private.is_untouched(public.classes) is 'Whether a class is as generation made it and still to come, so that generation may take it away again.';
+
+create function private.has_ended(p_class public.classes) returns boolean
+language sql stable security definer set search_path = ''
+return not exists (
+  select from public.student_schedule_slots s
+  join public.students t on t.id = s.student_id
+  where s.id = p_class.slot_id and s.effective @> p_class.occurs_on and coalesce(p_class.occurs_on <= t.end_date, true)
+    and coalesce(p_class.occurs_on < t.inactive_since, true)
+);
+comment on function private.has_ended(public.classes) is 'Whether the weekly time a class was made for no longer holds on its date.';

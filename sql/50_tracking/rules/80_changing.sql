@@ -9,6 +9,9 @@ begin
   if p_class_id is null then
     perform private.fail_input(private.input_error(true, p_field, 'Say which class'));
   end if;
+  perform from public.students s
+  where s.id = (select c.student_id from public.classes c where c.id = p_class_id)
+  for no key update;
   select c.* into v_class from public.classes c where c.id = p_class_id for no key update;
   if found and (
     private.has_permission(p_permission)

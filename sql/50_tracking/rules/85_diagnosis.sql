@@ -17,48 +17,47 @@ end;
 comment on function private.missing_classes(uuid) is 'The classes of a student, or of all, that are promised since the start and not there.';
 
 create function private.student_problems(p_student public.students) returns text[]
-language sql stable security definer set search_path = ''
-return array(
-  select q.problem
-  from (
-    select 1 as rank, format('%s: %s', e.e ->> 'field', e.e ->> 'message') as problem
-    from jsonb_array_elements(private.schedule_problems(p_student.fixed_schedule, private.class_minutes(p_student.course_id))) as e(e)
-    union all
-    select 2, 'The weekly times are not what the schedule says'
-    where exists (
-      (
-        select w.weekday, w.start_time, w.end_time, p_student.time_zone
-        from private.read_schedule(p_student.fixed_schedule, private.class_minutes(p_student.course_id)) w
-        where w.problem is null
-        except all
-        select s.weekday, s.start_time, s.end_time, s.time_zone
-        from public.student_schedule_slots s where s.student_id = p_student.id and upper_inf(s.effective)
-      )
-      union all
-      (
-        select s.weekday, s.start_time, s.end_time, s.time_zone
-        from public.student_schedule_slots s where s.student_id = p_student.id and upper_inf(s.effective)
-        except all
-        select w.weekday, w.start_time, w.end_time, p_student.time_zone
-        from private.read_schedule(p_student.fixed_schedule, private.class_minutes(p_student.course_id)) w
-        where w.problem is null
-      )
-    )
-    union all
-    select 3, 'The first name is missing' where private.clean_text(p_student.first_name) is null
-    union all
-    select 4, 'The last day is before the first' where p_student.end_date < p_student.start_date
-    union all
-    select 5, format('There is no time zone %s', p_student.time_zone) where not private.is_time_zone(p_student.time_zone)
-    union all
-    select 6, 'The teacher left'
-    where p_student.is_active and coalesce(p_student.end_date >= private.today(), true) and p_student.teacher_id is not null
-      and not exists (select from public.user_profiles p where p.id = p_student.teacher_id and p.is_active)
-    union all
-    select 7, 'There is no such course' where p_student.course_id is not null and not exists (select from public.courses c where c.id = p_student.course_id)
-  ) q
-  order by q.rank, q.problem
-);
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_read constant private.schedule_slot[] := array(
+    select w from private.read_schedule(p_student.fixed_schedule, private.class_minutes(p_student.course_id)) w
+  );
+  v_problems text[] := array(select format('fixed_schedule%s: %s', w.place, w.problem) from unnest(v_read) w where w.problem is not null);
+begin
+  if coalesce(jsonb_typeof(p_student.fixed_schedule), 'null') not in ('array', 'object') then
+    v_problems := v_problems || 'fixed_schedule: A schedule is a list of objects with day, start_time and duration_minutes'::text;
+  end if;
+  if (
+    select array_agg(row(w.weekday, w.start_time, w.end_time, p_student.time_zone)::text order by w.weekday, w.start_time)
+    from unnest(v_read) w
+    where w.problem is null
+  ) is distinct from (
+    select array_agg(row(s.weekday, s.start_time, s.end_time, s.time_zone)::text order by s.weekday, s.start_time)
+    from public.student_schedule_slots s
+    where s.student_id = p_student.id and upper_inf(s.effective)
+  ) then
+    v_problems := v_problems || 'The weekly times are not what the schedule says'::text;
+  end if;
+  if private.clean_text(p_student.first_name) is null then
+    v_problems := v_problems || 'The first name is missing'::text;
+  end if;
+  if p_student.end_date < p_student.start_date then
+    v_problems := v_problems || 'The last day is before the first'::text;
+  end if;
+  if not private.is_time_zone(p_student.time_zone) then
+    v_problems := v_problems || format('There is no time zone %s', p_student.time_zone);
+  end if;
+  if p_student.is_active and coalesce(p_student.end_date >= private.today(), true) and p_student.teacher_id is not null
+    and not exists (select from public.user_profiles p where p.id = p_student.teacher_id and p.is_active) then
+    v_problems := v_problems || 'The teacher left'::text;
+  end if;
+  if p_student.course_id is not null and not exists (select from public.courses c where c.id = p_student.course_id) then
+    v_problems := v_problems || 'There is no such course'::text;
+  end if;
+  return v_problems;
+end;
+$$;
 comment on function private.student_problems(public.students) is 'What is wrong with a student''s data, in sentences; empty when nothing is.';
 
 create function private.diagnosed_students(p_student_id uuid) returns table (
@@ -94,7 +93,7 @@ begin
       end,
       coalesce(k.count, 0), coalesce(m.count, 0), coalesce(m.dates, '[]'), d.problems
     from public.students s
-    cross join lateral (select private.student_problems(s) as problems) d
+    cross join lateral (select private.student_problems(s) as problems offset 0) d
     left join missing m on m.student_id = s.id
     left join counted k on k.student_id = s.id
     where p_student_id is null or s.id = p_student_id

@@ -27,7 +27,6 @@ create table public.classes (
   edited_at timestamptz,
   notes text,
   version integer not null default 1,
-  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
   created_at timestamptz not null default private.now(),
   updated_at timestamptz not null default private.now(),
   constraint classes_one_a_start unique (student_id, date, start_time),
@@ -57,7 +56,6 @@ create table public.classes (
 create index classes_date on public.classes (date, start_time);
 create index classes_teacher on public.classes (teacher_id, date);
 create index classes_course on public.classes (course_id);
-create index classes_created_by on public.classes (created_by) where created_by is not null;
 create unique index classes_one_replacement on public.classes (rescheduled_from) where rescheduled_from is not null and status <> 'cancelled';
 create index classes_replaced on public.classes (rescheduled_from) where rescheduled_from is not null;
 create index classes_scheduled on public.classes (ends_at) where status = 'scheduled';
