@@ -92,6 +92,34 @@ end;
 comment on function private.claims_of(public.classes[]) is
   'What these classes will claim, as private.classes_claims will have it; whose weekly time was there first comes first.';
 
+create function private.what_is_in_the_way(p_class public.classes, out reason text, out detail text)
+language sql stable security definer set search_path = ''
+begin atomic
+  select w.reason, w.detail
+  from (
+    select 1 as rank, 'student_taken' as reason,
+      format('The student has another class, %s', private.describe_range(tstzrange(c.starts_at, c.ends_at), c.time_zone)) as detail
+    from public.classes c
+    where c.student_id = p_class.student_id and c.status in ('scheduled', 'completed', 'missed')
+      and tstzrange(c.starts_at, c.ends_at) && tstzrange(p_class.starts_at, p_class.ends_at)
+    union all
+    select 2, 'teacher_taken', format('%s is already in %s, %s', r.name, c.title, private.describe_range(c.during, p_class.time_zone))
+    from public.claims c
+    join public.resources r on r.id = c.resource_id
+    where c.resource_id = p_class.teacher_id and c.during && tstzrange(p_class.starts_at, p_class.ends_at) and c.source_id <> p_class.id
+    union all
+    select 3, 'beyond_horizon', format('%s can be booked until %s only', r.name, h.claimed_until)
+    from public.resource_horizons h
+    join public.resources r on r.id = h.resource_id
+    where h.resource_id = p_class.teacher_id and h.claimed_until < p_class.ends_at
+    union all
+    select 4, 'teacher_taken', 'Somebody else was there a moment ago'
+  ) w
+  order by w.rank
+  limit 1;
+end;
+comment on function private.what_is_in_the_way(public.classes) is 'Why a class that is promised cannot be made.';
+
 -- Returns those that could not be made: a teacher's horizon or another use of their time is in the way, or the student is.
 -- As a rule nothing is, and to go without looking at each is much faster; only when something is are they tried one by one.
 create function private.make_classes(p_new public.classes[]) returns private.promised_class[]
