@@ -17843,36 +17843,47 @@ create type private.promised_class as (
 comment on type private.promised_class is
   'A date of a student''s schedule. reason is null where a class ought to be, else time_zone (there is no such zone any more), clock, closure, pause or time_off, and detail which one.';
 
--- Dates are stepped through, never instants; each different time of a day is turned into instants once, however many
--- students share it.
+-- Dates are stepped through, never instants; and not for each student, but once for each weekly time, however many share
+-- it.
 create function private.promised_classes(p_student_ids uuid[], p_since_start boolean, p_through date) returns setof private.promised_class
 language plpgsql stable security definer set search_path = ''
 as $$
 begin
   return query
   with slots as materialized (
-    select s.id as slot_id, s.student_id, s.weekday, s.start_time, s.end_time, s.time_zone, t.course_id, t.teacher_id,
-      greatest(lower(s.effective), t.start_date,
-        case when not p_since_start and g.generated_through is not null then least(g.generated_through + 1, private.today() - 1) end) as first,
-      least(upper(s.effective) - 1, t.end_date, t.inactive_since - 1, p_through) as last
+    select s.id as slot_id, s.student_id, s.weekday, s.start_time, s.end_time, s.time_zone, t.course_id, t.teacher_id, b.first, b.last
     from public.students t
     join public.student_schedule_slots s on s.student_id = t.id
     left join private.student_generation g on g.student_id = t.id
-    where t.id = any(p_student_ids) and not isempty(s.effective)
-  ),
-  dates as materialized (
-    select s.*, f.first + 7 * n.no as occurs_on
-    from slots s
-    cross join lateral (select s.first + (s.weekday - extract(dow from s.first)::integer + 7) % 7 as first) f
-    cross join lateral generate_series(0, (s.last - f.first) / 7) as n(no)
-    where s.last >= f.first
+    cross join lateral (
+      select
+        greatest(lower(s.effective), t.start_date,
+          case when not p_since_start and g.generated_through is not null then least(g.generated_through + 1, private.today() - 1) end) as first,
+        least(upper(s.effective) - 1, t.end_date, t.inactive_since - 1, p_through) as last
+    ) b
+    where t.id = any(p_student_ids) and not isempty(s.effective) and b.first <= b.last
   ),
   times as materialized (
-    select d.occurs_on, d.start_time, d.end_time, d.time_zone,
-      private.local_to_instant(d.occurs_on, d.start_time, d.time_zone) as starts_at,
-      private.local_end_to_instant(d.occurs_on, d.end_time, d.time_zone) as ends_at
-    from (select distinct d.occurs_on, d.start_time, d.end_time, d.time_zone from dates d) d
-    where private.is_time_zone(d.time_zone)
+    select s.weekday, s.start_time, s.end_time, s.time_zone, private.is_time_zone(s.time_zone) as is_known, min(s.first) as first, max(s.last) as last
+    from slots s
+    group by s.weekday, s.start_time, s.end_time, s.time_zone
+  ),
+  instants as materialized (
+    select t.weekday, t.start_time, t.end_time, t.time_zone, t.is_known, d.occurs_on, i.starts_at, i.ends_at,
+      (
+        select c.name from public.closures c
+        where c.location_id is null and i.starts_at < i.ends_at and c.during && tstzrange(i.starts_at, i.ends_at)
+        order by c.name limit 1
+      ) as closed_for
+    from times t
+    cross join lateral (select t.first + (t.weekday - extract(dow from t.first)::integer + 7) % 7 as first) f
+    cross join lateral (select f.first + 7 * n.no as occurs_on from generate_series(0, (t.last - f.first) / 7) as n(no)) d
+    cross join lateral (
+      select case when t.is_known then private.local_to_instant(d.occurs_on, t.start_time, t.time_zone) end as starts_at,
+        case when t.is_known then private.local_end_to_instant(d.occurs_on, t.end_time, t.time_zone) end as ends_at
+      offset 0
+    ) i
+    where t.last >= f.first
   ),
   pauses as materialized (
     select p.student_id, range_agg(daterange(p.starts_on, p.ends_on, '[]')) as dates
@@ -17885,39 +17896,30 @@ begin
     from public.time_off t
     where t.status = 'approved' and t.resource_id = any(array(select distinct s.teacher_id from slots s))
     group by t.resource_id
-  ),
-  instants as materialized (
-    select t.*, k.name as closed_for
-    from times t
-    left join lateral (
-      select c.name from public.closures c
-      where c.location_id is null and t.starts_at < t.ends_at and c.during && tstzrange(t.starts_at, t.ends_at)
-      order by c.name limit 1
-    ) k on true
   )
-  select d.student_id, d.slot_id, d.occurs_on, d.start_time, d.end_time, d.time_zone, i.starts_at, i.ends_at, d.course_id, d.teacher_id,
-    w.reason,
+  select s.student_id, s.slot_id, i.occurs_on, s.start_time, s.end_time, s.time_zone, i.starts_at, i.ends_at, s.course_id, s.teacher_id, w.reason,
     case w.reason
-      when 'time_zone' then d.time_zone
-      when 'clock' then private.describe_skipped(d.occurs_on, d.start_time, d.time_zone)
+      when 'time_zone' then s.time_zone
+      when 'clock' then private.describe_skipped(i.occurs_on, s.start_time, s.time_zone)
       when 'closure' then i.closed_for
       when 'pause' then (
         select p.reason from public.student_pauses p
-        where p.student_id = d.student_id and daterange(p.starts_on, p.ends_on, '[]') @> d.occurs_on
+        where p.student_id = s.student_id and daterange(p.starts_on, p.ends_on, '[]') @> i.occurs_on
         limit 1
       )
-      when 'time_off' then (select r.name from public.resources r where r.id = d.teacher_id)
+      when 'time_off' then (select r.name from public.resources r where r.id = s.teacher_id)
     end
-  from dates d
-  left join instants i on (i.occurs_on, i.start_time, i.end_time, i.time_zone) = (d.occurs_on, d.start_time, d.end_time, d.time_zone)
-  left join pauses p on p.student_id = d.student_id
-  left join absences o on o.resource_id = d.teacher_id
+  from slots s
+  join instants i on (i.weekday, i.start_time, i.end_time, i.time_zone) = (s.weekday, s.start_time, s.end_time, s.time_zone)
+    and i.occurs_on between s.first and s.last
+  left join pauses p on p.student_id = s.student_id
+  left join absences o on o.resource_id = s.teacher_id
   cross join lateral (
     select case
-      when i.occurs_on is null then 'time_zone'
+      when not i.is_known then 'time_zone'
       when i.starts_at is null or i.ends_at is null or i.starts_at >= i.ends_at then 'clock'
       when i.closed_for is not null then 'closure'
-      when p.dates @> d.occurs_on then 'pause'
+      when p.dates @> i.occurs_on then 'pause'
       when o.during && tstzrange(i.starts_at, i.ends_at) then 'time_off'
     end as reason
   ) w;
@@ -18182,6 +18184,10 @@ declare
   v_created integer;
 begin
   perform private.require_read_committed();
+  if cardinality(new.student_ids) > 100 then
+    -- Plans made for one student would look up everybody's rows one by one.
+    perform set_config('plan_cache_mode', 'force_custom_plan', true);
+  end if;
   perform from public.students t where t.id = any(new.student_ids) order by t.id for no key update;
   if new.syncs_slots then
     perform private.sync_slots(new.student_ids);

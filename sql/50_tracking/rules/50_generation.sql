@@ -227,6 +227,10 @@ declare
   v_created integer;
 begin
   perform private.require_read_committed();
+  if cardinality(new.student_ids) > 100 then
+    -- Plans made for one student would look up everybody's rows one by one.
+    perform set_config('plan_cache_mode', 'force_custom_plan', true);
+  end if;
   perform from public.students t where t.id = any(new.student_ids) order by t.id for no key update;
   if new.syncs_slots then
     perform private.sync_slots(new.student_ids);
