@@ -18587,10 +18587,15 @@ begin
   set status = 'cancelled', cancellation_reason = p_reason, cancelled_by = coalesce(p_cancelled_by, private.cancelling_party(v_class))
   where c.id = p_class_id
   returning * into v_class;
+  -- Students are not told what the teacher gets, nor what is noted about them.
+  if not private.has_permission('update:class') and v_class.teacher_id is distinct from private.current_profile_id() then
+    v_class.teacher_pay := null;
+    v_class.notes := null;
+  end if;
   return v_class;
 end;
 $$;
-comment on function private.cancel_one(uuid, text, text) is 'Cancels a class for those who may.';
+comment on function private.cancel_one(uuid, text, text) is 'Cancels a class for those who may, and returns it as far as they may read it.';
 
 -- The old class keeps its place in the books, and the new one names it.
 create function private.replace_class(
@@ -18943,6 +18948,42 @@ create trigger t70_follow_class_payments after insert on public.payment_items
   referencing new table as new_rows for each statement execute function private.follow_class_payments();
 create trigger t70_follow_class_payments after insert on public.refund_items
   referencing new table as new_rows for each statement execute function private.follow_class_payments();
+
+-- sql/50_tracking/views.sql
+
+-- What frontends list, and what students see, who may not read the tables themselves: these say what teachers are paid.
+
+create view public.class_details with (security_invoker = true) as
+select c.id, c.student_id, c.course_id, c.teacher_id, c.date, c.start_time, c.end_time, c.time_zone, c.starts_at, c.ends_at, c.status,
+  c.payment_status, c.source, c.slot_id, c.occurs_on, c.rescheduled_from, c.price, c.teacher_pay, c.cancelled_by, c.cancellation_reason,
+  c.cancelled_at, c.is_charged, c.is_teacher_paid, c.edited_at, c.notes, c.version, c.created_at, c.updated_at,
+  concat_ws(' ', s.first_name, s.last_name) as student_name, k.title as course_title, t.full_name as teacher_name,
+  a.status as attendance, a.minutes_late, r.id as replaced_by
+from public.classes c
+left join public.students s on s.id = c.student_id
+left join public.courses k on k.id = c.course_id
+left join private.directory t on t.id = c.teacher_id
+left join public.class_attendance a on a.class_id = c.id
+left join public.classes r on r.rescheduled_from = c.id and r.status <> 'cancelled';
+comment on view public.class_details is 'Students'' classes with the names of everybody in them, their attendance, and the class that stands for them. Rows as in classes.';
+comment on column public.class_details.replaced_by is 'The class it was moved to, or that makes up for it.';
+
+create view private.students_own_classes as
+select c.id, c.student_id, concat_ws(' ', s.first_name, s.last_name) as student_name, k.title as course_title, t.full_name as teacher_name,
+  c.date, c.start_time, c.end_time, c.time_zone, c.starts_at, c.ends_at, c.status, c.payment_status, c.price, c.is_charged,
+  c.cancelled_by, c.cancellation_reason, c.cancelled_at, c.rescheduled_from
+from public.classes c
+join public.students s on s.id = c.student_id
+left join public.courses k on k.id = c.course_id
+left join public.user_profiles t on t.id = c.teacher_id
+where s.user_id = (select private.caller_id()) or (select private.is_trusted());
+comment on view private.students_own_classes is 'The classes the caller takes, all for servers; read through public.my_student_classes.';
+
+create view public.my_student_classes with (security_invoker = true) as
+select c.id, c.student_id, c.student_name, c.course_title, c.teacher_name, c.date, c.start_time, c.end_time, c.time_zone, c.starts_at, c.ends_at,
+  c.status, c.payment_status, c.price, c.is_charged, c.cancelled_by, c.cancellation_reason, c.cancelled_at, c.rescheduled_from
+from private.students_own_classes c;
+comment on view public.my_student_classes is 'The classes the caller takes as a student: when, what, with whom, what they cost. Without what teachers are paid.';
 
 -- sql/50_tracking/rpc/book_makeup.sql
 
@@ -19332,20 +19373,21 @@ begin atomic
 end;
 comment on function private.own_class_ids() is 'The classes the caller teaches or takes.';
 
+grant select on public.class_details, public.my_student_classes, private.students_own_classes to authenticated, service_role;
+
 grant execute on function private.own_student_ids(), private.taught_student_ids(), private.own_class_ids() to authenticated;
 
--- Students: oneself, those one teaches, all for who may read everyone's calendar as well. What follows from the rest is
--- nobody's to write.
+-- Students: those one teaches, all for who may read everyone's calendar as well. Who is one reads my_student_classes:
+-- the tables say what teachers are paid. What follows from the rest is nobody's to write.
 grant select, delete on public.students to authenticated, service_role;
 grant insert (id, first_name, last_name, email, phone, user_id, profile_id, course_id, teacher_id, start_date, end_date, fixed_schedule, time_zone,
   class_price, teacher_pay, is_active, notes) on public.students to authenticated;
 grant update (first_name, last_name, email, phone, user_id, profile_id, course_id, teacher_id, start_date, end_date, fixed_schedule, time_zone,
   class_price, teacher_pay, is_active, notes, version) on public.students to authenticated;
 grant insert, update on public.students to service_role;
-create policy "students see themselves, teachers theirs, planners all" on public.students for select to authenticated
+create policy "teachers see their students, planners all" on public.students for select to authenticated
   using (
-    user_id = (select private.caller_id())
-    or (select private.has_permission('read:student'))
+    (select private.has_permission('read:student'))
       and (teacher_id = (select private.current_profile_id()) or (select private.has_permission('read:calendar')))
   );
 create policy "holders of create:student add students" on public.students for insert to authenticated
@@ -19381,17 +19423,16 @@ create policy "holders of update:student change pauses" on public.student_pauses
 create policy "holders of update:student end pauses" on public.student_pauses for delete to authenticated
   using ((select private.has_permission('update:student')));
 
--- Classes: those one takes or teaches; teachers and students change theirs through functions, which know what each may.
+-- Classes: those one teaches; teachers and students change theirs through functions, which know what each may.
 grant select, delete on public.classes to authenticated, service_role;
 grant insert (id, student_id, course_id, teacher_id, date, start_time, end_time, time_zone, payment_status, price, teacher_pay, notes)
   on public.classes to authenticated;
 grant update (course_id, teacher_id, date, start_time, end_time, time_zone, status, payment_status, price, teacher_pay, cancelled_by,
   cancellation_reason, notes, version) on public.classes to authenticated;
 grant insert, update on public.classes to service_role;
-create policy "students see the classes they take, teachers theirs, planners all" on public.classes for select to authenticated
+create policy "teachers see the classes they teach, planners all" on public.classes for select to authenticated
   using (
-    student_id = any(array(select private.own_student_ids()))
-    or (select private.has_permission('read:student'))
+    (select private.has_permission('read:student'))
       and (teacher_id = (select private.current_profile_id()) or (select private.has_permission('read:calendar')))
   );
 create policy "holders of create:class add classes" on public.classes for insert to authenticated

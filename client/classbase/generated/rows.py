@@ -392,6 +392,48 @@ class ClassAttendance(Row):
     updated_at: Instant
 
 
+class ClassDetails(Row):
+    """Students' classes with the names of everybody in them, their attendance, and the class that stands for them.
+    Rows as in classes.
+    """
+
+    id: UUID | None
+    student_id: UUID | None
+    course_id: UUID | None
+    teacher_id: UUID | None
+    date: Day | None
+    start_time: time | None
+    end_time: time | None
+    time_zone: str | None
+    starts_at: Instant | None
+    ends_at: Instant | None
+    status: str | None
+    payment_status: str | None
+    source: str | None
+    slot_id: UUID | None
+    occurs_on: Day | None
+    rescheduled_from: UUID | None
+    price: Number | None
+    teacher_pay: Number | None
+    cancelled_by: str | None
+    cancellation_reason: str | None
+    cancelled_at: Instant | None
+    is_charged: bool | None
+    is_teacher_paid: bool | None
+    edited_at: Instant | None
+    notes: str | None
+    version: int | None
+    created_at: Instant | None
+    updated_at: Instant | None
+    student_name: str | None
+    course_title: str | None
+    teacher_name: str | None
+    attendance: str | None
+    minutes_late: int | None
+    replaced_by: UUID | None
+    """The class it was moved to, or that makes up for it."""
+
+
 class ClassGenerationLogs(Row):
     """What generation did: a row for each student whose classes it changed or left out, and one, without student,
     for each run.
@@ -812,6 +854,32 @@ class MyClasses(Row):
     instructor_name: str | None
     location_name: str | None
     location_address: str | None
+
+
+class MyStudentClasses(Row):
+    """The classes the caller takes as a student: when, what, with whom, what they cost. Without what teachers are
+    paid.
+    """
+
+    id: UUID | None
+    student_id: UUID | None
+    student_name: str | None
+    course_title: str | None
+    teacher_name: str | None
+    date: Day | None
+    start_time: time | None
+    end_time: time | None
+    time_zone: str | None
+    starts_at: Instant | None
+    ends_at: Instant | None
+    status: str | None
+    payment_status: str | None
+    price: Number | None
+    is_charged: bool | None
+    cancelled_by: str | None
+    cancellation_reason: str | None
+    cancelled_at: Instant | None
+    rescheduled_from: UUID | None
 
 
 class OverrideMembers(Row):

@@ -30,20 +30,21 @@ begin atomic
 end;
 comment on function private.own_class_ids() is 'The classes the caller teaches or takes.';
 
+grant select on public.class_details, public.my_student_classes, private.students_own_classes to authenticated, service_role;
+
 grant execute on function private.own_student_ids(), private.taught_student_ids(), private.own_class_ids() to authenticated;
 
--- Students: oneself, those one teaches, all for who may read everyone's calendar as well. What follows from the rest is
--- nobody's to write.
+-- Students: those one teaches, all for who may read everyone's calendar as well. Who is one reads my_student_classes:
+-- the tables say what teachers are paid. What follows from the rest is nobody's to write.
 grant select, delete on public.students to authenticated, service_role;
 grant insert (id, first_name, last_name, email, phone, user_id, profile_id, course_id, teacher_id, start_date, end_date, fixed_schedule, time_zone,
   class_price, teacher_pay, is_active, notes) on public.students to authenticated;
 grant update (first_name, last_name, email, phone, user_id, profile_id, course_id, teacher_id, start_date, end_date, fixed_schedule, time_zone,
   class_price, teacher_pay, is_active, notes, version) on public.students to authenticated;
 grant insert, update on public.students to service_role;
-create policy "students see themselves, teachers theirs, planners all" on public.students for select to authenticated
+create policy "teachers see their students, planners all" on public.students for select to authenticated
   using (
-    user_id = (select private.caller_id())
-    or (select private.has_permission('read:student'))
+    (select private.has_permission('read:student'))
       and (teacher_id = (select private.current_profile_id()) or (select private.has_permission('read:calendar')))
   );
 create policy "holders of create:student add students" on public.students for insert to authenticated
@@ -79,17 +80,16 @@ create policy "holders of update:student change pauses" on public.student_pauses
 create policy "holders of update:student end pauses" on public.student_pauses for delete to authenticated
   using ((select private.has_permission('update:student')));
 
--- Classes: those one takes or teaches; teachers and students change theirs through functions, which know what each may.
+-- Classes: those one teaches; teachers and students change theirs through functions, which know what each may.
 grant select, delete on public.classes to authenticated, service_role;
 grant insert (id, student_id, course_id, teacher_id, date, start_time, end_time, time_zone, payment_status, price, teacher_pay, notes)
   on public.classes to authenticated;
 grant update (course_id, teacher_id, date, start_time, end_time, time_zone, status, payment_status, price, teacher_pay, cancelled_by,
   cancellation_reason, notes, version) on public.classes to authenticated;
 grant insert, update on public.classes to service_role;
-create policy "students see the classes they take, teachers theirs, planners all" on public.classes for select to authenticated
+create policy "teachers see the classes they teach, planners all" on public.classes for select to authenticated
   using (
-    student_id = any(array(select private.own_student_ids()))
-    or (select private.has_permission('read:student'))
+    (select private.has_permission('read:student'))
       and (teacher_id = (select private.current_profile_id()) or (select private.has_permission('read:calendar')))
   );
 create policy "holders of create:class add classes" on public.classes for insert to authenticated

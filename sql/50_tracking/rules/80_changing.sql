@@ -55,10 +55,15 @@ begin
   set status = 'cancelled', cancellation_reason = p_reason, cancelled_by = coalesce(p_cancelled_by, private.cancelling_party(v_class))
   where c.id = p_class_id
   returning * into v_class;
+  -- Students are not told what the teacher gets, nor what is noted about them.
+  if not private.has_permission('update:class') and v_class.teacher_id is distinct from private.current_profile_id() then
+    v_class.teacher_pay := null;
+    v_class.notes := null;
+  end if;
   return v_class;
 end;
 $$;
-comment on function private.cancel_one(uuid, text, text) is 'Cancels a class for those who may.';
+comment on function private.cancel_one(uuid, text, text) is 'Cancels a class for those who may, and returns it as far as they may read it.';
 
 -- The old class keeps its place in the books, and the new one names it.
 create function private.replace_class(
