@@ -131,7 +131,7 @@ def test_every_minute_what_is_due_runs_once(db: psycopg.Connection[Any], databas
     )
     command = entries(db)["classbase_vacuum"][1]
     db.execute("select cron.schedule('try_vacuum', '* * * * *', %s)", [command])
-    deadline = time.monotonic() + 75
+    deadline = time.monotonic() + 180
     ours = "select count(*) from public.job_runs where runner like 'pg_cron%' and status = 'succeeded'"
     vacuumed = (
         "select d.status, d.return_message from cron.job_run_details d join cron.job j on j.jobid = d.jobid "
@@ -141,7 +141,8 @@ def test_every_minute_what_is_due_runs_once(db: psycopg.Connection[Any], databas
         runs, tried = db.execute(ours).fetchone(), db.execute(vacuumed).fetchone()
         if runs is not None and runs[0] >= 2 and tried is not None:
             break
-        assert time.monotonic() < deadline, "\n".join(str(row) for row in db.execute("select jobid, status, return_message, command from cron.job_run_details union all select 0, status, runner, job from public.job_runs"))
+        said = "select command, status, return_message from cron.job_run_details"
+        assert time.monotonic() < deadline, db.execute(said).fetchall()
         time.sleep(0.2)
     crowd(database, 10, lambda by, _: by.execute("select count(*) from public.run_due_jobs()"))
     assert tried[0] == "succeeded", tried

@@ -3,7 +3,7 @@ create function private.describe_jobs() returns table (
   name text, module text, description text, cron text, time_zone text, is_active boolean, is_due boolean, due_at timestamptz, due_in interval,
   last_run_at timestamptz, last_status text, last_duration interval, last_error text, failures integer
 )
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer rows 10 set search_path = '' set jit = 'off'
 as $$
 begin
   perform private.require_permission('read:diagnostics');

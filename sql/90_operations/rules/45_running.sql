@@ -8,7 +8,7 @@ comment on function private.stopwatch() is 'The time of this very moment, to mea
 -- Of the due times since the watermark only the latest counts; it is due until a run of it is there, and again when that
 -- run failed and may be tried again.
 create function private.due_jobs(p_job text default null) returns table (job text, scheduled_for timestamptz, attempts integer)
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer rows 10 set search_path = '' set jit = 'off'
 as $$
 begin
   return query
