@@ -181,9 +181,7 @@ def test_where_the_clock_jumps(
         ("99999999999 * * * *", "minute (first field)"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_its_field(
-    db: psycopg.Connection[Any], expression: str, named: str
-) -> None:
+def test_what_makes_no_sense_is_refused_by_its_field(db: psycopg.Connection[Any], expression: str, named: str) -> None:
     with refused("invalid_input") as refusal:
         db.execute("update public.scheduled_jobs set cron = %s where name = 'extend_horizons'", [expression])
     assert refusal.fields == {"cron"}
