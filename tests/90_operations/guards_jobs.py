@@ -13,6 +13,10 @@ REFUSED = {
     "public.scheduled_jobs.command_is_a_private_function": (
         "update public.scheduled_jobs set command = 'private.f(); drop table public.settings; --'"
     ),
+    "public.job_runs.job_runs_pkey": (
+        "insert into public.job_runs (id, job, status, started_at, finished_at, runner) overriding system value "
+        "select id, job, 'succeeded', started_at, finished_at, runner from public.job_runs where scheduled_for is null"
+    ),
     "public.job_runs.status_is_known": "update public.job_runs set status = 'skipped' where status = 'succeeded'",
     "public.job_runs.what_it_covers_begins_before_it": _RUN.format("covers_from = scheduled_for + interval '1 hour'"),
     "public.job_runs.attempts_are_counted_from_one": _RUN.format("attempts = 0"),
@@ -22,7 +26,7 @@ REFUSED = {
 }
 
 
-@guards("public.scheduled_jobs.t20_check_job_schedule")
+@guards("public.scheduled_jobs.t20_check_schedule")
 def a_schedule_is_one_that_can_be_kept(stage: Stage) -> None:
     """Five words are not yet a schedule; and a new schedule is not caught up."""
     with refused("invalid_input"), stage.db.transaction():
