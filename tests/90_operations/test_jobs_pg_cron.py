@@ -119,6 +119,17 @@ def test_an_owner_who_may_not_use_it_has_none(db: psycopg.Connection[Any], datab
             admin.execute(f"grant usage on schema cron to {OWNER}")
 
 
+def test_what_pg_cron_kept_of_old_runs_goes(db: psycopg.Connection[Any], database: Database) -> None:
+    with database.connect(admin=True) as admin:
+        admin.execute(
+            "insert into cron.job_run_details (jobid, runid, database, username, command, status, end_time) "
+            "select jobid, n, database, username, command, 'succeeded', now() - make_interval(days => n) "
+            "from cron.job cross join (values (89), (91)) v(n) where jobname = 'classbase_jobs_1'"
+        )
+    db.execute("select private.forget_old_runs()")
+    assert db.execute("select runid from cron.job_run_details where runid in (89, 91)").fetchall() == [(89,)]
+
+
 def test_every_minute_what_is_due_runs_once(db: psycopg.Connection[Any], database: Database) -> None:
     """Three entries of pg_cron, and others who ask all the time: one run a due time. VACUUM runs as well."""
     db.execute(

@@ -21,15 +21,15 @@ return case
 end;
 comment on function private.has_cron() is 'Whether pg_cron is installed in this database and there for the owner of our functions.';
 
--- pg_cron shows a role its own entries only.
+-- pg_cron shows a role its own entries only. Its schema is named at the last moment, since it may not be there.
 create function private.cron_jobs() returns table (name text, schedule text, command text, is_active boolean)
 language plpgsql stable security definer set search_path = ''
 as $$
 begin
   if private.has_cron() then
-    return query execute
-      'select j.jobname::text, j.schedule, j.command, j.active from cron.job j
-       where j.jobname like ''classbase\_%'' and j.database = current_database() and j.username = current_user';
+    return query execute format(
+      'select j.jobname::text, j.schedule, j.command, j.active from %I.job j
+       where j.jobname like ''classbase\_%%'' and j.database = current_database() and j.username = current_user', 'cron');
   end if;
 end;
 $$;
@@ -60,10 +60,10 @@ begin
   loop
     -- Scheduling a name that is there changes its entry, but leaves one that is switched off as it is.
     if exists (select from private.cron_jobs() c where c.name = v_fault.name) then
-      execute 'select cron.unschedule($1)' using v_fault.name;
+      execute format('select %I.unschedule($1)', 'cron') using v_fault.name;
     end if;
     if v_fault.schedule is not null then
-      execute 'select cron.schedule($1, $2, $3)' using v_fault.name, v_fault.schedule, v_fault.command;
+      execute format('select %I.schedule($1, $2, $3)', 'cron') using v_fault.name, v_fault.schedule, v_fault.command;
     end if;
     v_changed := v_changed + 1;
   end loop;

@@ -49,8 +49,8 @@ begin
   get diagnostics v_images = row_count;
   update public.fix_runs f set forgotten_at = private.now() where f.id = any(v_forgotten);
   if private.has_cron() then
-    execute 'delete from cron.job_run_details d using cron.job j
-      where j.jobid = d.jobid and j.jobname like ''classbase\_%'' and d.end_time < $1' using v_runs_before;
+    execute format('delete from %1$I.job_run_details d using %1$I.job j
+      where j.jobid = d.jobid and j.jobname like ''classbase\_%%'' and d.end_time < $1', 'cron') using v_runs_before;
   end if;
   return v_runs + v_images;
 end;
