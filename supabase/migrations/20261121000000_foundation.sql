@@ -14091,6 +14091,70 @@ language sql stable set search_path = ''
 return private.fail_input(private.input_error(coalesce(p_limit, 0) not between 1 and 5000, 'p_limit', 'Ask for 1 to 5000 rows'));
 comment on function private.check_page(integer) is 'Refuses a page that is none, or too long.';
 
+-- sql/40_studio/rules/98_past_classes.sql
+
+-- Jobs about classes that are over: they are completed, and much later moved out of the way.
+
+-- That somebody taught follows from their having said they would; about others a person decides (see the check
+-- classes_past_but_scheduled). What is paid for in a closed pay period stays as it is. A class somebody is changing just
+-- now waits for the next run.
+create function private.complete_past_classes() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_hours constant integer := private.setting_integer('complete_classes_after_hours');
+  v_completed integer;
+begin
+  if v_hours = 0 then
+    return 0;
+  end if;
+  with over as (
+    select a.id
+    from public.class_assignments a
+    where a.class_status = 'scheduled' and a.instructor_status = 'accepted' and a.date <= private.today() + 1
+      -- One without a time is over when its day is.
+      and coalesce(a.ends_at, private.local_end_to_instant(a.date, time '24:00', a.time_zone), (a.date + 1) at time zone a.time_zone)
+        < private.now() - make_interval(hours => v_hours)
+      and not exists (select from public.pay_periods p where p.status = 'closed' and a.date between p.starts_on and p.ends_on)
+    order by a.id
+    for no key update of a skip locked
+  )
+  update public.class_assignments a set class_status = 'completed' from over where a.id = over.id;
+  get diagnostics v_completed = row_count;
+  return v_completed;
+end;
+$$;
+comment on function private.complete_past_classes() is
+  'Job: completes accepted classes that ended more than complete_classes_after_hours ago, outside closed pay periods; returns how many.';
+
+create function private.archive_older(p_months integer, p_statuses text[]) returns integer
+language sql volatile security definer set search_path = ''
+begin atomic
+  select private.archive_classes(array(
+    select a.id from public.class_assignments a
+    where a.date < (private.today() - make_interval(months => p_months))::date and a.class_status = any(p_statuses)
+    order by a.date, a.id
+    limit 20000
+    for no key update skip locked
+  ));
+end;
+comment on function private.archive_older(integer, text[]) is
+  'Moves classes of these statuses that are older than so many months into the archive, the oldest first, at most 20000 a time.';
+
+create function private.archive_cancelled_classes() returns integer
+language sql volatile security definer set search_path = ''
+begin atomic
+  select private.archive_older(private.setting_integer('archive_cancelled_after_months'), '{cancelled}');
+end;
+comment on function private.archive_cancelled_classes() is 'Job: moves classes that were cancelled, and are long over, into the archive; returns how many.';
+
+create function private.archive_old_classes() returns integer
+language sql volatile security definer set search_path = ''
+begin atomic
+  select private.archive_older(private.setting_integer('archive_after_months'), '{completed,cancelled}');
+end;
+comment on function private.archive_old_classes() is 'Job: moves classes that are over for even longer into the archive; returns how many.';
+
 -- sql/40_studio/views.sql
 
 -- What frontends list, and what those see who may not read the tables themselves.
@@ -16951,6 +17015,29 @@ insert into private.personal_data
 on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- sql/40_studio/reference/50_jobs.sql
+
+-- The jobs of this module, and how long they wait.
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, is_public, description) values
+  ('complete_classes_after_hours', '40_studio', 'integer', '24', 0, 8760, false, 'Hours after its end until an accepted class counts as completed by itself; 0 is never.'),
+  ('archive_cancelled_after_months', '40_studio', 'integer', '6', 1, 120, false, 'Months after which cancelled classes are moved into the archive.'),
+  ('archive_after_months', '40_studio', 'integer', '12', 1, 120, false, 'Months after which completed and cancelled classes are moved into the archive.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
+
+insert into public.scheduled_jobs (name, module, cron, command, description) values
+  ('complete_past_classes', '40_studio', '10 * * * *', 'private.complete_past_classes', 'Completes accepted classes that are over.'),
+  ('archive_cancelled_classes', '40_studio', '0 4 * * sun', 'private.archive_cancelled_classes', 'Moves classes that were cancelled half a year ago into the archive.'),
+  ('archive_old_classes', '40_studio', '30 4 1 * *', 'private.archive_old_classes', 'Moves completed and cancelled classes of a year ago into the archive.')
+on conflict (name) do update set
+  module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description
+where (scheduled_jobs.module, scheduled_jobs.cron, scheduled_jobs.command, scheduled_jobs.description)
+  is distinct from (excluded.module, excluded.cron, excluded.command, excluded.description);
 
 -- sql/50_tracking/tables/10_students.sql
 
@@ -20028,6 +20115,64 @@ comment on column public.alerts.times is 'How often it was raised while it was o
 comment on column public.alerts.acknowledged_by is 'Who is looking at it; null when a server said so.';
 comment on column public.alerts.resolved_by is 'Who put it right; null when it was seen to be right again.';
 
+-- sql/90_operations/tables/40_jobs.sql
+
+-- Jobs: every run of what public.scheduled_jobs lists.
+--
+-- Whoever calls run_due_jobs(), once or twenty times at once, from pg_cron, a foreground runner or over REST, is told
+-- the jobs that are due and runs each due time of a job at most once. A job is due when its latest due time lies after
+-- its watermark; running it moves the watermark there. What was missed in an outage is therefore caught up by one run,
+-- which stands for all due times since covers_from. A due time whose run failed is tried again a few times (setting
+-- job_attempts), until the next due time takes its place.
+--
+-- A run and what it did are one transaction: when its server dies halfway, neither is there, and the job is still due.
+
+alter table public.scheduled_jobs
+  add column watermark timestamptz not null default private.now(),
+  add constraint time_zone_exists check (private.is_time_zone(time_zone)),
+  add constraint command_is_a_private_function check (command ~ '^private\.[a-z][a-z0-9_]*$');
+comment on column public.scheduled_jobs.watermark is
+  'Due times up to here are done with: run, or before the job was there, switched on or given another schedule.';
+comment on column public.scheduled_jobs.last_run_at is 'When it last ran, with or without success.';
+
+create table public.job_runs (
+  id bigint generated always as identity primary key,
+  job text not null references public.scheduled_jobs (name) on update cascade on delete cascade,
+  scheduled_for timestamptz,
+  covers_from timestamptz,
+  attempts integer not null default 1,
+  status text not null,
+  started_at timestamptz not null,
+  finished_at timestamptz not null,
+  duration interval generated always as (finished_at - started_at) stored,
+  result text,
+  error_sqlstate text,
+  error_code text,
+  error_message text,
+  retry_at timestamptz,
+  runner text not null,
+  run_by uuid,
+  constraint job_runs_once_a_due_time unique (job, scheduled_for),
+  constraint status_is_known check (status in ('succeeded', 'failed')),
+  constraint what_it_covers_begins_before_it check (covers_from <= scheduled_for),
+  constraint attempts_are_counted_from_one check (attempts > 0),
+  constraint start_is_not_after_finish check (started_at <= finished_at),
+  constraint failures_say_why check ((status = 'failed') = (error_message is not null) and (status = 'failed') = (error_sqlstate is not null)),
+  constraint only_failed_due_times_are_tried_again check (retry_at is null or (status = 'failed' and scheduled_for is not null))
+);
+create index job_runs_job on public.job_runs (job, started_at desc);
+create index job_runs_started_at on public.job_runs (started_at);
+comment on table public.job_runs is 'Every run of a job; a due time that is tried again keeps one row. Written by run_due_jobs and run_job only.';
+comment on column public.job_runs.scheduled_for is 'The due time it ran for; null when somebody ran it by hand.';
+comment on column public.job_runs.covers_from is 'The first due time it stands for; earlier than scheduled_for when runs were missed.';
+comment on column public.job_runs.attempts is 'How often this due time was tried; the rest of the row tells of the last time.';
+comment on column public.job_runs.status is 'succeeded or failed.';
+comment on column public.job_runs.result is 'What its function returned, as text.';
+comment on column public.job_runs.error_code is 'The code of a refusal of ours (docs/errors.md), if it was one.';
+comment on column public.job_runs.retry_at is 'From when on this due time is tried again, unless the next one comes first; null when it is not.';
+comment on column public.job_runs.runner is 'Who ran it: the connection''s application_name and role.';
+comment on column public.job_runs.run_by is 'The login; null when a server did it.';
+
 -- sql/90_operations/rules/10_images.sql
 
 -- Images of rows that repairs change.
@@ -20222,6 +20367,622 @@ end;
 $$;
 comment on function private.clear_alert(text, text) is 'Resolves the open alert of a kind and subject, since all is well again; returns whether there was one.';
 
+-- sql/90_operations/rules/40_cron.sql
+
+-- Cron expressions: when something is due, in a time zone.
+--
+-- Five fields as cron(8) reads them: minute, hour, day of the month, month, day of the week (0 and 7 are Sunday); lists,
+-- ranges, steps after * or a range, names of months and days. Where neither day field begins with *, a day of either
+-- counts; otherwise it must be a day of both.
+--
+-- Where the clock jumps, as in cron(8): what is due at certain hours and falls in the time that is skipped is due once,
+-- right after the jump, and in the time that comes twice the first time only. What is due every hour (the hour field
+-- begins with *) goes on with real time: nothing in the hour that is skipped, both times in the one that comes twice.
+--
+-- Functions that ask one question are in plpgsql, which plans it once a session: everything here is asked for every job.
+-- Compiling such a plan, as some servers do with what looks expensive, takes a thousand times as long as running it.
+
+create function private.cron_field(p_field text, p_minimum integer, p_maximum integer, p_names text[] default '{}') returns integer[]
+language plpgsql immutable set search_path = '' set plan_cache_mode = 'force_generic_plan' set jit = 'off'
+as $$
+begin
+  return (
+    with words as (
+      select m.parts, m.parts[1] = '*' as is_all, m.parts[2] as first_word, coalesce(m.parts[3], m.parts[2]) as last_word
+      from unnest(string_to_array(lower(p_field), ',')) as t(part)
+      left join lateral regexp_match(t.part, '^(\*|([a-z]{3}|\d{1,2})(?:-([a-z]{3}|\d{1,2}))?)(?:/(\d{1,2}))?$') as m(parts) on true
+    ),
+    numbers as (
+      select case when w.is_all then p_minimum when w.first_word ~ '\d' then w.first_word::integer
+          else array_position(p_names, w.first_word) + p_minimum - 1 end as first,
+        -- A week that is said to end on a Sunday began before it.
+        case when w.is_all then p_maximum when w.last_word ~ '\d' then w.last_word::integer
+          when w.parts[3] = 'sun' and p_maximum = 7 then 7
+          else array_position(p_names, w.last_word) + p_minimum - 1 end as last,
+        case when w.parts[4] is null then 1 when w.is_all or w.parts[3] is not null then w.parts[4]::integer end as step
+      from words w
+    ),
+    ranges as (
+      select n.first, n.last, n.step,
+        coalesce(n.first >= p_minimum and n.last <= p_maximum and n.first <= n.last
+          and n.step between 1 and p_maximum - p_minimum + 1, false) as makes_sense
+      from numbers n
+    )
+    select array_agg(distinct case when p_maximum = 7 then v.value % 7 else v.value end)
+    from ranges r
+    left join lateral generate_series(r.first, r.last, case when r.makes_sense then r.step else 1 end) as v(value) on r.makes_sense
+    having bool_and(r.makes_sense)
+  );
+end;
+$$;
+comment on function private.cron_field(text, integer, integer, text[]) is
+  'The values one field of a cron expression stands for, or null when it makes no sense. With a maximum of 7 it is the day of the week, and 7 is 0.';
+
+create function private.cron_fields(p_cron text) returns table (
+  minutes integer[], hours integer[], days integer[], months integer[], weekdays integer[], is_every_hour boolean, is_either_day boolean
+)
+language plpgsql immutable rows 1 set search_path = ''
+as $$
+declare
+  v_words constant text[] := regexp_split_to_array(p_cron, '\s+');
+begin
+  minutes := private.cron_field(v_words[1], 0, 59);
+  hours := private.cron_field(v_words[2], 0, 23);
+  days := private.cron_field(v_words[3], 1, 31);
+  months := private.cron_field(v_words[4], 1, 12, '{jan,feb,mar,apr,may,jun,jul,aug,sep,oct,nov,dec}');
+  weekdays := private.cron_field(v_words[5], 0, 7, '{sun,mon,tue,wed,thu,fri,sat}');
+  is_every_hour := v_words[2] like '*%';
+  is_either_day := v_words[3] not like '*%' and v_words[5] not like '*%';
+  return next;
+end;
+$$;
+comment on function private.cron_fields(text) is
+  'What a cron expression of five fields says: the values of each (null where it makes no sense), whether it is due every hour by real time, and whether a day of either kind counts.';
+
+create function private.cron_errors(p_cron text) returns jsonb
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_fields record;
+  v_words constant text[] := regexp_split_to_array(coalesce(p_cron, ''), '\s+');
+  v_errors jsonb;
+begin
+  if cardinality(v_words) <> 5 or '' = any(v_words) then
+    return private.input_error(true, 'cron', 'A cron expression has five fields: minute, hour, day of the month, month, day of the week');
+  end if;
+  select f.* into v_fields from private.cron_fields(p_cron) f;
+  v_errors := private.input_error(v_fields.minutes is null, 'cron', format('The minute (first field) %s is not made of 0 to 59', v_words[1]))
+    || private.input_error(v_fields.hours is null, 'cron', format('The hour (second field) %s is not made of 0 to 23', v_words[2]))
+    || private.input_error(v_fields.days is null, 'cron', format('The day of the month (third field) %s is not made of 1 to 31', v_words[3]))
+    || private.input_error(v_fields.months is null, 'cron', format('The month (fourth field) %s is not made of 1 to 12 or jan to dec', v_words[4]))
+    || private.input_error(v_fields.weekdays is null, 'cron', format('The day of the week (fifth field) %s is not made of 0 to 7 or sun to sat', v_words[5]));
+  if v_errors = '[]' and not v_fields.is_either_day and not exists (
+    select from unnest(v_fields.days) d cross join unnest(v_fields.months) m
+    where d <= case when m = 2 then 29 when m in (4, 6, 9, 11) then 30 else 31 end
+  ) then
+    return private.input_error(true, 'cron', format('There is no day of the month (third field) %s in the month (fourth field) %s: it would never be due', v_words[3], v_words[4]));
+  end if;
+  return v_errors;
+end;
+$$;
+comment on function private.cron_errors(text) is 'What is wrong with a cron expression, for fail_input(): which field, and what it may be made of.';
+
+-- Zones jump by whole minutes, at whole minutes.
+create function private.cron_instant(p_wall timestamp, p_time_zone text) returns timestamptz
+language plpgsql stable strict set search_path = ''
+as $$
+begin
+  return coalesce(
+    private.local_to_instant(p_wall::date, p_wall::time, p_time_zone),
+    (
+      select min(m.at)
+      from (select p_wall at time zone p_time_zone as at) late
+      cross join lateral generate_series(late.at - ((late.at at time zone p_time_zone) - p_wall), late.at, interval '1 minute') as m(at)
+      where m.at at time zone p_time_zone > p_wall
+    )
+  );
+end;
+$$;
+comment on function private.cron_instant(timestamp, text) is
+  'The instant something at a wall-clock time is due: the first of two, and right after the jump where the clock skips it.';
+
+-- The nearest four days it is due on are enough: the day before, the day, the day after (which a zone may skip whole, as
+-- Samoa did) and one more, or later ones. Forty years hold every day there is, such as a leap day that is a Sunday; they
+-- are asked for only where 400 days have too few. A wall-clock time that comes twice does so within three hours, so that
+-- of 361 minutes in a row one is the nearest.
+create function private.cron_near(p_cron text, p_time_zone text, p_at timestamptz, p_direction integer) returns timestamptz
+language plpgsql stable strict set search_path = '' set plan_cache_mode = 'force_generic_plan' set jit = 'off'
+as $$
+begin
+  return (
+    with fields as materialized (
+      select f.*, p_at at time zone p_time_zone as wall from private.cron_fields(p_cron) f
+    ),
+    soon as materialized (
+      select d.day
+      from fields f
+      cross join lateral (
+        select f.wall::date + p_direction * n as day, n from generate_series(-1, 400) n
+      ) d
+      where extract(month from d.day)::integer = any(f.months)
+        and case when f.is_either_day then extract(day from d.day)::integer = any(f.days) or extract(dow from d.day)::integer = any(f.weekdays)
+          else extract(day from d.day)::integer = any(f.days) and extract(dow from d.day)::integer = any(f.weekdays) end
+      order by d.n
+      limit 4
+    ),
+    days as (
+      select s.day from soon s
+      union all
+      (
+        select d.day
+        from fields f
+        cross join lateral (
+          select f.wall::date + p_direction * n as day, n from generate_series(401, 14700) n
+        ) d
+        where (select count(*) from soon) < 4
+          and extract(month from d.day)::integer = any(f.months)
+          and case when f.is_either_day then extract(day from d.day)::integer = any(f.days) or extract(dow from d.day)::integer = any(f.weekdays)
+            else extract(day from d.day)::integer = any(f.days) and extract(dow from d.day)::integer = any(f.weekdays) end
+        order by d.n
+        limit 4
+      )
+    ),
+    walls as (
+      select d.day + make_time(h, m, 0) as wall, f.is_every_hour
+      from fields f
+      cross join days d
+      cross join unnest(f.hours) h
+      cross join unnest(f.minutes) m
+      where case when p_direction > 0 then d.day + make_time(h, m, 0) > f.wall - interval '3 hours'
+        else d.day + make_time(h, m, 0) < f.wall + interval '3 hours' end
+      and (not f.is_every_hour or private.local_to_instant(d.day, time '12:00', p_time_zone) is not null)
+      order by p_direction * extract(epoch from d.day + make_time(h, m, 0))
+      limit 361
+    ),
+    instants as (
+      select private.cron_instant(w.wall, p_time_zone) as at from walls w where not w.is_every_hour
+      union all
+      select o.at
+      from walls w
+      cross join lateral private.local_to_instant(w.wall::date, w.wall::time, p_time_zone) as l(at)
+      cross join lateral (values (l.at), (w.wall at time zone p_time_zone)) as o(at)
+      where w.is_every_hour and l.at is not null
+    )
+    select i.at
+    from instants i
+    where case when p_direction > 0 then i.at > p_at else i.at <= p_at end
+    order by p_direction * extract(epoch from i.at)
+    limit 1
+  );
+end;
+$$;
+comment on function private.cron_near(text, text, timestamptz, integer) is
+  'The first instant after p_at (p_direction 1), or the last up to it (-1), that a cron expression names in a time zone.';
+
+create function private.cron_next(p_cron text, p_time_zone text, p_after timestamptz) returns timestamptz
+language sql stable strict set search_path = ''
+return private.cron_near(p_cron, p_time_zone, p_after, 1);
+comment on function private.cron_next(text, text, timestamptz) is 'When something is due next, after an instant.';
+
+create function private.cron_previous(p_cron text, p_time_zone text, p_at timestamptz) returns timestamptz
+language sql stable strict set search_path = ''
+return private.cron_near(p_cron, p_time_zone, p_at, -1);
+comment on function private.cron_previous(text, text, timestamptz) is 'When something was due last, at an instant or before it.';
+
+-- sql/90_operations/rules/41_schedules.sql
+
+-- A job's schedule makes sense, and a job that is new, switched on or given another schedule begins with its next due
+-- time: what would have been due before is not caught up.
+
+create function private.check_job_schedule() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.fail_input(
+    private.cron_errors(new.cron)
+    || private.input_error(not private.is_time_zone(new.time_zone), 'time_zone', 'A time zone is an IANA name, such as Europe/Paris')
+  );
+  if tg_op = 'UPDATE' and ((new.cron, new.time_zone) is distinct from (old.cron, old.time_zone) or (new.is_active and not old.is_active)) then
+    new.watermark := greatest(old.watermark, private.now());
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_job_schedule() is
+  'Row trigger on scheduled_jobs: refuses a cron expression or time zone that makes no sense, and starts a changed schedule from now.';
+
+create trigger t20_check_schedule before insert or update of cron, time_zone, is_active on public.scheduled_jobs
+  for each row execute function private.check_job_schedule();
+
+-- sql/90_operations/rules/45_running.sql
+
+-- Running jobs: each due time of a job once, whoever asks and however many ask at once.
+
+-- Of the due times since the watermark only the latest counts; it is due until a run of it is there, and again when that
+-- run failed and may be tried again.
+create function private.due_jobs(p_job text default null) returns table (job text, scheduled_for timestamptz, attempts integer)
+language plpgsql stable security definer rows 10 set search_path = '' set jit = 'off'
+as $$
+begin
+  return query
+    select j.name, d.at, coalesce(r.attempts, 0)
+    from public.scheduled_jobs j
+    cross join lateral private.cron_previous(j.cron, coalesce(j.time_zone, private.setting_text('organisation_time_zone')), private.now()) as d(at)
+    left join public.job_runs r on r.job = j.name and r.scheduled_for = d.at
+    where j.is_active and (p_job is null or j.name = p_job)
+      and case when r.id is null then d.at > j.watermark else r.retry_at <= private.now() end;
+end;
+$$;
+comment on function private.due_jobs(text) is 'The jobs that are due (all, or the one of that name), with the due time to run and how often it was tried.';
+
+-- What a job does is undone when it fails, checks it had put off until the end included; that it failed is kept, and so
+-- is what other jobs of the same call did. The one place that takes every error: it tells them all.
+create function private.attempt_job(p_job public.scheduled_jobs, p_scheduled_for timestamptz) returns public.job_runs
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_began constant timestamptz := private.stopwatch();
+  v_attempts constant integer := 1 + coalesce(
+    (select r.attempts from public.job_runs r where r.job = p_job.name and r.scheduled_for = p_scheduled_for), 0);
+  v_run public.job_runs;
+  v_said jsonb;
+begin
+  begin
+    execute format('select left(string_agg(r::text, E''\n''), 1000) from private.%I() as r', split_part(p_job.command, '.', 2)) into v_run.result;
+    set constraints all immediate;
+  exception when others or query_canceled then
+    get stacked diagnostics v_run.error_sqlstate = returned_sqlstate, v_run.error_message = message_text;
+  end;
+  set constraints all deferred;
+  -- What private.fail raises; its sentence is for people.
+  if v_run.error_sqlstate = 'PGRST' and v_run.error_message like '{"code": "%' then
+    v_said := v_run.error_message::jsonb;
+    v_run.error_code := v_said ->> 'code';
+    v_run.error_message := v_said ->> 'message';
+  end if;
+  insert into public.job_runs as r (
+    job, scheduled_for, covers_from, attempts, status, started_at, finished_at, result, error_sqlstate, error_code, error_message,
+    retry_at, runner, run_by
+  )
+  select p_job.name, p_scheduled_for,
+    case when p_scheduled_for is not null then least(p_scheduled_for, private.cron_next(p_job.cron, z.zone, p_job.watermark)) end, v_attempts,
+    case when v_run.error_sqlstate is null then 'succeeded' else 'failed' end,
+    private.now(), private.now() + (private.stopwatch() - v_began),
+    case when v_run.error_sqlstate is null then nullif(v_run.result, '') end,
+    v_run.error_sqlstate, v_run.error_code,
+    case when v_run.error_sqlstate is not null then coalesce(left(private.clean_text(v_run.error_message), 1000), 'It did not say why.') end,
+    case when v_run.error_sqlstate is not null and p_scheduled_for is not null and v_attempts < private.setting_integer('job_attempts')
+      then private.now() + v_attempts * make_interval(mins => private.setting_integer('job_retry_minutes')) end,
+    left(concat_ws(' as ', nullif(current_setting('application_name'), ''), private.acting_role()), 200), private.caller_id()
+  from (select coalesce(p_job.time_zone, private.setting_text('organisation_time_zone')) as zone) z
+  on conflict (job, scheduled_for) do update set
+    attempts = excluded.attempts, status = excluded.status, started_at = excluded.started_at, finished_at = excluded.finished_at,
+    result = excluded.result, error_sqlstate = excluded.error_sqlstate, error_code = excluded.error_code,
+    error_message = excluded.error_message, retry_at = excluded.retry_at, runner = excluded.runner, run_by = excluded.run_by
+  returning r.* into v_run;
+  update public.scheduled_jobs j
+  set last_run_at = v_run.started_at, watermark = greatest(j.watermark, p_scheduled_for)
+  where j.name = p_job.name;
+  if v_run.status = 'failed' then
+    perform private.raise_alert('job_failed', p_job.name, 'error', format('The job %s failed: %s', p_job.name, v_run.error_message),
+      jsonb_build_object('job_run_id', v_run.id, 'sqlstate', v_run.error_sqlstate, 'code', v_run.error_code, 'retry_at', v_run.retry_at));
+  else
+    perform private.clear_alert('job_failed', p_job.name);
+  end if;
+  return v_run;
+end;
+$$;
+comment on function private.attempt_job(public.scheduled_jobs, timestamptz) is
+  'Runs a job''s function, for a due time or (null) by hand, and records how it went; failures raise the alert job_failed, success clears it. Its caller holds the job.';
+
+create function private.hold_job(p_job text) returns boolean
+language sql volatile set search_path = ''
+return pg_try_advisory_xact_lock(hashtextextended('job ' || p_job, 0));
+comment on function private.hold_job(text) is 'Takes a job for this transaction; false when somebody else is running it.';
+
+-- Statement after statement: whether it is still due is asked after the lock is held, and sees what its last holder did.
+create function private.take_turn(p_job text) returns public.job_runs
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_job public.scheduled_jobs;
+  v_scheduled_for timestamptz;
+begin
+  if not private.hold_job(p_job) then
+    return null;
+  end if;
+  select d.scheduled_for into v_scheduled_for from private.due_jobs(p_job) d;
+  if not found then
+    return null;
+  end if;
+  select j.* into v_job from public.scheduled_jobs j where j.name = p_job;
+  return private.attempt_job(v_job, v_scheduled_for);
+end;
+$$;
+comment on function private.take_turn(text) is 'Runs a job if it is due and nobody else is running it; null otherwise.';
+
+-- A statement that is cut off takes everything in it along. So where statements have a limit, no job is begun in its
+-- second half, and none after one that was cut off.
+create function private.run_due(p_limit integer) returns setof public.job_runs
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_began constant timestamptz := private.stopwatch();
+  v_patience constant interval := nullif(current_setting('statement_timeout')::interval, interval '0') / 2;
+  v_done integer := 0;
+  v_name text;
+  v_run public.job_runs;
+begin
+  perform private.require_permission('run:jobs');
+  perform private.require_read_committed();
+  for v_name in select d.job from private.due_jobs() d order by d.scheduled_for, d.job loop
+    exit when v_done >= p_limit or private.stopwatch() - v_began > v_patience;
+    v_run := private.take_turn(v_name);
+    continue when v_run.id is null;
+    v_done := v_done + 1;
+    return next v_run;
+    exit when v_run.error_sqlstate = '57014';
+  end loop;
+end;
+$$;
+comment on function private.run_due(integer) is 'Runs the jobs that are due, the longest due first, at most p_limit of them, for a holder of run:jobs; gives their runs.';
+
+create function private.run_by_hand(p_name text) returns public.job_runs
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_job public.scheduled_jobs;
+begin
+  perform private.require_permission('run:jobs');
+  perform private.require_read_committed();
+  select j.* into v_job from public.scheduled_jobs j where j.name = p_name;
+  if not found then
+    perform private.fail('not_found', format('There is no job called %s', private.clean_text(p_name)), 'p_name', jsonb_build_object('name', p_name));
+  end if;
+  if not private.hold_job(p_name) then
+    perform private.fail('in_progress', format('The job %s is running', p_name), 'p_name', jsonb_build_object('name', p_name),
+      'Ask again when it is done.');
+  end if;
+  return private.attempt_job(v_job, null);
+end;
+$$;
+comment on function private.run_by_hand(text) is 'Runs a job now, due or not, for a holder of run:jobs. Its schedule goes on as if it had not.';
+
+-- sql/90_operations/rules/47_pg_cron.sql
+
+-- Where pg_cron is installed it runs the jobs. It catches nothing up and knows one time zone only, so what it is given is
+-- to look every minute what is due; which job runs when is decided here. Several look at once, each in a transaction of
+-- its own with room for one job, so that a long one delays nobody. What cannot run inside a function it is given by name.
+
+create function private.wanted_cron_jobs() returns table (name text, schedule text, command text)
+language sql immutable set search_path = ''
+begin atomic
+  select 'classbase_jobs_' || n, '* * * * *', 'select count(*) from public.run_due_jobs(1)' from generate_series(1, 3) n
+  union all
+  select 'classbase_vacuum', '40 3 * * 0', 'vacuum (analyze, skip_locked)';
+end;
+comment on function private.wanted_cron_jobs() is 'What pg_cron shall do for us, by name.';
+
+create function private.has_cron() returns boolean
+language sql stable set search_path = ''
+return case
+  -- Even to ask for what is in a schema takes a right to it.
+  when exists (select from pg_catalog.pg_namespace n where n.nspname = 'cron' and has_schema_privilege(n.oid, 'usage'))
+  then coalesce(has_function_privilege(to_regprocedure('cron.schedule(text,text,text)'), 'execute'), false) and to_regclass('cron.job') is not null
+  else false
+end;
+comment on function private.has_cron() is 'Whether pg_cron is installed in this database and there for the owner of our functions.';
+
+-- pg_cron shows a role its own entries only. Its schema is named at the last moment, since it may not be there.
+create function private.cron_jobs() returns table (name text, schedule text, command text, is_active boolean)
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  if private.has_cron() then
+    return query execute format(
+      'select j.jobname::text, j.schedule, j.command, j.active from %I.job j
+       where j.jobname like ''classbase\_%%'' and j.database = current_database() and j.username = current_user', 'cron');
+  end if;
+end;
+$$;
+comment on function private.cron_jobs() is 'What pg_cron does for us; nothing where it is not installed.';
+
+create function private.cron_job_faults() returns table (name text, fault text)
+language sql stable security definer set search_path = ''
+begin atomic
+  select coalesce(w.name, c.name),
+    case when c.name is null then 'is missing' when w.name is null then 'is not ours any more' when not c.is_active then 'is switched off'
+      else 'is not what it should be' end
+  from private.wanted_cron_jobs() w
+  full join private.cron_jobs() c on c.name = w.name
+  where private.has_cron()
+    and (w.schedule, w.command, true) is distinct from (c.schedule, c.command, c.is_active);
+end;
+comment on function private.cron_job_faults() is 'Where what pg_cron does differs from what it shall do; nothing where it is not installed.';
+
+create function private.sync_cron_jobs() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fault record;
+  v_changed integer := 0;
+begin
+  for v_fault in
+    select f.name, w.schedule, w.command from private.cron_job_faults() f left join private.wanted_cron_jobs() w on w.name = f.name order by f.name
+  loop
+    -- Scheduling a name that is there changes its entry, but leaves one that is switched off as it is.
+    if exists (select from private.cron_jobs() c where c.name = v_fault.name) then
+      execute format('select %I.unschedule($1)', 'cron') using v_fault.name;
+    end if;
+    if v_fault.schedule is not null then
+      execute format('select %I.schedule($1, $2, $3)', 'cron') using v_fault.name, v_fault.schedule, v_fault.command;
+    end if;
+    v_changed := v_changed + 1;
+  end loop;
+  return v_changed;
+end;
+$$;
+comment on function private.sync_cron_jobs() is
+  'Makes pg_cron, where it is installed, do what it shall do and nothing else of ours; returns how many entries changed. Runs with every migration; call it once more after installing pg_cron.';
+
+-- sql/90_operations/rules/48_housekeeping.sql
+
+-- The jobs of operations itself.
+
+-- VACUUM cannot run inside a function; ANALYZE can. A table somebody else is maintaining just now is left to them.
+create function private.weekly_maintenance() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_table regclass;
+  v_count integer := 0;
+begin
+  for v_table in
+    select c.oid
+    from pg_catalog.pg_class c
+    left join pg_catalog.pg_stat_all_tables s on s.relid = c.oid
+    where c.relnamespace = any (array['public', 'private']::regnamespace[]) and c.relkind in ('r', 'p')
+      and pg_catalog.pg_has_role(c.relowner, 'usage')
+      -- What a table is divided into changes, and nobody else ever analyzes the whole.
+      and (c.relkind = 'p' or s.n_mod_since_analyze > 0)
+    order by c.oid::regclass::text
+  loop
+    execute format('analyze (skip_locked) %s', v_table);
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end;
+$$;
+comment on function private.weekly_maintenance() is 'Job: has the planner look again at every table that changed; returns how many.';
+
+create function private.forget_old_runs() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_runs_before constant timestamptz := private.now() - make_interval(days => private.setting_integer('job_run_days'));
+  v_images_before constant timestamptz := private.now() - make_interval(days => private.setting_integer('fix_image_days'));
+  v_forgotten bigint[];
+  v_runs integer;
+  v_images integer;
+begin
+  -- How each job went last stays known however long ago.
+  delete from public.job_runs r
+  where r.started_at < v_runs_before and exists (select from public.job_runs l where l.job = r.job and l.id > r.id);
+  get diagnostics v_runs = row_count;
+  v_forgotten := array(
+    select f.id from public.fix_runs f where f.applied_at < v_images_before and f.forgotten_at is null
+      and exists (select from private.fix_changes c where c.fix_id = f.id)
+    order by f.id for no key update
+  );
+  delete from private.fix_changes c where c.fix_id = any(v_forgotten);
+  get diagnostics v_images = row_count;
+  update public.fix_runs f set forgotten_at = private.now() where f.id = any(v_forgotten);
+  if private.has_cron() then
+    execute format('delete from %1$I.job_run_details d using %1$I.job j
+      where j.jobid = d.jobid and j.jobname like ''classbase\_%%'' and d.end_time < $1', 'cron') using v_runs_before;
+  end if;
+  return v_runs + v_images;
+end;
+$$;
+comment on function private.forget_old_runs() is
+  'Job: deletes runs of jobs, and images of repairs, that are older than the settings want them; such repairs cannot be undone any more. Returns how many rows went.';
+
+-- sql/90_operations/rules/49_performance.sql
+
+-- What is slow and what is large. Thresholds are settings.
+
+create function private.slow_statements(p_milliseconds integer) returns table (query text, calls bigint, mean_ms numeric)
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_schema text := (
+    select n.nspname from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements'
+  );
+begin
+  if v_schema is null then
+    return;
+  end if;
+  return query execute format(
+    -- Values are left out of statements, except where a command of its own sets a password.
+    'select left(case when s.query ~* ''password'' then ''(not shown)'' else s.query end, 300), s.calls, round(s.mean_exec_time::numeric, 1)
+     from %I.pg_stat_statements s
+     where s.dbid = (select d.oid from pg_catalog.pg_database d where d.datname = current_database()) and s.mean_exec_time > $1
+     order by s.mean_exec_time desc
+     limit 100', v_schema)
+  using p_milliseconds;
+exception when object_not_in_prerequisite_state then
+  return; -- the extension is there, the library is not loaded
+end;
+$$;
+comment on function private.slow_statements(integer) is
+  'Statements that take longer than that on average, slowest first, at most 100; nothing where pg_stat_statements is not installed.';
+
+create function private.performance_problems() returns table (kind text, subject text, message text, details jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  with slow as (
+    select count(*) as statements, max(s.mean_ms) as slowest, jsonb_agg(to_jsonb(s)) as list
+    from private.slow_statements(private.setting_integer('slow_statement_ms')) s
+  ),
+  tables as (
+    -- What a table is divided into counts as one table.
+    select c.oid::regclass::text as name, sum(pg_catalog.pg_total_relation_size(coalesce(t.relid, c.oid))) as bytes
+    from pg_catalog.pg_class c
+    left join lateral pg_catalog.pg_partition_tree(c.oid) t on c.relkind = 'p'
+    where c.relnamespace = any (array['public', 'private']::regnamespace[]) and c.relkind in ('r', 'p', 'm') and not c.relispartition
+    group by c.oid
+  )
+  select 'slow_statements', '', format('%s statements take more than %s ms on average, the slowest %s ms',
+      s.statements, private.setting_integer('slow_statement_ms'), s.slowest), jsonb_build_object('statements', s.list)
+  from slow s
+  where s.statements > private.setting_integer('slow_statement_count')
+  union all
+  select 'large_table', t.name, format('%s takes %s', t.name, pg_catalog.pg_size_pretty(t.bytes)), jsonb_build_object('bytes', t.bytes)
+  from tables t
+  where t.bytes > private.setting_integer('large_table_megabytes') * 1048576::numeric;
+end;
+comment on function private.performance_problems() is 'Too many slow statements, and tables that are too large.';
+
+create function private.report_performance() returns table (kind text, subject text, message text, details jsonb)
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_alert_id bigint;
+  v_open bigint[] := '{}';
+begin
+  for kind, subject, message, details in select p.* from private.performance_problems() p order by p.kind, p.subject loop
+    v_alert_id := private.raise_alert(kind, subject, 'warning', message, details);
+    if exists (select from public.alerts a where a.id = v_alert_id and a.times = 1) then
+      perform pg_catalog.pg_notify('performance_alert', v_alert_id::text);
+    end if;
+    v_open := v_open || v_alert_id;
+    return next;
+  end loop;
+  perform private.clear_alert(a.kind, a.subject)
+  from public.alerts a
+  where a.kind in ('slow_statements', 'large_table') and a.resolved_at is null and a.id <> all(v_open);
+end;
+$$;
+comment on function private.report_performance() is
+  'Raises an alert for every performance problem, announces new ones on the channel performance_alert, and resolves alerts of those that are gone.';
+
+create function private.check_performance() returns integer
+language sql volatile security definer set search_path = ''
+begin atomic
+  select count(*)::integer from private.report_performance();
+end;
+comment on function private.check_performance() is 'Job: looks for performance problems and keeps their alerts; returns how many there are.';
+
+create function private.measure_performance() returns table (kind text, subject text, message text, details jsonb)
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('read:diagnostics');
+  return query select r.kind, r.subject, r.message, r.details from private.report_performance() r;
+end;
+$$;
+comment on function private.measure_performance() is 'Looks for performance problems, for a holder of read:diagnostics.';
+
 -- sql/90_operations/rpc/apply_fixes.sql
 
 create function private.mend_faults(p_checks text[], p_modules text[], p_dry_run boolean) returns table (
@@ -20289,6 +21050,85 @@ end;
 $$;
 comment on function public.apply_fixes(text[], text[], boolean, text) is
   'Mends what the checks of these names and modules (all by default) find and can mend, in one transaction, and checks again: one row a check with how many rows were at fault, were fixed and remain, and the fix_id undo_fix() takes (null where no row changed). p_dry_run only says what would be done. Needs apply:fixes. Raises not_found for an unknown check or module.';
+
+-- sql/90_operations/rpc/check_assignment_performance.sql
+
+create function public.check_assignment_performance() returns table (kind text, subject text, message text, details jsonb)
+language sql volatile set search_path = ''
+begin atomic
+  select * from private.measure_performance();
+end;
+comment on function public.check_assignment_performance() is
+  'Looks for too many slow statements (kind slow_statements, where pg_stat_statements is installed) and too large tables (kind large_table), as the job check_performance does every five minutes: raises and resolves their alerts, announces new ones on the channel performance_alert, and returns one row a problem. Needs read:diagnostics.';
+
+-- sql/90_operations/rpc/job_history.sql
+
+create function public.job_history(p_job text default null, p_status text default null, p_limit integer default 50) returns setof public.job_runs
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.require_permission('read:diagnostics');
+  perform private.fail_input(
+    private.input_error(coalesce(p_limit, 0) not between 1 and 1000, 'p_limit', 'Between 1 and 1000 runs')
+    || private.input_error(p_status not in ('succeeded', 'failed'), 'p_status', 'succeeded or failed'));
+  if p_job is not null and not exists (select from public.scheduled_jobs j where j.name = p_job) then
+    perform private.fail('not_found', format('There is no job called %s', private.clean_text(p_job)), 'p_job', jsonb_build_object('name', p_job));
+  end if;
+  return query
+    select r.* from public.job_runs r
+    where (p_job is null or r.job = p_job) and (p_status is null or r.status = p_status)
+    order by r.started_at desc, r.id desc
+    limit p_limit;
+end;
+$$;
+comment on function public.job_history(text, text, integer) is
+  'The last runs of a job, or of all, newest first; only those that succeeded or failed if p_status says so. Needs read:diagnostics. Raises not_found and invalid_input.';
+
+-- sql/90_operations/rpc/job_status.sql
+
+-- Which of its due times are still to run is asked as whoever owns the jobs; whether the caller may know, first.
+create function private.describe_jobs() returns table (
+  name text, module text, description text, cron text, time_zone text, is_active boolean, is_due boolean, due_at timestamptz, due_in interval,
+  last_run_at timestamptz, last_status text, last_duration interval, last_error text, failures integer
+)
+language plpgsql stable security definer rows 10 set search_path = '' set jit = 'off'
+as $$
+begin
+  perform private.require_permission('read:diagnostics');
+  return query
+    select j.name, j.module, j.description, j.cron, z.zone, j.is_active, d.scheduled_for is not null,
+      n.at, greatest(n.at - private.now(), interval '0'), l.started_at, l.status, l.duration, l.error_message,
+      -- A due time counts as often as it was tried.
+      coalesce((
+        select sum(r.attempts)::integer from public.job_runs r
+        where r.job = j.name and r.status = 'failed'
+          and r.id > coalesce((select max(s.id) from public.job_runs s where s.job = j.name and s.status = 'succeeded'), 0)
+      ), 0)
+    from public.scheduled_jobs j
+    cross join lateral (select coalesce(j.time_zone, private.setting_text('organisation_time_zone')) as zone) z
+    left join private.due_jobs() d on d.job = j.name
+    left join lateral (
+      select r.started_at, r.status, r.duration, r.error_message, r.retry_at
+      from public.job_runs r where r.job = j.name order by r.started_at desc, r.id desc limit 1
+    ) l on true
+    cross join lateral (
+      select case when j.is_active then coalesce(d.scheduled_for, least(l.retry_at, private.cron_next(j.cron, z.zone, private.now()))) end as at
+    ) n
+    order by n.at nulls last, j.name;
+end;
+$$;
+comment on function private.describe_jobs() is 'Every job with when it is due and how it went last, for a holder of read:diagnostics.';
+
+create function public.job_status() returns table (
+  name text, module text, description text, cron text, time_zone text, is_active boolean, is_due boolean, due_at timestamptz, due_in interval,
+  last_run_at timestamptz, last_status text, last_duration interval, last_error text, failures integer
+)
+language sql stable set search_path = ''
+begin atomic
+  select * from private.describe_jobs();
+end;
+comment on function public.job_status() is
+  'Every job: when it is due (is_due: now; due_in: how long until then, by the database''s clock; null when it is switched off) in which zone, how its last run went, and how often it failed since it last succeeded. Soonest first. Needs read:diagnostics.';
 
 -- sql/90_operations/rpc/remove_duplicate_classes.sql
 
@@ -20366,6 +21206,49 @@ begin atomic
 end;
 comment on function public.run_diagnostics(text[], text[]) is
   'Runs the integrity checks of these names and modules (all by default) and returns one row a finding, gravest first; no rows is good news. Needs read:diagnostics. Raises not_found for an unknown check or module.';
+
+-- sql/90_operations/rpc/run_due_jobs.sql
+
+create function public.run_due_jobs(p_limit integer default 10) returns table (
+  run_id bigint, job text, scheduled_for timestamptz, covers_from timestamptz, attempts integer, status text, started_at timestamptz,
+  finished_at timestamptz, duration interval, result text, error_sqlstate text, error_code text, error_message text, retry_at timestamptz
+)
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform private.fail_input(private.input_error(coalesce(p_limit, 0) not between 1 and 100, 'p_limit', 'Between 1 and 100 jobs at once'));
+  return query
+    select r.id, r.job, r.scheduled_for, r.covers_from, r.attempts, r.status, r.started_at, r.finished_at, r.duration, r.result,
+      r.error_sqlstate, r.error_code, r.error_message, r.retry_at
+    from private.run_due(p_limit) r;
+end;
+$$;
+comment on function public.run_due_jobs(integer) is
+  'Runs the jobs that are due and that nobody else is running, the longest due first, at most p_limit of them; one row a run. Each due time of a job runs once, however many call this at once and however often: it needs no idempotency key. What was missed is caught up by one run. A job that fails is recorded, raises the alert job_failed and stops no other. No job is begun once half the statement timeout is over; p_limit 1 gives each job a transaction and the whole timeout. Needs run:jobs. Raises invalid_input.';
+
+-- sql/90_operations/rpc/run_job.sql
+
+create function public.run_job(p_name text, p_idempotency_key text default null) returns table (
+  run_id bigint, job text, status text, started_at timestamptz, finished_at timestamptz, duration interval, result text,
+  error_sqlstate text, error_code text, error_message text
+)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('name', p_name);
+  v_answer jsonb := private.answered_before('run_job', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := to_jsonb(private.run_by_hand(p_name));
+    perform private.remember_answer('run_job', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query
+    select a.id, a.job, a.status, a.started_at, a.finished_at, a.duration, a.result, a.error_sqlstate, a.error_code, a.error_message
+    from jsonb_populate_record(null::public.job_runs, v_answer) a;
+end;
+$$;
+comment on function public.run_job(text, text) is
+  'Runs a job now, due or not, switched on or not, and returns its run; whether it failed is in status. Its schedule goes on as if it had not run. Needs run:jobs. Raises not_found; in_progress while somebody else is running it.';
 
 -- sql/90_operations/rpc/undo_fix.sql
 
@@ -20625,6 +21508,94 @@ grant select on public.alerts to authenticated, service_role;
 create policy "holders of read:diagnostics see alerts" on public.alerts for select to authenticated
   using ((select private.has_permission('read:diagnostics')));
 
+-- sql/90_operations/policies/40_jobs.sql
+
+alter table public.job_runs enable row level security;
+
+-- Written by run_due_jobs and run_job.
+grant select on public.job_runs to authenticated, service_role;
+create policy "holders of read:diagnostics see the runs of jobs" on public.job_runs for select to authenticated
+  using ((select private.has_permission('read:diagnostics')));
+
+grant execute on function public.run_due_jobs(integer), public.run_job(text, text), public.job_status(),
+  public.job_history(text, text, integer), public.check_assignment_performance()
+  to authenticated, service_role;
+grant execute on function private.run_due(integer), private.run_by_hand(text), private.describe_jobs(), private.measure_performance()
+  to authenticated, service_role;
+
+-- sql/90_operations/checks/cron_schedules_differ.sql
+
+create function private.check_cron_schedules_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'cron.job', f.name, format('pg_cron''s entry %s %s', f.name, f.fault), '{}'::jsonb from private.cron_job_faults() f;
+end;
+comment on function private.check_cron_schedules_differ() is 'Finds entries of pg_cron that are not what we want of it; nothing where it is not installed.';
+
+create function private.fix_cron_schedules_differ(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+begin atomic
+  select case when cardinality(p_entity_ids) > 0 then private.sync_cron_jobs() else 0 end;
+end;
+comment on function private.fix_cron_schedules_differ(text[]) is 'Schedules our entries of pg_cron again, all that differ.';
+
+-- sql/90_operations/checks/job_commands_missing.sql
+
+create function private.check_job_commands_missing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'scheduled_jobs', j.name, format('The job %s calls %s(), which there is not', j.name, j.command), jsonb_build_object('command', j.command)
+  from public.scheduled_jobs j
+  where not exists (
+    select from pg_catalog.pg_proc p
+    where p.pronamespace = 'private'::regnamespace and 'private.' || p.proname = j.command and p.prokind = 'f' and p.pronargs = p.pronargdefaults
+  )
+  union all
+  select 'scheduled_jobs', j.name, format('The job %s is never due: %s', j.name, e.error ->> 'message'), jsonb_build_object('cron', j.cron)
+  from public.scheduled_jobs j
+  cross join lateral jsonb_array_elements(private.cron_errors(j.cron)) as e(error);
+end;
+comment on function private.check_job_commands_missing() is 'Finds jobs that cannot run: no such function without arguments, or a cron expression that makes no sense.';
+
+-- sql/90_operations/checks/jobs_failing.sql
+
+create function private.check_jobs_failing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'scheduled_jobs', r.job, format('The job %s failed: %s', r.job, r.error_message),
+    jsonb_build_object('job_run_id', r.id, 'started_at', r.started_at, 'attempts', r.attempts, 'sqlstate', r.error_sqlstate,
+      'code', r.error_code, 'retry_at', r.retry_at)
+  from public.scheduled_jobs j
+  cross join lateral (
+    select l.* from public.job_runs l where l.job = j.name order by l.started_at desc, l.id desc limit 1
+  ) r
+  where j.is_active and r.status = 'failed';
+end;
+comment on function private.check_jobs_failing() is 'Finds jobs whose last run failed.';
+
+-- sql/90_operations/checks/jobs_late.sql
+
+-- A new database has a day to be given something that runs its jobs; once something did, every job is looked at.
+create function private.check_jobs_late() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  with runs as (
+    select exists (select from public.job_runs r where r.scheduled_for is not null) or private.has_cron() as were_seen
+  )
+  select 'scheduled_jobs', d.job, format('The job %s was due at %s and was not run', d.job, to_char(d.scheduled_for at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
+    jsonb_build_object('scheduled_for', d.scheduled_for)
+  from private.due_jobs() d
+  cross join runs
+  where runs.were_seen and d.attempts = 0
+    and d.scheduled_for < private.now() - make_interval(mins => private.setting_integer('job_late_minutes'))
+  union all
+  select 'scheduled_jobs', '', 'Nothing runs the jobs: neither pg_cron, nor `classbase jobs run`, nor a caller of run_due_jobs', '{}'::jsonb
+  from runs
+  where not runs.were_seen
+    and (select min(j.watermark) from public.scheduled_jobs j where j.is_active) < private.now() - interval '1 day';
+end;
+comment on function private.check_jobs_late() is 'Finds jobs that are due for longer than job_late_minutes, and databases whose jobs nothing runs.';
+
 -- sql/90_operations/checks/tables_without_images.sql
 
 create function private.check_tables_without_images() returns table (entity text, entity_id text, message text, detail jsonb)
@@ -20667,3 +21638,55 @@ insert into private.personal_data
 on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- sql/90_operations/reference/40_jobs.sql
+
+-- Jobs: rows this module ships. admin holds every permission; nobody else runs jobs.
+insert into public.permissions (name, module, description) values
+  ('run:jobs', '90_operations', 'Run jobs: those that are due, and any by hand.')
+on conflict (name) do update set module = excluded.module, description = excluded.description
+where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description);
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, is_public, description) values
+  ('job_attempts', '90_operations', 'integer', '3', 1, 20, false, 'How often a due time of a job that fails is tried, until its next due time comes.'),
+  ('job_retry_minutes', '90_operations', 'integer', '5', 0, 1440, false, 'Minutes until a failed job is tried again; twice as many after the second time, and so on.'),
+  ('job_late_minutes', '90_operations', 'integer', '15', 1, 1440, false, 'Minutes after which a job that is due and was not run is a finding.'),
+  ('job_run_days', '90_operations', 'integer', '90', 1, 3650, false, 'Days for which runs of jobs are kept.'),
+  ('fix_image_days', '90_operations', 'integer', '90', 1, 3650, false, 'Days for which a repair can be undone.'),
+  ('slow_statement_ms', '90_operations', 'integer', '1000', 1, 3600000, false, 'Milliseconds on average from which on a statement counts as slow.'),
+  ('slow_statement_count', '90_operations', 'integer', '5', 0, 100, false, 'How many slow statements are borne without an alert.'),
+  ('large_table_megabytes', '90_operations', 'integer', '1024', 1, 100000000, false, 'Megabytes, with indexes, from which on a table raises an alert.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
+
+insert into public.scheduled_jobs (name, module, cron, command, description) values
+  ('check_performance', '90_operations', '*/5 * * * *', 'private.check_performance', 'Raises alerts for too many slow statements and too large tables.'),
+  ('weekly_maintenance', '90_operations', '30 3 * * sun', 'private.weekly_maintenance', 'Analyzes the tables that changed.'),
+  ('forget_old_runs', '90_operations', '45 2 * * *', 'private.forget_old_runs', 'Deletes old runs of jobs and old images of repairs.')
+on conflict (name) do update set
+  module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description
+where (scheduled_jobs.module, scheduled_jobs.cron, scheduled_jobs.command, scheduled_jobs.description)
+  is distinct from (excluded.module, excluded.cron, excluded.command, excluded.description);
+
+insert into public.integrity_checks (name, module, category, severity, description, fix_description) values
+  ('jobs_late', '90_operations', 'integrity', 'warning', 'Jobs that are due and were not run, or all of them where nothing runs jobs.', null),
+  ('jobs_failing', '90_operations', 'integrity', 'error', 'Jobs whose last run failed.', null),
+  ('job_commands_missing', '90_operations', 'schema', 'error', 'Jobs whose function is missing or wants arguments, or whose schedule makes no sense.', null),
+  ('cron_schedules_differ', '90_operations', 'schema', 'warning', 'Where pg_cron is installed: entries that are missing, changed, switched off or not ours any more.',
+    'Schedules them again.')
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity,
+  description = excluded.description, fix_description = excluded.fix_description;
+
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.job_runs', 'run_by', 'user_id', '90_operations', '{id,job,started_at}', 'keep', '{}', 'Who ran what stays known; it names an id only.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- Where pg_cron is there, it is told; last, and with every migration.
+select private.sync_cron_jobs();

@@ -52,6 +52,10 @@ def up(
     install: Annotated[
         bool, typer.Option("--install/--no-install", help="Install PostgREST and Deno with npm when they are missing.")
     ] = True,
+    jobs: Annotated[
+        bool | None,
+        typer.Option("--jobs/--no-jobs", help="Run the jobs when they are due; it does at first.", show_default=False),
+    ] = None,
     project_dir: ProjectDirOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -72,7 +76,7 @@ def up(
     if pg not in (None, 15, 17, 18):
         raise UsageError(f"There is no embedded Postgres {pg}.", "Choose 18, 17 or 15, or bring your own: --db-url.")
     project = Project.find(project_dir)
-    choices = Choices(major=pg, port=port, db_port=db_port, db_url=db_url, sample=sample, install=install)
+    choices = Choices(major=pg, port=port, db_port=db_port, db_url=db_url, sample=sample, install=install, jobs=jobs)
     result = bring_up(project, choices, out.notice)
     status = result.status
     people = sample_users(str(status.db_url), project.settings()) if sample else []
@@ -105,7 +109,8 @@ def show(out: Output, status: dict[str, Any]) -> None:
     rows = (
         ("API URL", "api_url"), ("REST URL", "rest_url"), ("Auth URL", "auth_url"), ("Functions URL", "functions_url"),
         ("Database URL", "db_url"), ("anon key", "anon_key"), ("service role key", "service_role_key"),
-        ("Postgres", "postgres"), ("pid", "pid"), ("healthy", "healthy"), ("project", "project_dir"),
+        ("Postgres", "postgres"), ("pid", "pid"), ("jobs", "jobs_pid"), ("healthy", "healthy"),
+        ("project", "project_dir"),
     )  # fmt: skip
     not_there = {"rest_url": "PostgREST", "functions_url": "Deno"}
     shown = {
@@ -114,4 +119,6 @@ def show(out: Output, status: dict[str, Any]) -> None:
         else status[key]
         for label, key in rows
     }
+    if not status["jobs_on"]:
+        shown["jobs"] = "switched off"
     out.pairs({label: "-" if value is None else value for label, value in shown.items()})

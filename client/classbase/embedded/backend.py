@@ -40,6 +40,7 @@ class Choices:
     db_url: str | None = None
     sample: bool = False
     install: bool = True
+    jobs: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _up(project: Project, settings: Settings, choices: Choices, notice: Notice) 
 
 def _reconsider(settings: Settings, choices: Choices) -> bool:
     """Takes over what was asked for; returns whether a running backend has to be stopped for it."""
-    before = (settings.major, settings.port, settings.db_port, settings.external_db_url)
+    before = (settings.major, settings.port, settings.db_port, settings.external_db_url, settings.jobs)
     if choices.db_url is not None:
         settings.external_db_url = choices.db_url
     if choices.major is not None:
@@ -103,7 +104,9 @@ def _reconsider(settings: Settings, choices: Choices) -> bool:
         settings.port = choices.port
     if choices.db_port is not None:
         settings.db_port = choices.db_port
-    return before != (settings.major, settings.port, settings.db_port, settings.external_db_url)
+    if choices.jobs is not None:
+        settings.jobs = choices.jobs
+    return before != (settings.major, settings.port, settings.db_port, settings.external_db_url, settings.jobs)
 
 
 # -- the database ----------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """The one local origin: `/rest/v1`, `/auth/v1` and `/functions/v1` as a Supabase project serves them.
 
 `classbase up` starts it as a process of its own (`python -m classbase.embedded.gateway DIRECTORY`). It starts
-PostgREST and keeps it running, starts Edge Functions when they are called, and ends all of them when it ends.
+PostgREST and what runs the jobs and keeps them running, starts Edge Functions when they are called, and ends all of
+them when it ends.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from classbase.embedded.auth.store import Conn
 from classbase.embedded.config import Config, read_config
 from classbase.embedded.edge import EdgeFunctions, functions_beside
 from classbase.embedded.errors import EmbeddedError
+from classbase.embedded.job_process import JobProcess
 from classbase.embedded.postgrest import PostgrestServer
 from classbase.embedded.project import DEFAULT_PORT, Project, Running
 from classbase.embedded.proxy import client_session, forward
@@ -67,6 +69,7 @@ class Gateway:
         )
         self.rest = self._postgrest()
         self.edge = self._edge_functions()
+        self.jobs = self._jobs() if self.settings.jobs else None
         self._session: aiohttp.ClientSession | None = None
         self._rest_ready = False
 
@@ -102,6 +105,9 @@ class Gateway:
             cache=self.project.state / "deno",
             changed=self.record,
         )
+
+    def _jobs(self) -> JobProcess:
+        return JobProcess(self.db_url, log=self.project.logs / "jobs.log", directory=self.project.state)
 
     # -- routes ------------------------------------------------------------------------------------------------
 
@@ -144,6 +150,7 @@ class Gateway:
                 "healthy": database and (self.rest is None or rest_ready),
                 "database": {"healthy": database},
                 "rest": {"available": self.rest is not None, "healthy": rest_ready},
+                "jobs": {"available": self.jobs is not None, "pid": self.jobs.pid if self.jobs else None},
                 "functions": {
                     "available": self.edge is not None,
                     "names": self.edge.names() if self.edge else [],
@@ -218,12 +225,16 @@ class Gateway:
         self.record()
         await self.pool.open()
         self._session = client_session()
-        keeper = asyncio.create_task(self._keep_rest()) if self.rest is not None else None
+        keepers = [
+            asyncio.create_task(self._keep_running(name, part, pause))
+            for name, part, pause in (("PostgREST", self.rest, 0.2), ("what runs the jobs", self.jobs, 5.0))
+            if part is not None
+        ]
         log.info("serving %s", self.url)
         try:
             await stop.wait()
         finally:
-            if keeper is not None:
+            for keeper in keepers:
                 keeper.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await keeper
@@ -231,34 +242,38 @@ class Gateway:
             await runner.cleanup()
             if self.edge is not None:
                 await self.edge.stop()
+            if self.jobs is not None:
+                await asyncio.to_thread(self.jobs.stop)
             if self.rest is not None:
                 await asyncio.to_thread(self.rest.stop)
             await self.pool.close()
             self.project.save_running([])
             log.info("ended")
 
-    async def _keep_rest(self) -> None:
-        """Starts PostgREST, and again when it ends, waiting longer after every failure."""
-        assert self.rest is not None
-        pause = 0.2
+    async def _keep_running(self, name: str, part: PostgrestServer | JobProcess, shortest: float) -> None:
+        """Starts a part, and again when it ends: after `shortest` seconds, longer when it keeps ending."""
+        pause = 0.0
         while True:
-            if self.rest.pid is None:
+            if part.pid is None:
+                await asyncio.sleep(pause)
                 try:
-                    await asyncio.to_thread(self.rest.spawn)
-                    log.info("PostgREST runs with pid %s", self.rest.pid)
+                    await asyncio.to_thread(part.spawn)
+                    log.info("%s: pid %s", name, part.pid)
                     self.record()
                 except (EmbeddedError, psycopg.Error, OSError) as error:
-                    log.warning("PostgREST cannot be started: %s", error)
-                pause = min(pause * 2, 10.0)
+                    log.warning("%s cannot be started: %s", name, error)
+                pause = min(max(shortest, pause * 2), 10.0)
             else:
-                pause = max(0.2, pause / 2)
-            await asyncio.sleep(pause if self.rest.pid is None else 0.5)
+                pause = max(shortest, pause / 2)
+            await asyncio.sleep(0.5)
 
     def record(self) -> None:
         """Keeps on disk who runs, for `status` and `down`."""
         pids = {"gateway": os.getpid()}
         if self.rest is not None and self.rest.pid is not None:
             pids["postgrest"] = self.rest.pid
+        if self.jobs is not None and self.jobs.pid is not None:
+            pids["jobs"] = self.jobs.pid
         if self.edge is not None:
             pids |= {f"function {name}": pid for name, pid in self.edge.children().items()}
         known = {name: processes.fingerprint(pid) for name, pid in pids.items()}

@@ -4,7 +4,7 @@
   project.json     secrets and chosen ports of this installation; only its owner reads it
   running.json     the gateway and its children, by pid, while they run
   postgres-18/     the data, one directory a major version
-  logs/            gateway.log, postgrest.log, function-<name>.log
+  logs/            gateway.log, postgrest.log, jobs.log, function-<name>.log
   node_modules/    PostgREST, Deno and supabase-js, where there is no checkout that has them
 """
 
@@ -47,6 +47,7 @@ class Settings:
     major: int = 18
     external_db_url: str | None = None
     samples_in: list[str] = field(default_factory=list)
+    jobs: bool = True
 
     def __post_init__(self) -> None:
         self.anon_key = self.anon_key or tokens.api_key("anon", self.jwt_secret)

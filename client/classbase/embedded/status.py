@@ -19,7 +19,8 @@ HEALTH_PATH = "/classbase/health"
 class Status:
     """The state of the local backend; addresses are None when what they lead to is not up.
 
-    `pid` is the gateway's. `healthy` means: Postgres and the gateway answer, and so does REST where it is installed.
+    `pid` is the gateway's, `jobs_pid` that of what runs the jobs. `healthy` means: Postgres and the gateway answer, and
+    so does REST where it is installed.
     """
 
     project_dir: str
@@ -36,6 +37,8 @@ class Status:
     database_running: bool = False
     healthy: bool = False
     missing: tuple[str, ...] = ()
+    jobs_pid: int | None = None
+    jobs_on: bool = True
 
 
 def gateway_pid(project: Project) -> int | None:
@@ -101,6 +104,8 @@ def read_status(project: Project) -> Status:
         missing=tuple(
             name for name, there in (("PostgREST", has_rest), ("Deno", has_functions)) if not there
         ),
+        jobs_pid=health["jobs"]["pid"],
+        jobs_on=bool(health["jobs"]["available"]),
     )  # fmt: skip
 
 

@@ -9,7 +9,9 @@ from classbase.models import UNSET, Row, Unset
 from classbase.transport.async_caller import AsyncCaller
 from classbase.transport.caller import Caller
 from classbase.transport.function import Function
-from classbase.values import Json
+from classbase.values import Duration, Instant, Json
+
+from . import rows
 
 
 class ApplyFixesRow(Row):
@@ -21,6 +23,34 @@ class ApplyFixesRow(Row):
     remaining: int | None
     description: str | None
     fix_id: int | None
+
+
+class CheckAssignmentPerformanceRow(Row):
+    """A row of what check_assignment_performance answers; the catalogue does not say which are never null."""
+
+    kind: str | None
+    subject: str | None
+    message: str | None
+    details: Json
+
+
+class JobStatusRow(Row):
+    """A row of what job_status answers; the catalogue does not say which are never null."""
+
+    name: str | None
+    module: str | None
+    description: str | None
+    cron: str | None
+    time_zone: str | None
+    is_active: bool | None
+    is_due: bool | None
+    due_at: Instant | None
+    due_in: Duration | None
+    last_run_at: Instant | None
+    last_status: str | None
+    last_duration: Duration | None
+    last_error: str | None
+    failures: int | None
 
 
 class RemoveDuplicateClassesRow(Row):
@@ -48,6 +78,40 @@ class RunDiagnosticsRow(Row):
     can_be_fixed: bool | None
 
 
+class RunDueJobsRow(Row):
+    """A row of what run_due_jobs answers; the catalogue does not say which are never null."""
+
+    run_id: int | None
+    job: str | None
+    scheduled_for: Instant | None
+    covers_from: Instant | None
+    attempts: int | None
+    status: str | None
+    started_at: Instant | None
+    finished_at: Instant | None
+    duration: Duration | None
+    result: str | None
+    error_sqlstate: str | None
+    error_code: str | None
+    error_message: str | None
+    retry_at: Instant | None
+
+
+class RunJobRow(Row):
+    """A row of what run_job answers; the catalogue does not say which are never null."""
+
+    run_id: int | None
+    job: str | None
+    status: str | None
+    started_at: Instant | None
+    finished_at: Instant | None
+    duration: Duration | None
+    result: str | None
+    error_sqlstate: str | None
+    error_code: str | None
+    error_message: str | None
+
+
 class UndoFixRow(Row):
     """A row of what undo_fix answers; the catalogue does not say which are never null."""
 
@@ -64,6 +128,17 @@ _APPLY_FIXES: Function[list[ApplyFixesRow]] = Function(
     "rows",
     list[ApplyFixesRow],
 )
+_CHECK_ASSIGNMENT_PERFORMANCE: Function[list[CheckAssignmentPerformanceRow]] = Function(
+    "check_assignment_performance", {}, "rows", list[CheckAssignmentPerformanceRow]
+)
+_JOB_HISTORY: Function[list[rows.JobRuns]] = Function(
+    "job_history",
+    {"p_job": "text", "p_status": "text", "p_limit": "integer"},
+    "rows",
+    list[rows.JobRuns],
+    read_only=True,
+)
+_JOB_STATUS: Function[list[JobStatusRow]] = Function("job_status", {}, "rows", list[JobStatusRow], read_only=True)
 _REMOVE_DUPLICATE_CLASSES: Function[list[RemoveDuplicateClassesRow]] = Function(
     "remove_duplicate_classes",
     {"p_dry_run": "boolean", "p_idempotency_key": "text"},
@@ -72,6 +147,12 @@ _REMOVE_DUPLICATE_CLASSES: Function[list[RemoveDuplicateClassesRow]] = Function(
 )
 _RUN_DIAGNOSTICS: Function[list[RunDiagnosticsRow]] = Function(
     "run_diagnostics", {"p_checks": "text[]", "p_modules": "text[]"}, "rows", list[RunDiagnosticsRow], read_only=True
+)
+_RUN_DUE_JOBS: Function[list[RunDueJobsRow]] = Function(
+    "run_due_jobs", {"p_limit": "integer"}, "rows", list[RunDueJobsRow]
+)
+_RUN_JOB: Function[list[RunJobRow]] = Function(
+    "run_job", {"p_name": "text", "p_idempotency_key": "text"}, "rows", list[RunJobRow]
 )
 _UNDO_FIX: Function[list[UndoFixRow]] = Function(
     "undo_fix", {"p_fix_id": "bigint", "p_dry_run": "boolean", "p_idempotency_key": "text"}, "rows", list[UndoFixRow]
@@ -110,6 +191,40 @@ class AsyncOperations:
             {"p_checks": checks, "p_modules": modules, "p_dry_run": dry_run, "p_idempotency_key": idempotency_key},
         )
 
+    async def check_assignment_performance(self) -> list[CheckAssignmentPerformanceRow]:
+        """Looks for too many slow statements (kind slow_statements, where pg_stat_statements is installed) and too
+        large tables (kind large_table), as the job check_performance does every five minutes: raises and
+        resolves their alerts, announces new ones on the channel performance_alert, and returns one row a
+        problem. Needs read:diagnostics.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_CHECK_ASSIGNMENT_PERFORMANCE, {})
+
+    async def job_history(
+        self, *, job: str | None | Unset = UNSET, status: str | None | Unset = UNSET, limit: int | Unset = UNSET
+    ) -> list[rows.JobRuns]:
+        """The last runs of a job, or of all, newest first; only those that succeeded or failed if p_status says
+        so. Needs read:diagnostics. Raises not_found and invalid_input.
+
+        Args:
+            job: text, optional.
+            status: text, optional.
+            limit: integer, by default 50.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_JOB_HISTORY, {"p_job": job, "p_status": status, "p_limit": limit})
+
+    async def job_status(self) -> list[JobStatusRow]:
+        """Every job: when it is due (is_due: now; due_in: how long until then, by the database's clock; null when
+        it is switched off) in which zone, how its last run went, and how often it failed since it last
+        succeeded. Soonest first. Needs read:diagnostics.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_JOB_STATUS, {})
+
     async def remove_duplicate_classes(
         self, *, dry_run: bool | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
     ) -> list[RemoveDuplicateClassesRow]:
@@ -142,6 +257,33 @@ class AsyncOperations:
         Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
         """
         return await self._caller.call(_RUN_DIAGNOSTICS, {"p_checks": checks, "p_modules": modules})
+
+    async def run_due_jobs(self, *, limit: int | Unset = UNSET) -> list[RunDueJobsRow]:
+        """Runs the jobs that are due and that nobody else is running, the longest due first, at most p_limit of
+        them; one row a run. Each due time of a job runs once, however many call this at once and however often:
+        it needs no idempotency key. What was missed is caught up by one run. A job that fails is recorded,
+        raises the alert job_failed and stops no other. No job is begun once half the statement timeout is over;
+        p_limit 1 gives each job a transaction and the whole timeout. Needs run:jobs. Raises invalid_input.
+
+        Args:
+            limit: integer, by default 10.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_RUN_DUE_JOBS, {"p_limit": limit})
+
+    async def run_job(self, name: str, *, idempotency_key: str | None | Unset = UNSET) -> list[RunJobRow]:
+        """Runs a job now, due or not, switched on or not, and returns its run; whether it failed is in status. Its
+        schedule goes on as if it had not run. Needs run:jobs. Raises not_found; in_progress while somebody else
+        is running it.
+
+        Args:
+            name: text.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_RUN_JOB, {"p_name": name, "p_idempotency_key": idempotency_key})
 
     async def undo_fix(
         self, fix_id: int, *, dry_run: bool | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
@@ -197,6 +339,40 @@ class Operations:
             {"p_checks": checks, "p_modules": modules, "p_dry_run": dry_run, "p_idempotency_key": idempotency_key},
         )
 
+    def check_assignment_performance(self) -> list[CheckAssignmentPerformanceRow]:
+        """Looks for too many slow statements (kind slow_statements, where pg_stat_statements is installed) and too
+        large tables (kind large_table), as the job check_performance does every five minutes: raises and
+        resolves their alerts, announces new ones on the channel performance_alert, and returns one row a
+        problem. Needs read:diagnostics.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_CHECK_ASSIGNMENT_PERFORMANCE, {})
+
+    def job_history(
+        self, *, job: str | None | Unset = UNSET, status: str | None | Unset = UNSET, limit: int | Unset = UNSET
+    ) -> list[rows.JobRuns]:
+        """The last runs of a job, or of all, newest first; only those that succeeded or failed if p_status says
+        so. Needs read:diagnostics. Raises not_found and invalid_input.
+
+        Args:
+            job: text, optional.
+            status: text, optional.
+            limit: integer, by default 50.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_JOB_HISTORY, {"p_job": job, "p_status": status, "p_limit": limit})
+
+    def job_status(self) -> list[JobStatusRow]:
+        """Every job: when it is due (is_due: now; due_in: how long until then, by the database's clock; null when
+        it is switched off) in which zone, how its last run went, and how often it failed since it last
+        succeeded. Soonest first. Needs read:diagnostics.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_JOB_STATUS, {})
+
     def remove_duplicate_classes(
         self, *, dry_run: bool | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
     ) -> list[RemoveDuplicateClassesRow]:
@@ -229,6 +405,33 @@ class Operations:
         Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
         """
         return self._caller.call(_RUN_DIAGNOSTICS, {"p_checks": checks, "p_modules": modules})
+
+    def run_due_jobs(self, *, limit: int | Unset = UNSET) -> list[RunDueJobsRow]:
+        """Runs the jobs that are due and that nobody else is running, the longest due first, at most p_limit of
+        them; one row a run. Each due time of a job runs once, however many call this at once and however often:
+        it needs no idempotency key. What was missed is caught up by one run. A job that fails is recorded,
+        raises the alert job_failed and stops no other. No job is begun once half the statement timeout is over;
+        p_limit 1 gives each job a transaction and the whole timeout. Needs run:jobs. Raises invalid_input.
+
+        Args:
+            limit: integer, by default 10.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_RUN_DUE_JOBS, {"p_limit": limit})
+
+    def run_job(self, name: str, *, idempotency_key: str | None | Unset = UNSET) -> list[RunJobRow]:
+        """Runs a job now, due or not, switched on or not, and returns its run; whether it failed is in status. Its
+        schedule goes on as if it had not run. Needs run:jobs. Raises not_found; in_progress while somebody else
+        is running it.
+
+        Args:
+            name: text.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_RUN_JOB, {"p_name": name, "p_idempotency_key": idempotency_key})
 
     def undo_fix(
         self, fix_id: int, *, dry_run: bool | Unset = UNSET, idempotency_key: str | None | Unset = UNSET

@@ -7,7 +7,7 @@ from datetime import time
 from uuid import UUID
 
 from classbase.models import Row
-from classbase.values import Day, DayRange, Instant, InstantRange, Json, Number
+from classbase.values import Day, DayRange, Duration, Instant, InstantRange, Json, Number
 
 
 class AccessChanges(Row):
@@ -774,6 +774,36 @@ class IntegrityChecks(Row):
     is_active: bool
 
 
+class JobRuns(Row):
+    """Every run of a job; a due time that is tried again keeps one row. Written by run_due_jobs and run_job only."""
+
+    id: int
+    job: str
+    scheduled_for: Instant | None
+    """The due time it ran for; null when somebody ran it by hand."""
+    covers_from: Instant | None
+    """The first due time it stands for; earlier than scheduled_for when runs were missed."""
+    attempts: int
+    """How often this due time was tried; the rest of the row tells of the last time."""
+    status: str
+    """succeeded or failed."""
+    started_at: Instant
+    finished_at: Instant
+    duration: Duration | None
+    result: str | None
+    """What its function returned, as text."""
+    error_sqlstate: str | None
+    error_code: str | None
+    """The code of a refusal of ours (docs/errors.md), if it was one."""
+    error_message: str | None
+    retry_at: Instant | None
+    """From when on this due time is tried again, unless the next one comes first; null when it is not."""
+    runner: str
+    """Who ran it: the connection's application_name and role."""
+    run_by: UUID | None
+    """The login; null when a server did it."""
+
+
 class Locations(Row):
     """Places where things happen, for every module. Each is a resource with the same id."""
 
@@ -1194,6 +1224,9 @@ class ScheduledJobs(Row):
     description: str
     is_active: bool
     last_run_at: Instant | None
+    """When it last ran, with or without success."""
+    watermark: Instant
+    """Due times up to here are done with: run, or before the job was there, switched on or given another schedule."""
 
 
 class Settings(Row):
