@@ -18577,7 +18577,14 @@ begin
 end;
 $$;
 comment on function private.generate_for_everyone(date) is
-  'Job: makes every active student''s classes up to the horizon, and what an outage left out; returns the row it logged.';
+  'Makes every active student''s classes up to the horizon, and what an outage left out; returns the row it logged.';
+
+create function private.weekly_generation() returns text
+language sql volatile security definer set search_path = ''
+begin atomic
+  select (private.generate_for_everyone()).message;
+end;
+comment on function private.weekly_generation() is 'Job: generates for everyone, and says in a sentence what came of it.';
 
 create function private.clean_generation_logs(p_days integer default 30) returns integer
 language plpgsql volatile security definer set search_path = ''
@@ -19935,7 +19942,7 @@ where (settings.module, settings.kind, settings.default_value, settings.minimum,
   is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
 
 insert into public.scheduled_jobs (name, module, cron, command, description) values
-  ('generate_weekly_classes', '50_tracking', '0 6 * * 1', 'private.generate_for_everyone', 'Makes every student''s classes up to the horizon, and what an outage left out.'),
+  ('generate_weekly_classes', '50_tracking', '0 6 * * 1', 'private.weekly_generation', 'Makes every student''s classes up to the horizon, and what an outage left out.'),
   ('complete_past_student_classes', '50_tracking', '20 * * * *', 'private.complete_past_student_classes', 'Completes students'' classes that are over and of which nobody said otherwise.'),
   ('clean_old_class_generation_logs', '50_tracking', '40 3 * * *', 'private.clean_generation_logs', 'Deletes what generation logged more than 30 days ago.')
 on conflict (name) do update set

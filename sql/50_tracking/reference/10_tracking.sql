@@ -10,7 +10,7 @@ where (settings.module, settings.kind, settings.default_value, settings.minimum,
   is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
 
 insert into public.scheduled_jobs (name, module, cron, command, description) values
-  ('generate_weekly_classes', '50_tracking', '0 6 * * 1', 'private.generate_for_everyone', 'Makes every student''s classes up to the horizon, and what an outage left out.'),
+  ('generate_weekly_classes', '50_tracking', '0 6 * * 1', 'private.weekly_generation', 'Makes every student''s classes up to the horizon, and what an outage left out.'),
   ('complete_past_student_classes', '50_tracking', '20 * * * *', 'private.complete_past_student_classes', 'Completes students'' classes that are over and of which nobody said otherwise.'),
   ('clean_old_class_generation_logs', '50_tracking', '40 3 * * *', 'private.clean_generation_logs', 'Deletes what generation logged more than 30 days ago.')
 on conflict (name) do update set

@@ -97,7 +97,14 @@ begin
 end;
 $$;
 comment on function private.generate_for_everyone(date) is
-  'Job: makes every active student''s classes up to the horizon, and what an outage left out; returns the row it logged.';
+  'Makes every active student''s classes up to the horizon, and what an outage left out; returns the row it logged.';
+
+create function private.weekly_generation() returns text
+language sql volatile security definer set search_path = ''
+begin atomic
+  select (private.generate_for_everyone()).message;
+end;
+comment on function private.weekly_generation() is 'Job: generates for everyone, and says in a sentence what came of it.';
 
 create function private.clean_generation_logs(p_days integer default 30) returns integer
 language plpgsql volatile security definer set search_path = ''
