@@ -33,7 +33,7 @@ declare
 begin
   perform private.fail_input(private.input_error(p_id is null, 'p_id', 'Say which row'));
   begin
-    if cardinality(v_columns) > 1 or (p_id ~ '^\s*\{' and jsonb_typeof(p_id::jsonb) = 'object') then
+    if cardinality(v_columns) > 1 or p_id ~ '^\s*\{\s*"' then
       v_said := p_id;
     else
       v_said := jsonb_build_object(v_columns[1], p_id);
