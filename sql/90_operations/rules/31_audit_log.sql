@@ -3,7 +3,8 @@
 create function private.only_forgets(p_before jsonb, p_after jsonb) returns boolean
 language sql immutable set search_path = ''
 return p_before is not distinct from p_after or (
-  array(select jsonb_object_keys(p_after)) = array(select jsonb_object_keys(p_before))
+  p_before is not null and p_after is not null
+  and array(select jsonb_object_keys(p_after)) = array(select jsonb_object_keys(p_before))
   and not exists (select from jsonb_each(p_after) e where e.value <> '"***"' and e.value <> p_before -> e.key)
 );
 comment on function private.only_forgets(jsonb, jsonb) is 'Whether the second are the values of the first, some of them put out of sight.';
