@@ -203,7 +203,7 @@ def test_a_partition_somebody_could_write_is_found_and_guarded(database: Databas
 def test_the_erased_are_forgotten_and_what_happened_is_not(db: psycopg.Connection[Any], world: World) -> None:
     admin, zoe, other = world.user("admin"), world.user("instructor", full_name="Zoe Quill"), world.user("staff", full_name="Otto")
     db.execute("update public.user_profiles set phone = '+15550100', full_name = 'Zoe Quill-Ford' where id = %s", [zoe.profile_id])
-    call(db, zoe, "request_time_off", p_resource_id=zoe.profile_id, p_starts_on="2030-01-02", p_ends_on="2030-01-03", p_note="Hospital.")
+    call(db, zoe, "request_time_off", p_resource_id=zoe.profile_id, p_starts_on="2030-01-02", p_ends_on="2030-01-03", p_reason="Hospital.")
     with db.transaction():
         db.execute("select set_config('request.headers', %s, true)", ['{"x-forwarded-for": "203.0.113.7"}'])
         db.execute("select set_config('request.jwt.claims', %s, true)", [f'{{"sub": "{zoe.id}"}}'])

@@ -29,36 +29,36 @@ $$;
 comment on function private.keep_audit_log() is
   'Row trigger of audit_log: whatever writes it, nothing is deleted, and nothing changed but to put values out of sight and say when, as forget_audited() does.';
 
-create trigger t00_only_triggers_write before insert or update or delete or truncate on public.audit_log
-  for each statement execute function private.refuse_direct_write('It is only ever added to, by the triggers of the tables it is about.');
 create trigger t10_only_forgets before update or delete on public.audit_log
   for each row execute function private.keep_audit_log();
 
--- Statement triggers guard the table a statement names, so each partition has its own.
-create function private.guard_audit_partition(p_partition regclass) returns void
+-- Statement triggers guard the table that a statement names, so each partition has its own. What triggers write passes
+-- without a call: the condition says at what depth.
+create function private.guard_audit_log(p_table regclass) returns void
 language plpgsql volatile set search_path = ''
 as $$
 begin
-  execute format('create or replace trigger t00_only_triggers_write before insert or update or delete or truncate on %s
-    for each statement execute function private.refuse_direct_write(''It is only ever added to, by the triggers of the tables it is about.'')', p_partition);
+  execute format($sql$
+    create or replace trigger t00_only_triggers_write before insert or update or delete on %1$s
+      for each statement when (pg_catalog.pg_trigger_depth() = 0) execute function private.refuse_statement('audit_log is only ever added to, by the triggers of the tables it is about');
+    create or replace trigger t01_no_truncate before truncate on %1$s
+      for each statement execute function private.refuse_statement('audit_log is only ever added to');
+  $sql$, p_table);
 end;
 $$;
-comment on function private.guard_audit_partition(regclass) is 'Keeps everybody from writing a partition of audit_log directly.';
+comment on function private.guard_audit_log(regclass) is 'Keeps everybody from writing audit_log, or a partition of it, directly.';
 
-select private.guard_audit_partition('private.audit_log_rest');
+select private.guard_audit_log(t) from unnest('{public.audit_log,private.audit_log_rest}'::regclass[]) t;
 
 create function private.audit_partitions() returns table (partition regclass, month date, is_guarded boolean)
 language sql stable set search_path = ''
 begin atomic
   select c.oid::regclass,
     case when c.relname ~ '^audit_log_\d{4}_\d\d$' then to_date(right(c.relname, 7), 'YYYY_MM') end,
-    exists (
-      select from pg_catalog.pg_trigger t
-      where t.tgrelid = c.oid and t.tgfoid = 'private.refuse_direct_write()'::regprocedure and t.tgtype & 62 = 62 and t.tgenabled in ('O', 'A')
-    ) and exists (
-      select from pg_catalog.pg_trigger t
-      where t.tgrelid = c.oid and t.tgfoid = 'private.keep_audit_log()'::regprocedure and t.tgtype & 27 = 27 and t.tgenabled in ('O', 'A')
-    )
+    (
+      select count(distinct t.tgname) from pg_catalog.pg_trigger t
+      where t.tgrelid = c.oid and t.tgenabled in ('O', 'A') and t.tgname in ('t00_only_triggers_write', 't01_no_truncate', 't10_only_forgets')
+    ) = 3
   from pg_catalog.pg_inherits i
   join pg_catalog.pg_class c on c.oid = i.inhrelid
   where i.inhparent = 'public.audit_log'::regclass;
@@ -111,7 +111,7 @@ begin
       v_partition, v_month::timestamptz, (v_month + interval '1 month')::timestamptz);
     v_made := v_made + 1;
   end loop;
-  perform private.guard_audit_partition(p.partition) from private.audit_partitions() p where not p.is_guarded;
+  perform private.guard_audit_log(p.partition) from private.audit_partitions() p where not p.is_guarded;
   return v_made;
 end;
 $$;
