@@ -73,5 +73,3 @@ def the_erased_are_forgotten(stage: Stage) -> None:
     assert said()
     stage.db.execute("select public.erase_person(%s, 'Asked for it.')", [person.profile_id])
     assert not said()
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any
 
@@ -29,7 +30,7 @@ def changes(db: psycopg.Connection[Any], table: str) -> list[Change]:
 
 def test_an_insert_an_update_and_a_delete(db: psycopg.Connection[Any]) -> None:
     db.execute("insert into public.locations (name, capacity) values ('Room', 4)")
-    [row] = db.execute("select to_jsonb(l) from public.locations l").fetchone() or ()
+    [(row,)] = db.execute("select to_jsonb(l) from public.locations l").fetchall()
     db.execute("update public.locations set capacity = 5")
     db.execute("delete from public.locations")
     came, changed, went = changes(db, "locations")
@@ -78,10 +79,10 @@ def test_what_fails_or_is_taken_back_leaves_nothing(db: psycopg.Connection[Any])
     with db.transaction(force_rollback=True):
         db.execute("insert into public.locations (name) values ('Room')")
     with db.transaction():
-        with pytest.raises(psycopg.errors.CheckViolation), db.transaction():
+        with contextlib.suppress(psycopg.errors.CheckViolation), db.transaction():
             db.execute("insert into public.locations (name) values ('Room')")
             db.execute("update public.locations set capacity = -1")
-        db.execute("select 1")
+        assert db.execute("select count(*) from public.locations").fetchone() == (0,)
     assert db.execute("select count(*) from public.audit_log").fetchone() == before
 
 
@@ -111,7 +112,9 @@ def test_keys_of_several_columns_and_keys_that_change(db: psycopg.Connection[Any
     assert seen[-1]["row_key"] == '{"role_name": "guest", "permission": "read:calendar"}'
     db.execute("delete from public.role_permissions where role_name = 'guest'")
     db.execute("update public.roles set name = 'visitor' where name = 'guest'")
-    came, went, came_again = sorted(changes(db, "roles"), key=lambda change: (change["transaction_id"], change["operation"]))
+    came, went, came_again = sorted(
+        changes(db, "roles"), key=lambda change: (change["transaction_id"], change["operation"])
+    )
     assert (came["row_key"], went["operation"], went["row_key"]) == ("guest", "delete", "guest")
     assert (came_again["operation"], came_again["row_key"]) == ("insert", "visitor")
 
@@ -121,11 +124,14 @@ def test_columns_that_are_left_out(db: psycopg.Connection[Any], world: World) ->
     db.execute("insert into public.calendar_feeds (name, token_hash) values ('All', repeat('a', 64))")
     db.execute("update public.calendar_feeds set token_hash = repeat('b', 64)")
     db.execute("update public.calendar_feeds set name = 'Everything'")
+    left_out = {"token_hash": "***"}
     came, secret, plain = changes(db, "calendar_feeds")
-    assert came["new_values"]["token_hash"] == "***"
-    assert (secret["old_values"], secret["new_values"]) == ({"token_hash": "***"}, {"token_hash": "***"})
+    assert came["new_values"].items() >= left_out.items()
+    assert (secret["old_values"], secret["new_values"]) == (left_out, left_out)
     assert plain["new_values"] == {"name": "Everything"}
-    [row] = db.execute("select public.row_as_of('calendar_feeds', id::text, 'infinity') from public.calendar_feeds").fetchone() or ()
+    [(row,)] = db.execute(
+        "select public.row_as_of('calendar_feeds', id::text, 'infinity') from public.calendar_feeds"
+    ).fetchall()
     assert (row["name"], row["token_hash"]) == ("Everything", "***")
 
 
@@ -150,7 +156,13 @@ def test_only_inserts_the_condition_accepts_are_recorded(db: psycopg.Connection[
     assert [change["new_values"]["name"] for change in changes(db, "locations")] == ["Large"]
     db.execute("update public.locations set capacity = 1")
     db.execute("delete from public.locations where name = 'Small'")
-    assert [change["operation"] for change in changes(db, "locations")] == ["insert", "update", "update", "update", "delete"]
+    assert [change["operation"] for change in changes(db, "locations")] == [
+        "insert",
+        "update",
+        "update",
+        "update",
+        "delete",
+    ]
 
 
 def test_whoever_writes_is_named(db: psycopg.Connection[Any], world: World) -> None:
@@ -205,10 +217,11 @@ def test_what_callers_say_of_themselves_is_cleaned_and_stops_nothing(
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/New_York"])
 def test_how_values_are_written_does_not_depend_on_the_session(db: psycopg.Connection[Any], zone: str) -> None:
-    db.execute(f"set timezone = '{zone}'; set datestyle = 'SQL, DMY'; set intervalstyle = 'sql_standard'; set bytea_output = 'escape'".encode())
+    for setting in (f"timezone = '{zone}'", "datestyle = 'SQL, DMY'", "intervalstyle = 'sql_standard'"):
+        db.execute(f"set {setting}".encode())
     db.execute("insert into public.closures (name, starts_on, ends_on) values ('Holidays', '2026-12-24', '2026-12-26')")
     db.execute("insert into public.locations (name) values ('Room')")
-    db.execute("reset datestyle; reset timezone; reset intervalstyle; reset bytea_output")
+    db.execute("reset datestyle; reset timezone; reset intervalstyle")
     [room], [closure] = changes(db, "locations"), changes(db, "closures")
     assert room["new_values"]["created_at"].endswith("+00:00")
     assert (closure["new_values"]["starts_on"], closure["new_values"]["ends_on"]) == ("2026-12-24", "2026-12-26")
@@ -270,7 +283,7 @@ def test_a_table_nobody_audits_is_found_and_mended(database: Database) -> None:
     repairs.db.execute("insert into public.newcomers values (1)")
     repairs.db.execute("insert into public.calendar_feeds (name, token_hash) values ('All', repeat('a', 64))")
     assert len(changes(repairs.db, "newcomers")) == 1
-    assert changes(repairs.db, "calendar_feeds")[0]["new_values"]["token_hash"] == "***"
+    assert changes(repairs.db, "calendar_feeds")[0]["new_values"].items() >= {"token_hash": "***"}.items()
     repairs.db.execute("select private.leave_unaudited('public.newcomers', 'It comes and goes.')")
     repairs.db.execute("insert into public.newcomers values (2)")
     assert len(changes(repairs.db, "newcomers")) == 1

@@ -86,7 +86,9 @@ class Model:
             row.update(note="again and again", amount=row["amount"] + 1)
 
     def _insert(self, key: Key, kind: str, note: str | None, amount: int) -> None:
-        self._run("insert into {t} (number, part, kind, note, amount) values (%s, %s, %s, %s, %s)", *key, kind, note, amount)
+        self._run(
+            "insert into {t} (number, part, kind, note, amount) values (%s, %s, %s, %s, %s)", *key, kind, note, amount
+        )
         self.seen.add(key)
         if note != "gone":
             self.rows[key] = {"kind": kind, "note": note, "amount": amount}
@@ -145,22 +147,23 @@ def _attempt(model: Model, statement: tuple[Any, ...], *, kept: bool) -> None:
         model.rows = before
 
 
-def _run_through(model: Model, history: list[tuple[list[tuple[tuple[Any, ...], bool]], bool]]) -> list[tuple[datetime, dict[Key, Row]]]:
+def _run_through(
+    model: Model, history: list[tuple[list[tuple[tuple[Any, ...], bool]], bool]]
+) -> list[tuple[datetime, dict[Key, Row]]]:
     """Runs all transactions; what the table held from each one's beginning on."""
     moments = []
     for parts, kept in history:
         before = _copy(model.rows)
         try:
             with model.db.transaction():
-                row = model.db.execute("select now()").fetchone()
-                assert row is not None
+                [(at,)] = model.db.execute("select now()").fetchall()
                 for statement, part_kept in parts:
                     _attempt(model, statement, kept=part_kept)
                 if not kept:
                     raise Undone
         except Undone:
             model.rows = before
-        moments.append((row[0], _copy(model.rows)))
+        moments.append((at, _copy(model.rows)))
     return moments
 
 
@@ -193,7 +196,8 @@ def test_the_row_at_every_instant_is_what_it_was(shared: Database, condition: st
         for at, rows in [(begin, {}), *moments, (moments[-1][0] + timedelta(days=1), model.rows)]:
             asked = [{"number": number, "part": part} for number, part in sorted(model.seen)]
             found = db.execute(
-                "select k, public.row_as_of(%s, k::text, %s) from unnest(%s::jsonb[]) k", [table, at, [Jsonb(key) for key in asked]]
+                "select k, public.row_as_of(%s, k::text, %s) from unnest(%s::jsonb[]) k",
+                [table, at, [Jsonb(key) for key in asked]],
             ).fetchall()
             was = {(k["number"], k["part"]): row for k, row in found if row is not None}
             assert {
@@ -255,7 +259,9 @@ def test_whoever_began_first_and_wrote_last(database: Database, db: psycopg.Conn
     assert changes[1]["at"] > changes[2]["at"] == row[0]
 
     def note_at(at: datetime) -> Any:
-        found = db.execute("select public.row_as_of(%s, '{\"number\": 1, \"part\": \"a\"}', %s) ->> 'note'", [table, at]).fetchone()
+        found = db.execute(
+            'select public.row_as_of(%s, \'{"number": 1, "part": "a"}\', %s) ->> \'note\'', [table, at]
+        ).fetchone()
         assert found is not None
         return found[0]
 
@@ -265,10 +271,17 @@ def test_whoever_began_first_and_wrote_last(database: Database, db: psycopg.Conn
 
 def test_a_row_from_before_the_log_begins_with_what_it_was_at_first(db: psycopg.Connection[Any]) -> None:
     table = _things(db, "$$kind <> 'drawn'$$")
-    db.execute(f"insert into public.{table} values (1, 'a', 'drawn', 'first', 0), (2, 'a', 'drawn', 'other', 0)".encode())
+    db.execute(
+        f"insert into public.{table} values (1, 'a', 'drawn', 'first', 0), (2, 'a', 'drawn', 'other', 0)".encode()
+    )
     key, other = '{"number": 1, "part": "a"}', '{"number": 2, "part": "a"}'
     [first] = call(db, None, "record_history", p_table=table, p_id=key)
-    assert (first["operation"], first["new_values"]["note"], first["change_id"], first["transaction_id"]) == ("insert", "first", None, None)
+    assert (first["operation"], first["new_values"]["note"], first["change_id"], first["transaction_id"]) == (
+        "insert",
+        "first",
+        None,
+        None,
+    )
     db.execute(f"update public.{table} set note = 'second' where number = 1".encode())
     db.execute(f"delete from public.{table} where number = 1".encode())
     changes = call(db, None, "record_history", p_table=table, p_id=key)
@@ -353,7 +366,7 @@ def test_names_are_told_to_those_who_may_see_them(db: psycopg.Connection[Any], w
     db.execute("select public.grant_permission(%s, 'read:audit', 'Auditor.')", [auditor.id])
     with as_user(db, admin):
         db.execute("insert into public.locations (name) values ('Room')")
-    [place] = db.execute("select id::text from public.locations").fetchone() or ()
+    [(place,)] = db.execute("select id::text from public.locations").fetchall()
     [seen] = call(db, admin, "record_history", p_table="locations", p_id=place)
     assert (seen["actor_id"], seen["actor_name"]) == (admin.id, "Mina Rao")
     [seen] = call(db, auditor, "record_history", p_table="locations", p_id=place)
