@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import psycopg
+import pytest
+
 from tests.support.calls import refused
 from tests.support.guards import Scenario, guards
 from tests.support.stage import Stage
@@ -73,3 +76,11 @@ def the_erased_are_forgotten(stage: Stage) -> None:
     assert said()
     stage.db.execute("select public.erase_person(%s, 'Asked for it.')", [person.profile_id])
     assert not said()
+
+
+@guards("public.audit_log.audit_log_pkey")
+def no_change_is_there_twice(stage: Stage) -> None:
+    """Refused by the partition's part of the key, which has a name of its own."""
+    stage.db.execute("alter table public.audit_log disable trigger user")
+    with pytest.raises(psycopg.errors.UniqueViolation), stage.db.transaction():
+        stage.db.execute("insert into public.audit_log select * from public.audit_log limit 1")
