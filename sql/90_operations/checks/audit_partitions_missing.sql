@@ -14,11 +14,10 @@ begin atomic
 end;
 comment on function private.check_audit_partitions_missing() is 'Months the audit trail has no partition for, and partitions without their guards.';
 
+-- Whichever of them were named: they are made together.
 create function private.fix_audit_partitions_missing(p_entity_ids text[]) returns void
-language plpgsql volatile security definer set search_path = ''
-as $$
-begin
-  perform private.make_audit_partitions();
+language sql volatile security definer set search_path = ''
+begin atomic
+  select private.make_audit_partitions() where cardinality(p_entity_ids) > 0;
 end;
-$$;
-comment on function private.fix_audit_partitions_missing(text[]) is 'Makes them, whichever were named.';
+comment on function private.fix_audit_partitions_missing(text[]) is 'Makes them, moves the rows that wait for one, and guards them all.';
