@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
@@ -42,24 +42,26 @@ create trigger t50_again after insert or update on public.{name} for each row ex
 select private.attach_audit('public.{name}', p_insert_condition => {condition});
 """
 
-keys = st.tuples(st.integers(1, 4), st.sampled_from(["a", "b"]))
+# Few keys, so that what is done is done to rows that are there.
+numbers = st.integers(1, 2)
+keys = st.tuples(numbers, st.sampled_from(["a", "b"]))
 notes = st.sampled_from([None, "", "one", "two", "again", "gone"])
 kinds = st.sampled_from(["made", "drawn"])
 statements = st.one_of(
     st.tuples(st.just("insert"), keys, kinds, notes, st.integers(0, 3)),
-    st.tuples(st.just("note"), st.integers(1, 4), notes),
+    st.tuples(st.just("note"), numbers, notes),
     st.tuples(st.just("count"), st.sampled_from(["a", "b"])),
-    st.tuples(st.just("same"), st.integers(1, 4)),
+    st.tuples(st.just("same"), numbers),
     st.tuples(st.just("rekey"), keys, keys),
-    st.tuples(st.just("shift"), st.integers(-2, 2)),
-    st.tuples(st.just("delete"), st.integers(1, 4)),
+    st.tuples(st.just("shift"), st.integers(-1, 1)),
+    st.tuples(st.just("delete"), numbers),
     st.tuples(st.just("clear")),
 )
 # What a transaction does: statements, each kept or rolled back to before it; and whether it is kept in the end.
 transactions = st.lists(
-    st.tuples(st.lists(st.tuples(statements, st.booleans()), min_size=1, max_size=5), st.sampled_from([True, True, True, False])),
-    min_size=1,
-    max_size=7,
+    st.tuples(st.lists(st.tuples(statements, st.sampled_from([True, True, True, False])), min_size=1, max_size=5), st.sampled_from([True, True, True, False])),
+    min_size=2,
+    max_size=6,
 )  # fmt: skip
 
 
@@ -185,13 +187,14 @@ def test_the_row_at_every_instant_is_what_it_was(shared: Database, condition: st
     """
     db = shared.connect()
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(transactions)
     def check(history: list[tuple[list[tuple[tuple[Any, ...], bool]], bool]]) -> None:
         table = f"things_{next(_numbers)}"
         db.execute(_THINGS.format(name=table, condition=condition).encode())
         model = Model(db, table)
-        moments = _run_through(model, history)
+        first = [(("insert", (1, "a"), "made", "one", 0), True), (("insert", (2, "b"), "drawn", "two", 0), True)]
+        moments = _run_through(model, [(first, True), *history])
         begin = moments[0][0] - timedelta(microseconds=1)
         for at, rows in [(begin, {}), *moments, (moments[-1][0] + timedelta(days=1), model.rows)]:
             asked = [{"number": number, "part": part} for number, part in sorted(model.seen)]
