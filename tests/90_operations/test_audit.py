@@ -245,8 +245,9 @@ def test_two_at_once_each_leave_what_they_did(database: Database, db: psycopg.Co
 
 
 def test_repairs_and_undos_are_named(database: Database) -> None:
-    """An undo switches the tables' own triggers off, but not these."""
+    """An undo switches the tables' own triggers off, but not these; and no condition on inserts leaves a repair's out."""
     repairs = Repairs(database)
+    repairs.db.execute("select private.attach_audit('public.resources', p_insert_condition => 'false')")
     repairs.plant("insert into public.locations (name) values ('Annexe')")
     fix = repairs.fix("people_and_resources_differ")
     repairs.undo(fix)

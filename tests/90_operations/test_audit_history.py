@@ -183,7 +183,8 @@ def shared(server: TestServer) -> Any:
 def test_the_row_at_every_instant_is_what_it_was(shared: Database, condition: str) -> None:
     """Statements that fail or are taken back, keys that change places, triggers that write again: whatever is in it.
 
-    Rows whose coming is not recorded are there from their created_at on; they never come twice with one key.
+    Rows whose coming is not recorded are there from their created_at on, also when they come again with an old key.
+    Their histories cannot add up: a second coming leaves no line.
     """
     db = shared.connect()
 
@@ -208,7 +209,8 @@ def test_the_row_at_every_instant_is_what_it_was(shared: Database, condition: st
             } == rows, (at, history)
             for key, row in was.items():
                 assert (row["number"], row["part"]) == key
-        _histories_add_up(db, table, model)
+        if condition == "null":
+            _histories_add_up(db, table, model)
         db.execute(f"drop table public.{table}; drop function private.{table}_again()".encode())
 
     check()

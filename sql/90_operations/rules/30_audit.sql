@@ -72,11 +72,12 @@ begin
       where f.fix_id = current_setting('classbase.fix', true)::bigint and f.transaction_id = pg_current_xact_id()
     );
   end if;
+  -- What a repair or its undo puts there is recorded in any case: a row that went may come again with its old key.
   if tg_op = 'INSERT' and v_condition <> '' then
     execute format($sql$
       insert into public.audit_log (at, table_name, row_key, operation, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
       select $1, $2, private.row_key(r.row, $3), 'insert', private.without_left_out(r.row, $4), $5, $6, $7, $8, $9
-      from (select to_jsonb(new_rows) as row from new_rows where %s offset 0) r
+      from (select to_jsonb(new_rows) as row from new_rows where (%s) or $9 is not null offset 0) r
     $sql$, v_condition) using v_at, tg_table_name, v_key_columns, v_left_out, v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id;
   elsif tg_op = 'INSERT' then
     insert into public.audit_log (at, table_name, row_key, operation, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
