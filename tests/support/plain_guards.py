@@ -2,7 +2,7 @@
 
 Keys refuse a second row like one that is there, or a reference to nothing; `keep_version` a version that is not the row's;
 truncate triggers a truncate; `refuse_other_isolation` every other isolation level than the one rules are written for;
-`keep_image` leaves an image of a row that is written during a repair.
+`keep_image` leaves an image of a row that is written during a repair; `record_changes` leaves word of a row that is written.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ def prove_by_itself(stage: Stage, guard: Guard) -> str | None:
         return _prove_isolation(stage, guard)
     if guard.type == "keep_image":
         return _prove_keep_image(stage, guard)
+    if guard.type == "record_changes":
+        return _prove_record_changes(stage, guard)
     return "it needs a scenario"
 
 
@@ -77,6 +79,72 @@ def _prove_keep_image(stage: Stage, guard: Guard) -> str | None:
             ))  # fmt: skip
             images.append(db.execute("select count(*) from private.fix_changes").fetchone())
     return None if images == [(1,), (0,)] else f"images kept with it and without it: {images}"
+
+
+def _prove_record_changes(stage: Stage, guard: Guard) -> str | None:
+    """Writes a row as the trigger's event does, with nothing else on the table that could refuse or follow it."""
+    with stage.db.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(sql.SQL("select * from {} limit 1").format(guard.table)).fetchone()
+    if row is None:
+        return NO_ROW
+    columns = _columns(stage.db, guard)
+    found = stage.db.execute(
+        "select (private.key_columns(%s::regclass))[1]", [f"{guard.schema}.{guard.relation}"]
+    ).fetchone()
+    assert found is not None
+    key: str = found[0]
+    listed = sql.SQL(", ").join(map(sql.Identifier, columns))
+    others = {name: _other(columns[name], row[name]) if name == key else sql.Identifier(name) for name in columns}
+    statement = {
+        "t98_audit_insert": sql.SQL(
+            "insert into {0} ({1}) overriding system value select {2} from {0} where ctid = (select min(ctid) from {0})"
+        ).format(guard.table, listed, sql.SQL(", ").join(others.values())),
+        "t98_audit_update": sql.SQL("update {0} set {1} = {2} where ctid = (select min(ctid) from {0})").format(
+            guard.table, sql.Identifier(key), others[key]
+        ),
+        "t98_audit_delete": sql.SQL("delete from {0} where ctid = (select min(ctid) from {0})").format(guard.table),
+    }[guard.name]
+    changes = []
+    for is_there in (True, False):
+        with stage.rehearsal() as db:
+            _drop_constraints(db, guard)
+            db.execute(
+                sql.SQL("alter table {} alter {} drop identity if exists").format(guard.table, sql.Identifier(key))
+            )
+            db.execute(sql.SQL("alter table {} disable trigger user").format(guard.table))
+            if is_there:
+                db.execute(sql.SQL("alter table {} enable trigger {}").format(guard.table, sql.Identifier(guard.name)))
+            before = _recorded(db, guard)
+            assert db.execute(statement).rowcount == 1
+            changes.append(_recorded(db, guard) - before)
+    # A row that gets another key is one row gone and another one come.
+    wanted = [2 if guard.name == "t98_audit_update" else 1, 0]
+    return None if changes == wanted else f"changes recorded with it and without it: {changes}"
+
+
+def _drop_constraints(db: psycopg.Connection[Any], guard: Guard) -> None:
+    """Drops what could refuse a row of the table, but for its key."""
+    db.execute("set constraints all immediate")
+    found = db.execute(
+        "select conrelid::regclass::text, conname from pg_constraint "
+        "where contype in ('c', 'x', 'f', 'u') and %(table)s::regclass in (conrelid, confrelid) and conparentid = 0",
+        {"table": f"{guard.schema}.{guard.relation}"},
+    ).fetchall()
+    for table, name in found:
+        drop = sql.SQL("alter table {} drop constraint if exists {} cascade")
+        db.execute(drop.format(sql.SQL(table), sql.Identifier(name)))
+    indexes = db.execute(
+        "select indexrelid::regclass::text from pg_index where indrelid = %s::regclass and indisunique and not indisprimary",
+        [f"{guard.schema}.{guard.relation}"],
+    ).fetchall()
+    for (index,) in indexes:
+        db.execute(sql.SQL("drop index {}").format(sql.SQL(index)))
+
+
+def _recorded(db: psycopg.Connection[Any], guard: Guard) -> int:
+    row = db.execute("select count(*) from public.audit_log where table_name = %s", [guard.relation]).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def _prove_isolation(stage: Stage, guard: Guard) -> str | None:

@@ -161,7 +161,7 @@ begin
         string_agg(format('alter table %s enable %s trigger %I', t.tgrelid::regclass, case t.tgenabled when 'A' then 'always' when 'R' then 'replica' else '' end, t.tgname), '; ') as on
       from pg_catalog.pg_trigger t
       where t.tgrelid = any(v_tables) and not t.tgisinternal and t.tgenabled <> 'D'
-        and t.tgfoid <> 'private.keep_image()'::regprocedure
+        and t.tgfoid <> all(array['private.keep_image()', 'private.record_changes()']::regprocedure[])
     loop
       execute coalesce(v_triggers.off, '');
       begin

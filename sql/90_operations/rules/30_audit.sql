@@ -1,0 +1,203 @@
+-- Recording changes.
+
+-- Headers are what the caller sends, so anything may be in them, and nothing in them may stop a write.
+create function private.request_origin() returns text[]
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_headers jsonb;
+begin
+  v_headers := current_setting('request.headers', true)::jsonb;
+  if jsonb_typeof(v_headers) <> 'object' then
+    return '{}';
+  end if;
+  return array[
+    left(private.clean_text(regexp_replace(v_headers ->> 'x-request-id', '[[:cntrl:]]+', ' ', 'g')), 200),
+    substring(split_part(v_headers ->> 'x-forwarded-for', ',', 1) from '^\s*([0-9A-Fa-f.:]{2,45})\s*$')
+  ];
+exception when invalid_text_representation or untranslatable_character then
+  return '{}';
+end;
+$$;
+comment on function private.request_origin() is 'What the request calls itself and where it says it comes from, cleaned and bounded; nulls outside of a request.';
+
+create function private.row_key(p_row jsonb, p_key_columns text[]) returns text
+language sql immutable set search_path = ''
+return case cardinality(p_key_columns)
+    when 1 then p_row ->> p_key_columns[1]
+    else (select jsonb_object_agg(c, p_row -> c)::text from unnest(p_key_columns) c)
+  end;
+comment on function private.row_key(jsonb, text[]) is 'How audit_log names a row: the key''s text, or a JSON object of a key''s columns.';
+
+create function private.without_left_out(p_row jsonb, p_left_out text[]) returns jsonb
+language sql immutable set search_path = ''
+return p_row || coalesce((select jsonb_object_agg(c, '***'::text) from unnest(p_left_out) c where p_row ->> c is not null), '{}');
+comment on function private.without_left_out(jsonb, text[]) is 'A row, or some of its columns, with *** for the values of columns that are left out of the audit trail.';
+
+-- Static statements, so that each table's trigger keeps its plans; only a condition on inserts is put in anew each
+-- time. How a row is written as JSON depends on the session. Old and new rows meet by key: the planner, who thinks of
+-- few rows when it plans for the first statement, must not go over one side for each row of the other.
+create function private.record_changes() returns trigger
+language plpgsql volatile security definer
+set search_path = '' set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'iso_8601' set bytea_output = 'hex' set enable_nestloop = off
+as $$
+declare
+  v_key_columns constant text[] := tg_argv[0];
+  v_key_column constant text := case when cardinality(v_key_columns) = 1 then v_key_columns[1] end;
+  v_left_out constant text[] := tg_argv[1];
+  v_condition constant text := tg_argv[2];
+  v_at timestamptz;
+  v_actor_id uuid;
+  v_actor_role text;
+  v_origin text[] := '{}';
+  v_fix_id bigint;
+begin
+  -- Referential actions run one statement for each row they look after, most of which touch nothing.
+  if tg_op = 'DELETE' then
+    if not exists (select from old_rows) then
+      return null;
+    end if;
+  elsif not exists (select from new_rows) then
+    return null;
+  end if;
+  v_at := private.now();
+  v_actor_id := private.caller_id();
+  v_actor_role := private.acting_role();
+  if current_setting('request.headers', true) <> '' then
+    v_origin := private.request_origin();
+  end if;
+  if current_setting('classbase.fix', true) ~ '^[0-9]{1,18}$' then
+    v_fix_id := (
+      select f.fix_id from private.open_fixes f
+      where f.fix_id = current_setting('classbase.fix', true)::bigint and f.transaction_id = pg_current_xact_id()
+    );
+  end if;
+  -- What a repair or its undo puts there is recorded in any case: a row that went may come again with its old key.
+  if tg_op = 'INSERT' and v_condition <> '' then
+    execute format($sql$
+      insert into public.audit_log (at, table_name, row_key, operation, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
+      select $1, $2, private.row_key(r.row, $3), 'insert', private.without_left_out(r.row, $4), $5, $6, $7, $8, $9
+      from (select to_jsonb(new_rows) as row from new_rows where (%s) or $9 is not null offset 0) r
+    $sql$, v_condition) using v_at, tg_table_name, v_key_columns, v_left_out, v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id;
+  elsif tg_op = 'INSERT' then
+    insert into public.audit_log (at, table_name, row_key, operation, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
+    select v_at, tg_table_name, case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end, 'insert',
+      case when v_left_out = '{}' then r.row else private.without_left_out(r.row, v_left_out) end,
+      v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id
+    from (select to_jsonb(n) as row from new_rows n offset 0) r;
+  elsif tg_op = 'DELETE' then
+    insert into public.audit_log (at, table_name, row_key, operation, old_values, actor_id, actor_role, request_id, ip_address, fix_id)
+    select v_at, tg_table_name, case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end, 'delete',
+      case when v_left_out = '{}' then r.row else private.without_left_out(r.row, v_left_out) end,
+      v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id
+    from (select to_jsonb(o) as row from old_rows o offset 0) r;
+  else
+    insert into public.audit_log (at, table_name, row_key, operation, old_values, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
+    select v_at, tg_table_name, c.row_key, c.operation,
+      case when v_left_out = '{}' then c.before else private.without_left_out(c.before, v_left_out) end,
+      case when v_left_out = '{}' then c.after else private.without_left_out(c.after, v_left_out) end,
+      v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id
+    from (
+      select coalesce(n.row_key, o.row_key) as row_key,
+        case when o.row is null then 'insert' when n.row is null then 'delete' else 'update' end as operation,
+        o.row - s.same as before, n.row - s.same as after
+      from (
+        select case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end as row_key, r.row
+        from (select to_jsonb(t) as row from old_rows t offset 0) r
+      ) o
+      full join (
+        select case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end as row_key, r.row
+        from (select to_jsonb(t) as row from new_rows t offset 0) r
+      ) n on n.row_key = o.row_key
+      cross join lateral (
+        select array(select e.key from jsonb_each(n.row) e where e.value = o.row -> e.key) as same offset 0
+      ) s
+      where o.row is distinct from n.row
+      offset 0
+    ) c
+    -- When a row was written last is no news by itself.
+    where c.operation <> 'update' or c.after - array['version', 'updated_at', 'last_run_at'] <> '{}';
+  end if;
+  return null;
+end;
+$$;
+comment on function private.record_changes() is
+  'Statement trigger of every audited table: writes what the statement did into audit_log. Its arguments are the key''s columns, the columns left out, and the condition on inserts.';
+
+create function private.attach_audit(p_table regclass, p_left_out text[] default '{}', p_insert_condition text default null) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_name text := (select c.relname from pg_catalog.pg_class c where c.oid = p_table and c.relnamespace = 'public'::regnamespace);
+  v_key text[] := private.key_columns(p_table);
+  v_unknown text := (
+    select string_agg(l, ', ') from unnest(p_left_out) l
+    where l = any(v_key) or not exists (
+      select from pg_catalog.pg_attribute a where a.attrelid = p_table and a.attname = l and a.attnum > 0 and not a.attisdropped
+    )
+  );
+  v_event text;
+begin
+  perform private.fail_input(
+    private.input_error(v_name is null or v_key is null, 'p_table', format('%s is no table of public with a primary key', p_table))
+    || private.input_error(v_unknown is not null, 'p_left_out', format('%s has no column %s, or it is its key', p_table, v_unknown))
+  );
+  foreach v_event in array array['insert', 'update', 'delete'] loop
+    execute format('create or replace trigger %I after %s on %s referencing %s for each statement execute function private.record_changes(%L, %L, %L)',
+      't98_audit_' || v_event, v_event, p_table,
+      case v_event when 'insert' then 'new table as new_rows' when 'update' then 'old table as old_rows new table as new_rows' else 'old table as old_rows' end,
+      v_key::text, p_left_out::text, coalesce(p_insert_condition, ''));
+  end loop;
+  -- No statement trigger sees the rows that a truncate takes.
+  if not exists (select from pg_catalog.pg_trigger t where t.tgrelid = p_table and t.tgtype & 34 = 34 and t.tgenabled in ('O', 'A')) then
+    execute format('create or replace trigger t98_no_truncate before truncate on %s for each statement execute function private.refuse_statement(%L)',
+      p_table, v_name || ' is audited: delete the rows instead of truncating it');
+  end if;
+  insert into private.audit_rules as r (table_name, left_out, insert_condition) values (v_name, p_left_out, p_insert_condition)
+  on conflict (table_name) do update set left_out = excluded.left_out, insert_condition = excluded.insert_condition, not_audited_because = null;
+end;
+$$;
+comment on function private.attach_audit(regclass, text[], text) is
+  'Audits a table of public from now on: of the columns left out only that they changed, of inserts only those the SQL condition on the new row accepts (all by default). Calling it again changes how.';
+
+create function private.leave_unaudited(p_table regclass, p_reason text) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_trigger record;
+begin
+  for v_trigger in
+    select t.tgname from pg_catalog.pg_trigger t where t.tgrelid = p_table and (t.tgfoid = 'private.record_changes()'::regprocedure or t.tgname = 't98_no_truncate')
+  loop
+    execute format('drop trigger %I on %s', v_trigger.tgname, p_table);
+  end loop;
+  insert into private.audit_rules as r (table_name, not_audited_because)
+  select c.relname, p_reason from pg_catalog.pg_class c where c.oid = p_table
+  on conflict (table_name) do update set left_out = '{}', insert_condition = null, not_audited_because = excluded.not_audited_because;
+end;
+$$;
+comment on function private.leave_unaudited(regclass, text) is 'States why a table of public is not audited, and stops auditing it where it was.';
+
+create function private.tables_without_audit() returns setof regclass
+language sql stable set search_path = ''
+begin atomic
+  select c.oid::regclass
+  from pg_catalog.pg_class c
+  left join private.audit_rules r on r.table_name = c.relname
+  where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+    and r.not_audited_because is null
+    and not exists (
+      select from pg_catalog.pg_depend d
+      where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+    )
+    and (
+      r.table_name is null
+      or (
+        select count(distinct t.tgtype) from pg_catalog.pg_trigger t
+        where t.tgrelid = c.oid and t.tgfoid = 'private.record_changes()'::regprocedure and t.tgenabled in ('O', 'A')
+      ) < 3
+      or not exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgtype & 34 = 34 and t.tgenabled in ('O', 'A'))
+    )
+  order by c.relname;
+end;
+comment on function private.tables_without_audit() is 'Tables in public that are neither audited, whole, nor excused.';

@@ -1,0 +1,28 @@
+-- Which tables are audited, and how: all of public, but for these.
+
+do $$
+declare
+  v_table record;
+begin
+  for v_table in
+    select to_regclass(format('public.%I', t.name)) as name, t.reason
+    from (values
+      ('audit_log', 'It is the audit trail.'),
+      ('access_changes', 'It is a record itself, only ever added to.'),
+      ('claims', 'Derived from what claims time, which is audited.'),
+      ('resource_horizons', 'Derived: how far weekly rules have been claimed.'),
+      ('fix_runs', 'It is a record itself; what repairs change is audited.'),
+      ('alerts', 'It is a record itself, and says who acknowledged and resolved.'),
+      ('job_runs', 'It is a record itself.'),
+      ('diagnostic_runs', 'It is a record itself.'),
+      ('findings', 'It is a record itself.')
+    ) as t (name, reason)
+    where to_regclass(format('public.%I', t.name)) is not null
+  loop
+    perform private.leave_unaudited(v_table.name, v_table.reason);
+  end loop;
+  -- The hash of a secret is of no use to anybody who asks what happened.
+  perform private.attach_audit('public.calendar_feeds', p_left_out => '{token_hash}');
+  perform private.attach_audit(t.t) from private.tables_without_audit() as t(t);
+end;
+$$;
