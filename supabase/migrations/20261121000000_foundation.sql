@@ -20122,6 +20122,77 @@ comment on column public.alerts.times is 'How often it was raised while it was o
 comment on column public.alerts.acknowledged_by is 'Who is looking at it; null when a server said so.';
 comment on column public.alerts.resolved_by is 'Who put it right; null when it was seen to be right again.';
 
+-- sql/90_operations/tables/30_audit.sql
+
+-- The audit trail: who changed which row of which table, from what to what, in which transaction, when.
+--
+-- One generic trigger (private.record_changes) writes a row of audit_log for every row that a statement inserts, changes
+-- or deletes. An insert keeps the row as it came, a delete the row as it was, an update what it changed, before and
+-- after. Going back from the row as it is, change by change, gives the row at any instant: row_as_of().
+--
+-- Promises: what is written by anybody through any door is recorded, in the transaction that writes it; nothing
+-- recorded is changed or deleted, with two exceptions: whole months go when they are older than audit_months_kept says,
+-- and the contents of rows about a person go when that person is erased. A month without a partition stops nobody: its
+-- rows go to private.audit_log_rest until it has one.
+
+create sequence private.audit_log_ids;
+comment on sequence private.audit_log_ids is 'Numbers the changes. Whoever changes a row holds it until the transaction ends, so the numbers of one row''s changes rise.';
+
+-- The partitions are in private, where nothing is granted: whoever reads the log reads it here.
+create table public.audit_log (
+  id bigint not null default nextval('private.audit_log_ids'),
+  at timestamptz not null default private.now(),
+  transaction_id xid8 not null default pg_current_xact_id(),
+  table_name text collate "C" not null,
+  row_key text collate "C" not null,
+  operation text not null,
+  old_values jsonb,
+  new_values jsonb,
+  actor_id uuid default private.caller_id(),
+  actor_role text not null default private.acting_role(),
+  request_id text,
+  ip_address text,
+  fix_id bigint,
+  forgotten_at timestamptz,
+  primary key (transaction_id, id, at)
+) partition by range (at);
+create index audit_log_row on public.audit_log (table_name, row_key, id);
+create index audit_log_actor on public.audit_log (actor_id, at) where actor_id is not null;
+create index audit_log_at on public.audit_log using brin (at);
+comment on table public.audit_log is
+  'Every change of every audited table: only ever added to, by its triggers. Read by holders of read:audit, whatever else they may see. record_history() and row_as_of() read it by row.';
+comment on column public.audit_log.id is 'Rises with the changes of one row; within one statement rows come in any order.';
+comment on column public.audit_log.at is 'When the transaction that did it began.';
+comment on column public.audit_log.transaction_id is 'What has the same number was done together.';
+comment on column public.audit_log.table_name is 'The table in public.';
+comment on column public.audit_log.row_key is 'The row''s primary key: its text, or a JSON object where it has several columns.';
+comment on column public.audit_log.operation is 'insert, update or delete. A row that gets another key is one deleted and another inserted.';
+comment on column public.audit_log.old_values is 'What was there: for an update the columns it changed, for a delete the row.';
+comment on column public.audit_log.new_values is 'What is there since: for an update the columns it changed, for an insert the row.';
+comment on column public.audit_log.actor_id is 'The login that did it; null for a server or an operator.';
+comment on column public.audit_log.actor_role is 'The database role that acted, such as authenticated, service_role, or the role an operator connected as.';
+comment on column public.audit_log.request_id is 'What the request calls itself, where it does (x-request-id). Not checked: its sender''s words.';
+comment on column public.audit_log.ip_address is 'Where the request says it comes from (x-forwarded-for). Not checked: its sender''s words, unless a proxy sets them.';
+comment on column public.audit_log.fix_id is 'The repair or undo of fix_runs that did it; null for everything else.';
+comment on column public.audit_log.forgotten_at is 'When somebody it was about was erased, and its contents with them.';
+
+create table private.audit_log_rest partition of public.audit_log default;
+comment on table private.audit_log_rest is 'Changes in a month that has no partition yet; make_audit_partitions() moves them.';
+
+create table private.audit_rules (
+  table_name text primary key,
+  left_out text[] not null default '{}',
+  insert_condition text,
+  not_audited_because text,
+  constraint only_what_is_audited_leaves_columns_out check (not_audited_because is null or (left_out = '{}' and insert_condition is null)),
+  constraint a_reason_has_words check (length(btrim(not_audited_because)) > 0)
+);
+comment on table private.audit_rules is 'Every table of public that is audited, and how; and those that are not, and why. Written by attach_audit and leave_unaudited.';
+comment on column private.audit_rules.table_name is 'The table in public.';
+comment on column private.audit_rules.left_out is 'Columns of which only is recorded that they changed.';
+comment on column private.audit_rules.insert_condition is 'An SQL condition on the new row: other rows'' coming is not recorded, only what happens to them after. Null records all.';
+comment on column private.audit_rules.not_audited_because is 'Why the table is not audited; null when it is.';
+
 -- sql/90_operations/tables/40_jobs.sql
 
 -- Jobs: every run of what public.scheduled_jobs lists.
@@ -20237,7 +20308,8 @@ begin atomic
   select c.oid::regclass
   from pg_catalog.pg_class c
   where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
-    and c.oid <> 'public.fix_runs'::regclass
+    -- What repairs leave behind of themselves is not theirs to take back.
+    and c.oid <> all(array['public.fix_runs', 'public.audit_log']::regclass[])
     and not exists (
       select from pg_catalog.pg_depend d
       where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
@@ -20373,6 +20445,667 @@ begin
 end;
 $$;
 comment on function private.clear_alert(text, text) is 'Resolves the open alert of a kind and subject, since all is well again; returns whether there was one.';
+
+-- sql/90_operations/rules/30_audit.sql
+
+-- Recording changes.
+
+-- Headers are what the caller sends, so anything may be in them, and nothing in them may stop a write.
+create function private.request_origin() returns text[]
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_headers jsonb;
+begin
+  v_headers := current_setting('request.headers', true)::jsonb;
+  if jsonb_typeof(v_headers) <> 'object' then
+    return '{}';
+  end if;
+  return array[
+    left(private.clean_text(regexp_replace(v_headers ->> 'x-request-id', '[[:cntrl:]]+', ' ', 'g')), 200),
+    substring(split_part(v_headers ->> 'x-forwarded-for', ',', 1) from '^\s*([0-9A-Fa-f.:]{2,45})\s*$')
+  ];
+exception when invalid_text_representation or untranslatable_character then
+  return '{}';
+end;
+$$;
+comment on function private.request_origin() is 'What the request calls itself and where it says it comes from, cleaned and bounded; nulls outside of a request.';
+
+create function private.row_key(p_row jsonb, p_key_columns text[]) returns text
+language sql immutable set search_path = ''
+return case cardinality(p_key_columns)
+    when 1 then p_row ->> p_key_columns[1]
+    else (select jsonb_object_agg(c, p_row -> c)::text from unnest(p_key_columns) c)
+  end;
+comment on function private.row_key(jsonb, text[]) is 'How audit_log names a row: the key''s text, or a JSON object of a key''s columns.';
+
+create function private.without_left_out(p_row jsonb, p_left_out text[]) returns jsonb
+language sql immutable set search_path = ''
+return p_row || coalesce((select jsonb_object_agg(c, '***'::text) from unnest(p_left_out) c where p_row ->> c is not null), '{}');
+comment on function private.without_left_out(jsonb, text[]) is 'A row, or some of its columns, with *** for the values of columns that are left out of the audit trail.';
+
+-- Static statements, so that each table's trigger keeps its plans; only a condition on inserts is put in anew each
+-- time. How a row is written as JSON depends on the session. Old and new rows meet by key: the planner, who thinks of
+-- few rows when it plans for the first statement, must not go over one side for each row of the other.
+create function private.record_changes() returns trigger
+language plpgsql volatile security definer
+set search_path = '' set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'iso_8601' set bytea_output = 'hex' set enable_nestloop = off
+as $$
+declare
+  v_key_columns constant text[] := tg_argv[0];
+  v_key_column constant text := case when cardinality(v_key_columns) = 1 then v_key_columns[1] end;
+  v_left_out constant text[] := tg_argv[1];
+  v_condition constant text := tg_argv[2];
+  v_at timestamptz;
+  v_actor_id uuid;
+  v_actor_role text;
+  v_origin text[] := '{}';
+  v_fix_id bigint;
+begin
+  -- Referential actions run one statement for each row they look after, most of which touch nothing.
+  if tg_op = 'DELETE' then
+    if not exists (select from old_rows) then
+      return null;
+    end if;
+  elsif not exists (select from new_rows) then
+    return null;
+  end if;
+  v_at := private.now();
+  v_actor_id := private.caller_id();
+  v_actor_role := private.acting_role();
+  if current_setting('request.headers', true) <> '' then
+    v_origin := private.request_origin();
+  end if;
+  if current_setting('classbase.fix', true) ~ '^[0-9]{1,18}$' then
+    v_fix_id := (
+      select f.fix_id from private.open_fixes f
+      where f.fix_id = current_setting('classbase.fix', true)::bigint and f.transaction_id = pg_current_xact_id()
+    );
+  end if;
+  -- What a repair or its undo puts there is recorded in any case: a row that went may come again with its old key.
+  if tg_op = 'INSERT' and v_condition <> '' then
+    execute format($sql$
+      insert into public.audit_log (at, table_name, row_key, operation, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
+      select $1, $2, private.row_key(r.row, $3), 'insert', private.without_left_out(r.row, $4), $5, $6, $7, $8, $9
+      from (select to_jsonb(new_rows) as row from new_rows where (%s) or $9 is not null offset 0) r
+    $sql$, v_condition) using v_at, tg_table_name, v_key_columns, v_left_out, v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id;
+  elsif tg_op = 'INSERT' then
+    insert into public.audit_log (at, table_name, row_key, operation, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
+    select v_at, tg_table_name, case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end, 'insert',
+      case when v_left_out = '{}' then r.row else private.without_left_out(r.row, v_left_out) end,
+      v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id
+    from (select to_jsonb(n) as row from new_rows n offset 0) r;
+  elsif tg_op = 'DELETE' then
+    insert into public.audit_log (at, table_name, row_key, operation, old_values, actor_id, actor_role, request_id, ip_address, fix_id)
+    select v_at, tg_table_name, case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end, 'delete',
+      case when v_left_out = '{}' then r.row else private.without_left_out(r.row, v_left_out) end,
+      v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id
+    from (select to_jsonb(o) as row from old_rows o offset 0) r;
+  else
+    insert into public.audit_log (at, table_name, row_key, operation, old_values, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
+    select v_at, tg_table_name, c.row_key, c.operation,
+      case when v_left_out = '{}' then c.before else private.without_left_out(c.before, v_left_out) end,
+      case when v_left_out = '{}' then c.after else private.without_left_out(c.after, v_left_out) end,
+      v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id
+    from (
+      select coalesce(n.row_key, o.row_key) as row_key,
+        case when o.row is null then 'insert' when n.row is null then 'delete' else 'update' end as operation,
+        o.row - s.same as before, n.row - s.same as after
+      from (
+        select case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end as row_key, r.row
+        from (select to_jsonb(t) as row from old_rows t offset 0) r
+      ) o
+      full join (
+        select case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end as row_key, r.row
+        from (select to_jsonb(t) as row from new_rows t offset 0) r
+      ) n on n.row_key = o.row_key
+      cross join lateral (
+        select array(select e.key from jsonb_each(n.row) e where e.value = o.row -> e.key) as same offset 0
+      ) s
+      where o.row is distinct from n.row
+      offset 0
+    ) c
+    -- When a row was written last is no news by itself.
+    where c.operation <> 'update' or c.after - array['version', 'updated_at', 'last_run_at'] <> '{}';
+  end if;
+  return null;
+end;
+$$;
+comment on function private.record_changes() is
+  'Statement trigger of every audited table: writes what the statement did into audit_log. Its arguments are the key''s columns, the columns left out, and the condition on inserts.';
+
+create function private.attach_audit(p_table regclass, p_left_out text[] default '{}', p_insert_condition text default null) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_name text := (select c.relname from pg_catalog.pg_class c where c.oid = p_table and c.relnamespace = 'public'::regnamespace);
+  v_key text[] := private.key_columns(p_table);
+  v_unknown text := (
+    select string_agg(l, ', ') from unnest(p_left_out) l
+    where l = any(v_key) or not exists (
+      select from pg_catalog.pg_attribute a where a.attrelid = p_table and a.attname = l and a.attnum > 0 and not a.attisdropped
+    )
+  );
+  v_event text;
+begin
+  perform private.fail_input(
+    private.input_error(v_name is null or v_key is null, 'p_table', format('%s is no table of public with a primary key', p_table))
+    || private.input_error(v_unknown is not null, 'p_left_out', format('%s has no column %s, or it is its key', p_table, v_unknown))
+  );
+  foreach v_event in array array['insert', 'update', 'delete'] loop
+    execute format('create or replace trigger %I after %s on %s referencing %s for each statement execute function private.record_changes(%L, %L, %L)',
+      't98_audit_' || v_event, v_event, p_table,
+      case v_event when 'insert' then 'new table as new_rows' when 'update' then 'old table as old_rows new table as new_rows' else 'old table as old_rows' end,
+      v_key::text, p_left_out::text, coalesce(p_insert_condition, ''));
+  end loop;
+  -- No statement trigger sees the rows that a truncate takes.
+  if not exists (select from pg_catalog.pg_trigger t where t.tgrelid = p_table and t.tgtype & 34 = 34 and t.tgenabled in ('O', 'A')) then
+    execute format('create or replace trigger t98_no_truncate before truncate on %s for each statement execute function private.refuse_statement(%L)',
+      p_table, v_name || ' is audited: delete the rows instead of truncating it');
+  end if;
+  insert into private.audit_rules as r (table_name, left_out, insert_condition) values (v_name, p_left_out, p_insert_condition)
+  on conflict (table_name) do update set left_out = excluded.left_out, insert_condition = excluded.insert_condition, not_audited_because = null;
+end;
+$$;
+comment on function private.attach_audit(regclass, text[], text) is
+  'Audits a table of public from now on: of the columns left out only that they changed, of inserts only those the SQL condition on the new row accepts (all by default). Calling it again changes how.';
+
+create function private.leave_unaudited(p_table regclass, p_reason text) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_trigger record;
+begin
+  for v_trigger in
+    select t.tgname from pg_catalog.pg_trigger t where t.tgrelid = p_table and (t.tgfoid = 'private.record_changes()'::regprocedure or t.tgname = 't98_no_truncate')
+  loop
+    execute format('drop trigger %I on %s', v_trigger.tgname, p_table);
+  end loop;
+  insert into private.audit_rules as r (table_name, not_audited_because)
+  select c.relname, p_reason from pg_catalog.pg_class c where c.oid = p_table
+  on conflict (table_name) do update set left_out = '{}', insert_condition = null, not_audited_because = excluded.not_audited_because;
+end;
+$$;
+comment on function private.leave_unaudited(regclass, text) is 'States why a table of public is not audited, and stops auditing it where it was.';
+
+create function private.tables_without_audit() returns setof regclass
+language sql stable set search_path = ''
+begin atomic
+  select c.oid::regclass
+  from pg_catalog.pg_class c
+  left join private.audit_rules r on r.table_name = c.relname
+  where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+    and r.not_audited_because is null
+    and not exists (
+      select from pg_catalog.pg_depend d
+      where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+    )
+    and (
+      r.table_name is null
+      or (
+        select count(distinct t.tgtype) from pg_catalog.pg_trigger t
+        where t.tgrelid = c.oid and t.tgfoid = 'private.record_changes()'::regprocedure and t.tgenabled in ('O', 'A')
+      ) < 3
+      or not exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgtype & 34 = 34 and t.tgenabled in ('O', 'A'))
+    )
+  order by c.relname;
+end;
+comment on function private.tables_without_audit() is 'Tables in public that are neither audited, whole, nor excused.';
+
+-- sql/90_operations/rules/31_audit_log.sql
+
+-- audit_log itself: only ever added to, kept in months, forgotten month by month.
+
+create function private.only_forgets(p_before jsonb, p_after jsonb) returns boolean
+language sql immutable set search_path = ''
+return p_before is not distinct from p_after or (
+  p_before is not null and p_after is not null
+  and array(select jsonb_object_keys(p_after)) = array(select jsonb_object_keys(p_before))
+  and not exists (select from jsonb_each(p_after) e where e.value <> '"***"' and e.value <> p_before -> e.key)
+);
+comment on function private.only_forgets(jsonb, jsonb) is 'Whether the second are the values of the first, some of them put out of sight.';
+
+create function private.keep_audit_log() returns trigger
+language plpgsql set search_path = ''
+as $$
+declare
+  v_changing constant text[] := '{old_values,new_values,request_id,ip_address,forgotten_at}';
+begin
+  if tg_op = 'UPDATE' and to_jsonb(new) - v_changing = to_jsonb(old) - v_changing
+    and private.only_forgets(old.old_values, new.old_values) and private.only_forgets(old.new_values, new.new_values)
+    and coalesce(new.request_id, old.request_id) is not distinct from old.request_id
+    and coalesce(new.ip_address, old.ip_address) is not distinct from old.ip_address
+    and new.forgotten_at is not null then
+    return new;
+  end if;
+  perform private.fail('forbidden', 'audit_log is only ever added to', p_details => jsonb_build_object('operation', tg_op));
+  return null;
+end;
+$$;
+comment on function private.keep_audit_log() is
+  'Row trigger of audit_log: whatever writes it, nothing is deleted, and nothing changed but to put values out of sight and say when, as forget_audited() does.';
+
+create trigger t10_only_forgets before update or delete on public.audit_log
+  for each row execute function private.keep_audit_log();
+
+-- Statement triggers guard the table that a statement names, so each partition has its own. What triggers write passes
+-- without a call: the condition says at what depth.
+create function private.guard_audit_log(p_table regclass) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  execute format($sql$
+    create or replace trigger t00_only_triggers_write before insert or update or delete on %1$s
+      for each statement when (pg_catalog.pg_trigger_depth() = 0) execute function private.refuse_statement('audit_log is only ever added to, by the triggers of the tables it is about');
+    create or replace trigger t01_no_truncate before truncate on %1$s
+      for each statement execute function private.refuse_statement('audit_log is only ever added to');
+  $sql$, p_table);
+end;
+$$;
+comment on function private.guard_audit_log(regclass) is 'Keeps everybody from writing audit_log, or a partition of it, directly.';
+
+select private.guard_audit_log(t) from unnest('{public.audit_log,private.audit_log_rest}'::regclass[]) t;
+
+create function private.audit_partitions() returns table (partition regclass, month date, is_guarded boolean)
+language sql stable set search_path = ''
+begin atomic
+  select c.oid::regclass,
+    case when c.relname ~ '^audit_log_\d{4}_\d\d$' then to_date(right(c.relname, 7), 'YYYY_MM') end,
+    (
+      select count(distinct t.tgname) from pg_catalog.pg_trigger t
+      where t.tgrelid = c.oid and t.tgenabled in ('O', 'A') and t.tgname in ('t00_only_triggers_write', 't01_no_truncate', 't10_only_forgets')
+    ) = 3
+  from pg_catalog.pg_inherits i
+  join pg_catalog.pg_class c on c.oid = i.inhrelid
+  where i.inhparent = 'public.audit_log'::regclass;
+end;
+comment on function private.audit_partitions() is 'The partitions of audit_log: the month each holds (null for the rest), and whether its triggers guard it.';
+
+create function private.missing_audit_months() returns table (month date, row_count bigint)
+language sql stable set search_path = ''
+begin atomic
+  select m.month, sum(m.row_count)
+  from (
+    select (date_trunc('month', private.now() at time zone 'UTC') + make_interval(months => g))::date as month, 0 as row_count
+    from generate_series(0, 1) g
+    union all
+    select date_trunc('month', r.at at time zone 'UTC')::date, count(*) from private.audit_log_rest r group by 1
+  ) m
+  where not exists (select from private.audit_partitions() p where p.month = m.month)
+  group by m.month;
+end;
+comment on function private.missing_audit_months() is 'This month or the next where it has no partition, and other months of which rows were recorded meanwhile: how many.';
+
+-- Attaching a partition lets everybody else go on writing; only whoever writes or reads the rest waits, and only for a
+-- moment, since nobody waits long for the rest itself.
+create function private.make_audit_partitions() returns integer
+language plpgsql volatile security definer set search_path = '' set timezone = 'UTC' set datestyle = 'ISO' set lock_timeout = '2s'
+as $$
+declare
+  v_month date;
+  v_partition text;
+  v_made integer := 0;
+begin
+  for v_month in
+    select m.month from private.missing_audit_months() m
+    union
+    select (date_trunc('month', private.now()) + make_interval(months => g))::date from generate_series(0, 3) g
+    order by 1
+  loop
+    v_partition := format('private.audit_log_%s', to_char(v_month, 'YYYY_MM'));
+    continue when to_regclass(v_partition) is not null;
+    lock table private.audit_log_rest in access exclusive mode;
+    execute format('create table %s (like public.audit_log including defaults)', v_partition);
+    execute format('comment on table %s is %L', v_partition, format('Changes in %s (UTC).', to_char(v_month, 'YYYY-MM')));
+    if exists (select from private.audit_log_rest r where r.at >= v_month and r.at < v_month + interval '1 month') then
+      alter table private.audit_log_rest disable trigger user;
+      execute format('with moved as (delete from private.audit_log_rest r where r.at >= $1 and r.at < $1 + interval ''1 month'' returning r.*)
+        insert into %s select * from moved', v_partition) using v_month::timestamptz;
+      alter table private.audit_log_rest enable trigger user;
+    end if;
+    execute format('alter table public.audit_log attach partition %s for values from (%L) to (%L)',
+      v_partition, v_month::timestamptz, (v_month + interval '1 month')::timestamptz);
+    v_made := v_made + 1;
+  end loop;
+  perform private.guard_audit_log(p.partition) from private.audit_partitions() p where not p.is_guarded;
+  return v_made;
+end;
+$$;
+comment on function private.make_audit_partitions() is
+  'Job: makes the partitions of this month and the three to come, and of months whose rows had to go to the rest; returns how many.';
+
+create function private.drop_old_audit_partitions() returns integer
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '2s'
+as $$
+declare
+  v_kept constant integer := private.setting_integer('audit_months_kept');
+  v_partition regclass;
+  v_dropped integer := 0;
+begin
+  for v_partition in
+    select p.partition from private.audit_partitions() p
+    where v_kept > 0 and p.month < date_trunc('month', private.now() at time zone 'UTC') - make_interval(months => v_kept)
+    order by p.month
+  loop
+    execute format('drop table %s', v_partition);
+    v_dropped := v_dropped + 1;
+  end loop;
+  return v_dropped;
+end;
+$$;
+comment on function private.drop_old_audit_partitions() is
+  'Job: drops the months that lie further back than audit_months_kept (0 keeps all); returns how many. It gives up when others keep the log busy for two seconds, and is run again.';
+
+-- sql/90_operations/rules/32_audit_forgetting.sql
+
+-- When somebody is erased, what the audit trail keeps of their own rows loses what it says about them; that something
+-- happened, when, and who did it stays. The registry of personal data says which rows and columns these are.
+
+create function private.without_values(p_image jsonb, p_columns text[], p_values text[]) returns jsonb
+language sql immutable set search_path = ''
+begin atomic
+  select jsonb_object_agg(e.key,
+    case when e.value <> 'null' and (e.key = any(p_columns) or e.value #>> '{}' = any(p_values)) then '"***"' else e.value end)
+  from jsonb_each(p_image) e;
+end;
+comment on function private.without_values(jsonb, text[], text[]) is 'An image with *** for the values of these columns, and for these values wherever they stand.';
+
+create function private.audited_keys_of(p_entry private.personal_data, p_ids text[]) returns text[]
+language plpgsql stable security definer set search_path = '' set timezone = 'UTC'
+as $$
+declare
+  v_table constant regclass := to_regclass(p_entry.table_name);
+  v_name constant text := (select c.relname from pg_catalog.pg_class c where c.oid = v_table);
+  v_keys text[];
+begin
+  execute format('select array_agg(private.row_key(to_jsonb(t), $1)) from %s t where t.%I = any($2::%s[])', v_table, p_entry.person_column,
+    (select pg_catalog.format_type(a.atttypid, null) from pg_catalog.pg_attribute a where a.attrelid = v_table and a.attname = p_entry.person_column))
+  into v_keys using private.key_columns(v_table), p_ids;
+  if private.key_columns(v_table) = array[p_entry.person_column] then
+    return v_keys || p_ids;
+  elsif p_entry.erase_action = 'keep' then
+    return v_keys;
+  end if;
+  return v_keys || array(
+    select distinct a.row_key from public.audit_log a
+    where a.table_name = v_name and (a.old_values ->> p_entry.person_column = any(p_ids) or a.new_values ->> p_entry.person_column = any(p_ids))
+  );
+end;
+$$;
+comment on function private.audited_keys_of(private.personal_data, text[]) is
+  'Which rows of a registered table are or were a person''s, as audit_log names them; of tables that erasing leaves alone, those that are there.';
+
+create function private.forget_audited() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_own constant text[] := array(
+    select distinct i.image ->> 'user_id'
+    from public.audit_log a
+    cross join lateral (values (a.old_values), (a.new_values), (to_jsonb(old))) as i (image)
+    where a.table_name = 'user_profiles' and a.row_key = new.id::text and i.image ->> 'user_id' is not null
+  );
+  v_names constant text[] := array(
+    select distinct i.image ->> c
+    from public.audit_log a
+    cross join lateral (values (a.old_values), (a.new_values)) as i (image)
+    cross join unnest('{full_name,email,phone}'::text[]) c
+    where a.table_name = 'user_profiles' and a.row_key = new.id::text and i.image ->> c is not null
+  );
+  v_entry private.personal_data;
+  v_name text;
+  v_keys text[];
+  v_columns text[];
+begin
+  for v_entry in
+    select d.* from private.personal_data d
+    join pg_catalog.pg_class c on c.oid = to_regclass(d.table_name)
+    join private.audit_rules r on r.table_name = c.relname and r.not_audited_because is null
+    where c.relnamespace = 'public'::regnamespace
+    order by d.table_name, d.person_column
+  loop
+    select c.relname into v_name from pg_catalog.pg_class c where c.oid = to_regclass(v_entry.table_name);
+    v_keys := private.audited_keys_of(v_entry, case v_entry.person_key when 'profile_id' then array[new.id::text] else v_own end);
+    v_columns := case v_entry.erase_action
+        when 'overwrite' then array(select jsonb_object_keys(v_entry.placeholders))
+        when 'delete' then array(
+          select a.attname::text from pg_catalog.pg_attribute a
+          where a.attrelid = to_regclass(v_entry.table_name) and a.attnum > 0 and a.attname <> all(private.key_columns(a.attrelid))
+        )
+      end;
+    update public.audit_log a
+    set old_values = f.old_values, new_values = f.new_values, forgotten_at = private.now()
+    from public.audit_log b
+    cross join lateral (
+      select private.without_values(b.old_values, v_columns, v_names) as old_values, private.without_values(b.new_values, v_columns, v_names) as new_values offset 0
+    ) f
+    where b.table_name = v_name and b.row_key = any(v_keys) and (f.old_values, f.new_values) is distinct from (b.old_values, b.new_values)
+      and a.transaction_id = b.transaction_id and a.id = b.id and a.at = b.at;
+  end loop;
+  update public.audit_log a set request_id = null, ip_address = null, forgotten_at = private.now()
+  where a.actor_id = any(v_own::uuid[]) and (a.request_id is not null or a.ip_address is not null);
+  return null;
+end;
+$$;
+comment on function private.forget_audited() is
+  'Row trigger on user_profiles: when somebody is erased, the audit trail forgets what their own rows said and where their requests came from.';
+
+create trigger t61_forget_audited after update of erased_at on public.user_profiles
+  for each row when (new.erased_at is not null and old.erased_at is null) execute function private.forget_audited();
+
+-- sql/90_operations/rules/33_audit_history.sql
+
+-- Reading the audit trail by row. A row at an instant is found by going back from the row as it is.
+
+create function private.audited_table(p_table text) returns regclass
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_name constant text := regexp_replace(p_table, '^public\.', '');
+  v_table constant regclass := (
+    select c.oid from pg_catalog.pg_class c
+    where c.relnamespace = 'public'::regnamespace and c.relname = v_name and c.relkind in ('r', 'p') and not c.relispartition
+  );
+  v_reason constant text := (select r.not_audited_because from private.audit_rules r where r.table_name = v_name);
+begin
+  perform private.require_permission('read:audit');
+  perform private.fail_input(private.input_error(private.clean_text(p_table) is null, 'p_table', 'Say which table'));
+  if v_table is null then
+    perform private.fail('not_found', format('There is no table %s', left(p_table, 100)), 'p_table');
+  end if;
+  perform private.fail_input(private.input_error(v_reason is not null, 'p_table', format('%s is not audited: %s', v_name, v_reason)));
+  return v_table;
+end;
+$$;
+comment on function private.audited_table(text) is 'The audited table of this name, for a holder of read:audit.';
+
+-- A key is compared as the column's type writes it, however it was put down: an upper-case uuid is the same uuid.
+create function private.audited_key(p_table regclass, p_id text) returns text
+language plpgsql stable security definer set search_path = '' set timezone = 'UTC' set datestyle = 'ISO'
+as $$
+declare
+  v_columns constant text[] := private.key_columns(p_table);
+  v_said jsonb;
+  v_key jsonb;
+begin
+  perform private.fail_input(private.input_error(p_id is null, 'p_id', 'Say which row'));
+  begin
+    if cardinality(v_columns) > 1 or p_id ~ '^\s*\{\s*"' then
+      v_said := p_id;
+    else
+      v_said := jsonb_build_object(v_columns[1], p_id);
+    end if;
+    if jsonb_typeof(v_said) = 'object' then
+      execute format('select to_jsonb(r) from jsonb_populate_record(null::%s, $1) r', p_table) into v_key using v_said;
+    end if;
+  exception when data_exception or invalid_text_representation then
+    v_said := null;
+  end;
+  perform private.fail_input(private.input_error(
+    v_said is null or jsonb_typeof(v_said) <> 'object' or exists (select from unnest(v_columns) c where v_key ->> c is null)
+      or exists (select from jsonb_object_keys(v_said) k where k <> all(v_columns)),
+    'p_id',
+    case when cardinality(v_columns) = 1 then format('This is no %s of %s', v_columns[1], p_table)
+      else format('The key of %s is a JSON object with %s', p_table, array_to_string(v_columns, ', ')) end
+  ));
+  return private.row_key(v_key, v_columns);
+end;
+$$;
+comment on function private.audited_key(regclass, text) is 'A row''s key as audit_log writes it, from its text or a JSON object of its columns; refuses what cannot be one.';
+
+create function private.row_as_it_is(p_table regclass, p_row_key text) returns jsonb
+language plpgsql stable security definer
+set search_path = '' set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'iso_8601' set bytea_output = 'hex'
+as $$
+declare
+  v_columns constant text[] := private.key_columns(p_table);
+  v_row jsonb;
+begin
+  execute format('select to_jsonb(t) from jsonb_populate_record(null::%1$s, $1) k join %1$s t on %2$s', p_table, private.key_matches(p_table, 't', 'k'))
+  into v_row using case cardinality(v_columns) when 1 then jsonb_build_object(v_columns[1], p_row_key) else p_row_key::jsonb end;
+  return private.without_left_out(v_row, (select r.left_out from private.audit_rules r join pg_catalog.pg_class c on c.relname = r.table_name where c.oid = p_table));
+end;
+$$;
+comment on function private.row_as_it_is(regclass, text) is 'The row with this key as audit_log would write it now; null when there is none.';
+
+-- Transaction by transaction, back from the row as it is. What one transaction did to a row several times it did once:
+-- of the values of a column, the first is one time more an old than a new one. So nothing depends on the order in which
+-- triggers within it fired. Between transactions the numbers rise: whoever changes a row holds it to the end.
+create function private.row_before(p_table regclass, p_row_key text, p_change_id bigint) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_name constant text := (select c.relname from pg_catalog.pg_class c where c.oid = p_table);
+  v_row jsonb := private.row_as_it_is(p_table, p_row_key);
+  v_done record;
+begin
+  for v_done in
+    with changes as materialized (
+      select a.* from public.audit_log a where a.table_name = v_name and a.row_key = p_row_key and a.id >= p_change_id
+    )
+    select d.net, (
+        select coalesce(jsonb_object_agg(e.column_name, e.value), '{}')
+        from (
+          select v.key as column_name, v.value
+          from changes c
+          cross join lateral (
+            select o.key, o.value, 1 as times from jsonb_each(c.old_values) o
+            union all
+            select n.key, n.value, -1 from jsonb_each(c.new_values) n
+          ) v
+          where c.transaction_id = d.transaction_id
+          group by v.key, v.value
+          having sum(v.times) > 0
+        ) e
+      ) as before
+    from (
+      select c.transaction_id, max(c.id) as last, count(*) filter (where c.operation = 'insert') - count(*) filter (where c.operation = 'delete') as net
+      from changes c
+      group by c.transaction_id
+    ) d
+    order by d.last desc
+  loop
+    -- It ended with the row gone, so the row there is now came later, and its coming was not recorded.
+    if v_done.net < 0 then
+      v_row := null;
+    end if;
+    v_row := case when (v_row is not null)::integer > v_done.net then coalesce(v_row, '{}') || v_done.before end;
+  end loop;
+  return v_row;
+end;
+$$;
+comment on function private.row_before(regclass, text, bigint) is
+  'A row as it was before the transaction of a change (of audit_log), or as it is where that is null; null when it did not exist.';
+
+create function private.came_at(p_row jsonb) returns timestamptz
+language sql stable set search_path = '' set timezone = 'UTC'
+return case when p_row ->> 'created_at' <> '***' then (p_row ->> 'created_at')::timestamptz end;
+comment on function private.came_at(jsonb) is 'When a row says it was made; null when it does not say.';
+
+-- A change counts from the instant its transaction began, or from that of an earlier change that began later. Where
+-- the row's coming was not recorded, the row itself says when it came.
+create function private.row_at(p_table regclass, p_row_key text, p_at timestamptz) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_name constant text := (select c.relname from pg_catalog.pg_class c where c.oid = p_table);
+  v_change constant bigint := (
+    select min(a.id) from public.audit_log a where a.table_name = v_name and a.row_key = p_row_key and a.at > p_at
+  );
+  v_row constant jsonb := private.row_before(p_table, p_row_key, v_change);
+  v_last constant text := (
+    select a.operation from public.audit_log a
+    where a.table_name = v_name and a.row_key = p_row_key and (v_change is null or a.id < v_change)
+    order by a.id desc
+    limit 1
+  );
+begin
+  return case when coalesce(v_last, 'delete') <> 'delete' or private.came_at(v_row) is null or private.came_at(v_row) <= p_at then v_row end;
+end;
+$$;
+comment on function private.row_at(regclass, text, timestamptz) is 'A row as it was at an instant; null when it did not exist.';
+
+create function private.history_of(p_table regclass, p_row_key text) returns setof public.audit_log
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_name constant text := (select c.relname from pg_catalog.pg_class c where c.oid = p_table);
+  v_first public.audit_log;
+  v_image jsonb;
+begin
+  select a.* into v_first from public.audit_log a where a.table_name = v_name and a.row_key = p_row_key order by a.id limit 1;
+  v_image := private.row_before(p_table, p_row_key, v_first.id);
+  -- Its coming was not recorded: the row says when that was.
+  if v_image is not null then
+    v_first := null;
+    v_first.table_name := v_name;
+    v_first.row_key := p_row_key;
+    v_first.operation := 'insert';
+    v_first.at := private.came_at(v_image);
+    v_first.new_values := v_image;
+    return next v_first;
+  end if;
+  return query
+    select a.* from public.audit_log a where a.table_name = v_name and a.row_key = p_row_key order by a.id;
+end;
+$$;
+comment on function private.history_of(regclass, text) is
+  'The changes of a row, oldest first; led by what it was at first, without id and transaction, where its coming was not recorded.';
+
+-- sql/90_operations/rules/35_attach_audit.sql
+
+-- Which tables are audited, and how: all of public, but for these.
+
+do $$
+declare
+  v_table record;
+begin
+  for v_table in
+    select to_regclass(format('public.%I', t.name)) as name, t.reason
+    from (values
+      ('audit_log', 'It is the audit trail.'),
+      ('access_changes', 'It is a record itself, only ever added to.'),
+      ('claims', 'Derived from what claims time, which is audited.'),
+      ('resource_horizons', 'Derived: how far weekly rules have been claimed.'),
+      ('student_schedule_slots', 'Derived from students.fixed_schedule, which is audited, and kept when it changes.'),
+      ('class_generation_logs', 'It is a record itself.'),
+      ('fix_runs', 'It is a record itself; what repairs change is audited.'),
+      ('alerts', 'It is a record itself, and says who acknowledged and resolved.'),
+      ('job_runs', 'It is a record itself.'),
+      ('diagnostic_runs', 'It is a record itself.'),
+      ('findings', 'It is a record itself.')
+    ) as t (name, reason)
+    where to_regclass(format('public.%I', t.name)) is not null
+  loop
+    perform private.leave_unaudited(v_table.name, v_table.reason);
+  end loop;
+  -- The hash of a secret is of no use to anybody who asks what happened.
+  perform private.attach_audit('public.calendar_feeds', p_left_out => '{token_hash}');
+  -- What generation makes is in class_generation_logs, and what became of it since is here.
+  perform private.attach_audit('public.classes', p_insert_condition => $condition$source <> 'generated'$condition$);
+  perform private.attach_audit(t.t) from private.tables_without_audit() as t(t);
+end;
+$$;
 
 -- sql/90_operations/rules/40_cron.sql
 
@@ -21137,6 +21870,37 @@ end;
 comment on function public.job_status() is
   'Every job: when it is due (is_due: now; due_in: how long until then, by the database''s clock; null when it is switched off) in which zone, how its last run went, and how often it failed since it last succeeded. Soonest first. Needs read:diagnostics.';
 
+-- sql/90_operations/rpc/record_history.sql
+
+create function private.read_history(p_table text, p_id text) returns setof public.audit_log
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_table constant regclass := private.audited_table(p_table);
+begin
+  return query select h.* from private.history_of(v_table, private.audited_key(v_table, p_id)) h;
+end;
+$$;
+comment on function private.read_history(text, text) is 'The changes of a row, oldest first, for a holder of read:audit.';
+
+create function public.record_history(p_table text, p_id text) returns table (
+  at timestamptz, operation text, actor_id uuid, actor_name text, actor_role text, changed_columns text[], old_values jsonb, new_values jsonb,
+  transaction_id text, request_id text, ip_address text, fix_id bigint, forgotten_at timestamptz, change_id bigint
+)
+language sql stable set search_path = ''
+begin atomic
+  select h.at, h.operation, h.actor_id, p.full_name, h.actor_role,
+    array(select k from jsonb_object_keys(coalesce(h.new_values, h.old_values)) k order by k),
+    h.old_values, h.new_values, h.transaction_id::text, h.request_id, h.ip_address, h.fix_id, h.forgotten_at, h.id
+  from private.read_history(p_table, p_id) with ordinality as h (
+    id, at, transaction_id, table_name, row_key, operation, old_values, new_values, actor_id, actor_role, request_id, ip_address, fix_id, forgotten_at, position
+  )
+  left join public.user_profiles p on p.user_id = h.actor_id
+  order by h.position;
+end;
+comment on function public.record_history(text, text) is
+  'What happened to one row of a table, oldest first: who, from which columns'' old values to which new ones, in which transaction. p_id is the key''s text, or a JSON object of a key''s columns. Where the row''s coming was not recorded, the first line is what it was at first, without a change_id. actor_name is null where the caller may not see names. Needs read:audit. Raises not_found for an unknown table, invalid_input for one that is not audited or an id that cannot be one.';
+
 -- sql/90_operations/rpc/remove_duplicate_classes.sql
 
 create function public.remove_duplicate_classes(p_dry_run boolean default false, p_idempotency_key text default null)
@@ -21148,6 +21912,26 @@ begin atomic
 end;
 comment on function public.remove_duplicate_classes(boolean, text) is
   'Removes classes that are there more than once, all but the oldest, to which attendance, payments and links of the others move, and puts keys of the table that were lost back. It is the repair of the checks classes_duplicated and class_keys_missing, and can be undone like every repair. Returns what apply_fixes() returns. Needs apply:fixes.';
+
+-- sql/90_operations/rpc/row_as_of.sql
+
+create function private.read_row_as_of(p_table text, p_id text, p_at timestamptz) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_table constant regclass := private.audited_table(p_table);
+begin
+  perform private.fail_input(private.input_error(p_at is null, 'p_at', 'Say when'));
+  return private.row_at(v_table, private.audited_key(v_table, p_id), p_at);
+end;
+$$;
+comment on function private.read_row_as_of(text, text, timestamptz) is 'A row as it was at an instant, for a holder of read:audit.';
+
+create function public.row_as_of(p_table text, p_id text, p_at timestamptz) returns jsonb
+language sql stable set search_path = ''
+return private.read_row_as_of(p_table, p_id, p_at);
+comment on function public.row_as_of(text, text, timestamptz) is
+  'One row of a table as it was at an instant, as JSON with instants in UTC; null when it did not exist. What a transaction wrote counts from when it began. Before the log begins a row is as it was then, from its created_at on. *** stands for values that are left out or were forgotten. p_id is the key''s text, or a JSON object of a key''s columns. Needs read:audit. Raises not_found for an unknown table, invalid_input for one that is not audited, an id that cannot be one, or no instant.';
 
 -- sql/90_operations/rpc/run_diagnostics.sql
 
@@ -21422,7 +22206,7 @@ begin
         string_agg(format('alter table %s enable %s trigger %I', t.tgrelid::regclass, case t.tgenabled when 'A' then 'always' when 'R' then 'replica' else '' end, t.tgname), '; ') as on
       from pg_catalog.pg_trigger t
       where t.tgrelid = any(v_tables) and not t.tgisinternal and t.tgenabled <> 'D'
-        and t.tgfoid <> 'private.keep_image()'::regprocedure
+        and t.tgfoid <> all(array['private.keep_image()', 'private.record_changes()']::regprocedure[])
     loop
       execute coalesce(v_triggers.off, '');
       begin
@@ -21515,6 +22299,19 @@ grant select on public.alerts to authenticated, service_role;
 create policy "holders of read:diagnostics see alerts" on public.alerts for select to authenticated
   using ((select private.has_permission('read:diagnostics')));
 
+-- sql/90_operations/policies/30_audit.sql
+
+alter table public.audit_log enable row level security;
+
+-- Whoever may read it reads what everybody's rows held: what they may see of the tables themselves does not matter.
+-- Nobody writes it but the triggers, which run as its owner.
+grant select on public.audit_log to authenticated, service_role;
+create policy "holders of read:audit see every change" on public.audit_log for select to authenticated
+  using ((select private.has_permission('read:audit')));
+
+grant execute on function public.record_history(text, text), public.row_as_of(text, text, timestamptz) to authenticated, service_role;
+grant execute on function private.read_history(text, text), private.read_row_as_of(text, text, timestamptz) to authenticated, service_role;
+
 -- sql/90_operations/policies/40_jobs.sql
 
 alter table public.job_runs enable row level security;
@@ -21529,6 +22326,53 @@ grant execute on function public.run_due_jobs(integer), public.run_job(text, tex
   to authenticated, service_role;
 grant execute on function private.run_due(integer), private.run_by_hand(text), private.describe_jobs(), private.measure_performance()
   to authenticated, service_role;
+
+-- sql/90_operations/checks/audit_partitions_missing.sql
+
+create function private.check_audit_partitions_missing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'public.audit_log', to_char(m.month, 'YYYY-MM'),
+    case when m.row_count > 0 then format('The audit trail has no partition for %s: %s row(s) wait for it', to_char(m.month, 'YYYY-MM'), m.row_count)
+      else format('The audit trail has no partition for %s', to_char(m.month, 'YYYY-MM')) end,
+    jsonb_build_object('month', m.month, 'rows', m.row_count)
+  from private.missing_audit_months() m
+  union all
+  select 'pg_class', p.partition::text, format('Nothing keeps %s from being changed: its triggers are missing or disabled', p.partition),
+    jsonb_build_object('month', p.month)
+  from private.audit_partitions() p
+  where not p.is_guarded;
+end;
+comment on function private.check_audit_partitions_missing() is 'Months the audit trail has no partition for, and partitions without their guards.';
+
+-- Whichever of them were named: they are made together.
+create function private.fix_audit_partitions_missing(p_entity_ids text[]) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  select private.make_audit_partitions() where cardinality(p_entity_ids) > 0;
+end;
+comment on function private.fix_audit_partitions_missing(text[]) is 'Makes them, moves the rows that wait for one, and guards them all.';
+
+-- sql/90_operations/checks/audit_triggers_missing.sql
+
+create function private.check_audit_triggers_missing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'pg_class', t.t::text, format('What happens to %s is not recorded: its triggers for the audit trail are missing or disabled', t.t), '{}'::jsonb
+  from private.tables_without_audit() as t(t);
+end;
+comment on function private.check_audit_triggers_missing() is 'Tables in public that are neither audited nor excused.';
+
+create function private.fix_audit_triggers_missing(p_entity_ids text[]) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  select private.attach_audit(t.t, coalesce(r.left_out, '{}'), r.insert_condition)
+  from private.tables_without_audit() as t(t)
+  join pg_catalog.pg_class c on c.oid = t.t
+  left join private.audit_rules r on r.table_name = c.relname
+  where t.t::text = any(p_entity_ids);
+end;
+comment on function private.fix_audit_triggers_missing(text[]) is 'Audits them again as they were audited, or whole.';
 
 -- sql/90_operations/checks/cron_schedules_differ.sql
 
@@ -21645,6 +22489,49 @@ insert into private.personal_data
 on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- sql/90_operations/reference/30_audit.sql
+
+-- Rows this module ships for the audit trail, and its first partitions. admin holds every permission; nobody else reads
+-- what everybody wrote.
+insert into public.permissions (name, module, description) values
+  ('read:audit', '90_operations', 'See who changed what, whoever''s it is: the audit trail.')
+on conflict (name) do update set module = excluded.module, description = excluded.description
+where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description);
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, is_public, description) values
+  ('audit_months_kept', '90_operations', 'integer', '24', 0, 1200, false, 'Whole months for which the audit trail is kept; 0 keeps it for ever.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
+
+insert into public.scheduled_jobs (name, module, cron, time_zone, command, description) values
+  ('make_audit_partitions', '90_operations', '25 1 * * *', 'UTC', 'private.make_audit_partitions', 'Makes the audit trail''s partitions of the months to come.'),
+  ('drop_old_audit_partitions', '90_operations', '35 1 * * *', 'UTC', 'private.drop_old_audit_partitions', 'Drops the audit trail''s months that are older than audit_months_kept.')
+on conflict (name) do update set
+  module = excluded.module, cron = excluded.cron, time_zone = excluded.time_zone, command = excluded.command, description = excluded.description;
+
+insert into public.integrity_checks (name, module, category, severity, description, fix_description) values
+  ('audit_triggers_missing', '90_operations', 'schema', 'critical', 'Tables whose changes are not recorded, although nobody said why not.', 'Records them from now on.'),
+  ('audit_partitions_missing', '90_operations', 'schema', 'warning',
+    'Months the audit trail has no partition for, and partitions somebody could write.', 'Makes the partitions, moves the rows that wait for one, and guards them.')
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity,
+  description = excluded.description, fix_description = excluded.fix_description;
+
+-- Where this module keeps what belongs to a person. What the log says about somebody's rows goes when they are erased:
+-- see private.forget_audited().
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.audit_log', 'actor_id', 'user_id', '90_operations', '{at,table_name,row_key,operation}', 'keep', '{}',
+    'Who changed what stays known, by an id; what it says about the person is forgotten.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+select private.make_audit_partitions();
 
 -- sql/90_operations/reference/40_jobs.sql
 

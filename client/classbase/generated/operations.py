@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
 
 from classbase.models import UNSET, Row, Unset
 from classbase.transport.async_caller import AsyncCaller
@@ -51,6 +53,25 @@ class JobStatusRow(Row):
     last_duration: Duration | None
     last_error: str | None
     failures: int | None
+
+
+class RecordHistoryRow(Row):
+    """A row of what record_history answers; the catalogue does not say which are never null."""
+
+    at: Instant | None
+    operation: str | None
+    actor_id: UUID | None
+    actor_name: str | None
+    actor_role: str | None
+    changed_columns: list[str] | None
+    old_values: Json
+    new_values: Json
+    transaction_id: str | None
+    request_id: str | None
+    ip_address: str | None
+    fix_id: int | None
+    forgotten_at: Instant | None
+    change_id: int | None
 
 
 class RemoveDuplicateClassesRow(Row):
@@ -139,11 +160,17 @@ _JOB_HISTORY: Function[list[rows.JobRuns]] = Function(
     read_only=True,
 )
 _JOB_STATUS: Function[list[JobStatusRow]] = Function("job_status", {}, "rows", list[JobStatusRow], read_only=True)
+_RECORD_HISTORY: Function[list[RecordHistoryRow]] = Function(
+    "record_history", {"p_table": "text", "p_id": "text"}, "rows", list[RecordHistoryRow], read_only=True
+)
 _REMOVE_DUPLICATE_CLASSES: Function[list[RemoveDuplicateClassesRow]] = Function(
     "remove_duplicate_classes",
     {"p_dry_run": "boolean", "p_idempotency_key": "text"},
     "rows",
     list[RemoveDuplicateClassesRow],
+)
+_ROW_AS_OF: Function[Json] = Function(
+    "row_as_of", {"p_table": "text", "p_id": "text", "p_at": "timestamp with time zone"}, "value", Json, read_only=True
 )
 _RUN_DIAGNOSTICS: Function[list[RunDiagnosticsRow]] = Function(
     "run_diagnostics", {"p_checks": "text[]", "p_modules": "text[]"}, "rows", list[RunDiagnosticsRow], read_only=True
@@ -225,6 +252,21 @@ class AsyncOperations:
         """
         return await self._caller.call(_JOB_STATUS, {})
 
+    async def record_history(self, table: str, id: str) -> list[RecordHistoryRow]:
+        """What happened to one row of a table, oldest first: who, from which columns' old values to which new
+        ones, in which transaction. p_id is the key's text, or a JSON object of a key's columns. Where the row's
+        coming was not recorded, the first line is what it was at first, without a change_id. actor_name is null
+        where the caller may not see names. Needs read:audit. Raises not_found for an unknown table,
+        invalid_input for one that is not audited or an id that cannot be one.
+
+        Args:
+            table: text.
+            id: text.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_RECORD_HISTORY, {"p_table": table, "p_id": id})
+
     async def remove_duplicate_classes(
         self, *, dry_run: bool | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
     ) -> list[RemoveDuplicateClassesRow]:
@@ -242,6 +284,22 @@ class AsyncOperations:
         return await self._caller.call(
             _REMOVE_DUPLICATE_CLASSES, {"p_dry_run": dry_run, "p_idempotency_key": idempotency_key}
         )
+
+    async def row_as_of(self, table: str, id: str, at: datetime) -> Json:
+        """One row of a table as it was at an instant, as JSON with instants in UTC; null when it did not exist.
+        What a transaction wrote counts from when it began. Before the log begins a row is as it was then, from
+        its created_at on. *** stands for values that are left out or were forgotten. p_id is the key's text, or
+        a JSON object of a key's columns. Needs read:audit. Raises not_found for an unknown table, invalid_input
+        for one that is not audited, an id that cannot be one, or no instant.
+
+        Args:
+            table: text.
+            id: text.
+            at: timestamp with time zone.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_ROW_AS_OF, {"p_table": table, "p_id": id, "p_at": at})
 
     async def run_diagnostics(
         self, *, checks: Sequence[str] | None | Unset = UNSET, modules: Sequence[str] | None | Unset = UNSET
@@ -373,6 +431,21 @@ class Operations:
         """
         return self._caller.call(_JOB_STATUS, {})
 
+    def record_history(self, table: str, id: str) -> list[RecordHistoryRow]:
+        """What happened to one row of a table, oldest first: who, from which columns' old values to which new
+        ones, in which transaction. p_id is the key's text, or a JSON object of a key's columns. Where the row's
+        coming was not recorded, the first line is what it was at first, without a change_id. actor_name is null
+        where the caller may not see names. Needs read:audit. Raises not_found for an unknown table,
+        invalid_input for one that is not audited or an id that cannot be one.
+
+        Args:
+            table: text.
+            id: text.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_RECORD_HISTORY, {"p_table": table, "p_id": id})
+
     def remove_duplicate_classes(
         self, *, dry_run: bool | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
     ) -> list[RemoveDuplicateClassesRow]:
@@ -390,6 +463,22 @@ class Operations:
         return self._caller.call(
             _REMOVE_DUPLICATE_CLASSES, {"p_dry_run": dry_run, "p_idempotency_key": idempotency_key}
         )
+
+    def row_as_of(self, table: str, id: str, at: datetime) -> Json:
+        """One row of a table as it was at an instant, as JSON with instants in UTC; null when it did not exist.
+        What a transaction wrote counts from when it began. Before the log begins a row is as it was then, from
+        its created_at on. *** stands for values that are left out or were forgotten. p_id is the key's text, or
+        a JSON object of a key's columns. Needs read:audit. Raises not_found for an unknown table, invalid_input
+        for one that is not audited, an id that cannot be one, or no instant.
+
+        Args:
+            table: text.
+            id: text.
+            at: timestamp with time zone.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_ROW_AS_OF, {"p_table": table, "p_id": id, "p_at": at})
 
     def run_diagnostics(
         self, *, checks: Sequence[str] | None | Unset = UNSET, modules: Sequence[str] | None | Unset = UNSET

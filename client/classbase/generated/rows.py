@@ -121,6 +121,43 @@ class AssignmentDetails(Row):
     """Their codes."""
 
 
+class AuditLog(Row):
+    """Every change of every audited table: only ever added to, by its triggers. Read by holders of read:audit,
+    whatever else they may see. record_history() and row_as_of() read it by row.
+    """
+
+    id: int
+    """Rises with the changes of one row; within one statement rows come in any order."""
+    at: Instant
+    """When the transaction that did it began."""
+    transaction_id: str
+    """What has the same number was done together."""
+    table_name: str
+    """The table in public."""
+    row_key: str
+    """The row's primary key: its text, or a JSON object where it has several columns."""
+    operation: str
+    """insert, update or delete. A row that gets another key is one deleted and another inserted."""
+    old_values: Json
+    """What was there: for an update the columns it changed, for a delete the row."""
+    new_values: Json
+    """What is there since: for an update the columns it changed, for an insert the row."""
+    actor_id: UUID | None
+    """The login that did it; null for a server or an operator."""
+    actor_role: str
+    """The database role that acted, such as authenticated, service_role, or the role an operator connected as."""
+    request_id: str | None
+    """What the request calls itself, where it does (x-request-id). Not checked: its sender's words."""
+    ip_address: str | None
+    """Where the request says it comes from (x-forwarded-for). Not checked: its sender's words, unless a proxy sets
+    them.
+    """
+    fix_id: int | None
+    """The repair or undo of fix_runs that did it; null for everything else."""
+    forgotten_at: Instant | None
+    """When somebody it was about was erased, and its contents with them."""
+
+
 class AvailabilityRules(Row):
     """The hours in which a person works or a place is open, by weekday. Without any row for a date it is unknown."""
 

@@ -11,6 +11,8 @@ begin
       ('access_changes', 'It is a record itself, only ever added to.'),
       ('claims', 'Derived from what claims time, which is audited.'),
       ('resource_horizons', 'Derived: how far weekly rules have been claimed.'),
+      ('student_schedule_slots', 'Derived from students.fixed_schedule, which is audited, and kept when it changes.'),
+      ('class_generation_logs', 'It is a record itself.'),
       ('fix_runs', 'It is a record itself; what repairs change is audited.'),
       ('alerts', 'It is a record itself, and says who acknowledged and resolved.'),
       ('job_runs', 'It is a record itself.'),
@@ -23,6 +25,8 @@ begin
   end loop;
   -- The hash of a secret is of no use to anybody who asks what happened.
   perform private.attach_audit('public.calendar_feeds', p_left_out => '{token_hash}');
+  -- What generation makes is in class_generation_logs, and what became of it since is here.
+  perform private.attach_audit('public.classes', p_insert_condition => $condition$source <> 'generated'$condition$);
   perform private.attach_audit(t.t) from private.tables_without_audit() as t(t);
 end;
 $$;
