@@ -61,9 +61,13 @@ def prepare(town: Town) -> None:
         for number in range(2)
     )
     world.insert("public.course_prerequisites", course_id=names["course1"], required_course_id=names["course2"])
-    world.insert("public.instructor_rates", instructor_id=studio.teacher.profile_id, rate=50, effective_from=studio.day(-10))
+    world.insert(
+        "public.instructor_rates", instructor_id=studio.teacher.profile_id, rate=50, effective_from=studio.day(-10)
+    )
     names["paid"] = studio.assignment(5, payment_amount=None).id
-    names["period"] = world.insert("public.pay_periods", name="Planted", starts_on=studio.day(-700), ends_on=studio.day(-690)).id
+    names["period"] = world.insert(
+        "public.pay_periods", name="Planted", starts_on=studio.day(-700), ends_on=studio.day(-690)
+    ).id
 
 
 DAMAGES = [
@@ -159,6 +163,7 @@ DAMAGES = [
         (
             ("links_to_nothing", "error", "assignment_bookings", "{link}"),
         ), mended=True,
+        undo_needs="insert into public.bookings select (jsonb_populate_record(null::public.bookings, '{linked_row}')).*",
     ),
     Damage(
         "a class of the past that is still to come",

@@ -11,8 +11,16 @@ from tests.support.world import World
 def fill(world: World, people: Mapping[str, User]) -> None:
     """What run_diagnostics, apply_fixes and the scheduled run write."""
     run = world.insert("public.diagnostic_runs", run_by=people["manager"].id)
-    result = world.insert("public.check_results", run_id=run.id, check_name="claims_missing", looked_at=9, found=1, appeared=1)
-    about = {"check_name": "claims_missing", "entity": "claims", "severity": "critical", "message": "Not claimed.", "first_result_id": result.id}
+    result = world.insert(
+        "public.check_results", run_id=run.id, check_name="claims_missing", looked_at=9, found=1, appeared=1
+    )
+    about = {
+        "check_name": "claims_missing",
+        "entity": "claims",
+        "severity": "critical",
+        "message": "Not claimed.",
+        "first_result_id": result.id,
+    }
     world.insert("public.findings", entity_id="open", **about)
     fix = world.insert("public.fix_runs", check_name="claims_missing", faults=1, fixed=1)
     world.db.execute(

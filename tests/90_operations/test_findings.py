@@ -240,7 +240,8 @@ def test_a_dry_run_says_exactly_what_would_be_and_changes_nothing(planted: Plant
     before = planted.everything()
     columns = "faults, fixable, changes"
     planned = planted.db.execute(
-        f"select {columns}, fixed, remaining, fix_id from public.apply_fixes(p_checks => %s, p_dry_run => true)", [[CHECK]]
+        f"select {columns}, fixed, remaining, fix_id from public.apply_fixes(p_checks => %s, p_dry_run => true)",
+        [[CHECK]],
     ).fetchall()
     assert planned == [(3, 2, [{"table": "planted", "added": 0, "changed": 2, "removed": 0}], 0, 3, None)]
     assert planted.everything() == before

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
+
 from tests.support.repairs import Repairs
 from tests.support.server import TestServer
 from tests.support.stage import Stage, module_files
@@ -24,6 +26,7 @@ class Damage:
     `statements` are SQL, run behind the triggers' back; `{name}` stands for something of the town. `expects` is all that
     diagnosis says because of it: check, severity, entity and entity_id. `mended` says whether `apply_fixes` puts it
     right, `in_schema` that it is the schema's, which `classbase fix schema` puts right.
+    `undo_needs` puts back what a constraint asks for before the repair can be undone.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Damage:
     expects: tuple[Found, ...]
     mended: bool = False
     in_schema: bool = False
+    undo_needs: str = ""
 
 
 class Town(Repairs):
@@ -55,16 +59,31 @@ class Town(Repairs):
     def break_with(self, damage: Damage) -> set[Found]:
         """Plants it; returns what diagnosis has to say."""
         with self.behind.transaction():
-            if not damage.in_schema:
-                self.behind.execute("set local session_replication_role = replica")
-            for statement in self.fill_in(damage.statements).split(";"):
-                done = self.behind.execute(statement.encode())
-                assert damage.in_schema or done.rowcount > 0, f"nothing was planted: {statement}"
-        return {(check, severity, entity, self.fill_in(entity_id)) for check, severity, entity, entity_id in damage.expects}
+            return self._plant(damage)
 
-    def findings(self) -> set[Found]:
+    def rehearse(self, damage: Damage) -> tuple[set[Found], set[Found]]:
+        """What diagnosis has to say of it and what it says, in a transaction that is rolled back."""
+        with self.behind.transaction(force_rollback=True):
+            return self._plant(damage), self.findings(self.behind)
+
+    def _plant(self, damage: Damage) -> set[Found]:
+        role = "origin" if damage.in_schema else "replica"
+        self.behind.execute(f"set local session_replication_role = {role}".encode())
+        for statement in self.fill_in(damage.statements).split(";"):
+            done = self.behind.execute(statement.encode())
+            assert damage.in_schema or done.rowcount > 0, f"nothing was planted: {statement}"
+        return self.expected(damage)
+
+    def expected(self, damage: Damage) -> set[Found]:
+        """What diagnosis has to say of a damage, by the town's names."""
+        return {
+            (check, severity, entity, self.fill_in(entity_id)) for check, severity, entity, entity_id in damage.expects
+        }
+
+    def findings(self, connection: psycopg.Connection[Any] | None = None) -> set[Found]:
         """All that diagnosis says."""
-        return set(self.db.execute("select check_name, severity, entity, entity_id from public.run_diagnostics()").fetchall())
+        query = "select check_name, severity, entity, entity_id from public.run_diagnostics()"
+        return set((connection or self.db).execute(query).fetchall())
 
 
 @dataclass

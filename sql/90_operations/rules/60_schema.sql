@@ -2,7 +2,9 @@
 -- belongs to an extension or to a partition is not listed: extensions bring theirs, partitions follow their table.
 
 create function private.schema_objects(p_kinds text[] default null) returns table (kind text, name text, relation text, definition text, statement text, removal text)
-language sql stable set search_path = ''
+-- How constants in them are written depends on the session.
+language sql stable set search_path = '' set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'iso_8601' set bytea_output = 'hex'
+set extra_float_digits = 1 set quote_all_identifiers = off
 begin atomic
   with ours as (
     select n.oid from pg_catalog.pg_namespace n where n.nspname in ('public', 'private')
@@ -89,6 +91,14 @@ begin atomic
   join pg_catalog.pg_class i on i.oid = x.indexrelid
   join pg_catalog.pg_namespace n on n.oid = i.relnamespace
   where not exists (select from pg_catalog.pg_constraint k where k.conindid = x.indexrelid and k.contype in ('p', 'u', 'x')) and (p_kinds is null or 'index' = any(p_kinds))
+  union all
+  select 'index_state', format('%I on %s', i.relname, r.name), r.name, case when x.indisvalid and x.indisready then 'valid' else 'not valid' end,
+    format('reindex index %I.%I', n.nspname, i.relname), null
+  from relations r
+  join pg_catalog.pg_index x on x.indrelid = r.oid
+  join pg_catalog.pg_class i on i.oid = x.indexrelid
+  join pg_catalog.pg_namespace n on n.oid = i.relnamespace
+  where (p_kinds is null or 'index_state' = any(p_kinds))
   union all
   select 'trigger', format('%I on %I.%I', t.tgname, n.nspname, c.relname), format('%I.%I', n.nspname, c.relname), pg_catalog.pg_get_triggerdef(t.oid),
     pg_catalog.pg_get_triggerdef(t.oid), format('drop trigger %I on %I.%I', t.tgname, n.nspname, c.relname)
@@ -212,7 +222,7 @@ begin
     left join there t on t.kind = r.kind and t.name = r.name
     where t.kind is null
       -- What goes with something that is gone needs no word of its own.
-      and r.kind not in ('trigger_state', 'constraint_state', 'row_security')
+      and r.kind not in ('trigger_state', 'constraint_state', 'index_state', 'row_security')
       and (r.kind in ('table', 'view') or r.relation is null or to_regclass(r.relation) is not null)
       and (r.kind not in ('default', 'not_null') or exists (
         select from columns c where c.attrelid = to_regclass(r.relation) and c.name = substr(r.name, length(r.relation) + 2)

@@ -9,7 +9,7 @@ left join public.integrity_checks c on c.name = f.check_name;
 comment on view public.finding_history is 'Findings with when each was first and last seen, when it was put right, by which repair, and how long that took.';
 
 create view public.check_overview with (security_invoker = true) as
-select c.name as check_name, c.module, c.severity, l.checked_at as last_checked_at, l.looked_at, l.found as open_findings, l.appeared, l.failure,
+select c.name as check_name, c.module, c.category, c.severity, c.description, c.fix_description, c.is_active, c.auto_fix, l.checked_at as last_checked_at, l.looked_at, l.found as open_findings, l.appeared, l.failure,
   (select min(f.first_seen_at) from public.findings f where f.check_name = c.name and f.resolved_at is null) as oldest_open_at,
   t.resolved_findings, t.mean_time_to_repair
 from public.integrity_checks c
