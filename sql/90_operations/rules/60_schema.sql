@@ -154,7 +154,7 @@ begin atomic
   where (p_kinds is null or 'grant' = any(p_kinds))
   union all
   select 'row', w.relation || ' ' || w.name, w.relation, null,
-    format('insert into %s (%s) select %s from jsonb_populate_record(null::%s, %L) on conflict do nothing', w.relation, k.columns, k.columns, w.relation, w.said), null
+    format('insert into %s (%s) select %s from jsonb_populate_record(null::%s, %L) on conflict do nothing', w.relation, k.columns, k.columns, w.relation, w.said - k.instants), null
   from (
     select 'public.scheduled_jobs' as relation, j.name, to_jsonb(j) as said from public.scheduled_jobs j
     union all
@@ -166,10 +166,10 @@ begin atomic
   ) w
   cross join lateral (
     -- Not when it ran or was changed last: that would differ between two databases that were made alike.
-    select string_agg(format('%I', a.attname), ', ' order by a.attnum) as columns
+    select string_agg(format('%I', a.attname), ', ' order by a.attnum) filter (where a.atttypid <> 'timestamptz'::regtype) as columns,
+      coalesce(array_agg(a.attname::text) filter (where a.atttypid = 'timestamptz'::regtype), '{}') as instants
     from pg_catalog.pg_attribute a
-    where a.attrelid = w.relation::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-      and a.atttypid <> 'timestamptz'::regtype and w.said ? a.attname
+    where a.attrelid = w.relation::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and w.said ? a.attname
   ) k
   where (p_kinds is null or 'row' = any(p_kinds));
 end;
