@@ -20,6 +20,7 @@ REFUSED = {
     "public.findings.only_resolved_findings_name_a_fix": FINDING.format(
         "fix_id = (select min(id) from public.fix_runs)"
     ),
+    "public.findings.findings_fix_id_fkey": "update public.findings set fix_id = 999999 where entity_id = 'gone'",
     "private.auto_fix_tries.tries_are_counted_from_one": "update private.auto_fix_tries set tries = 0",
 }
 

@@ -21,11 +21,11 @@ def fill(world: World, people: Mapping[str, User]) -> None:
         "message": "Not claimed.",
         "first_result_id": result.id,
     }
+    world.insert("public.findings", entity_id="open", **about)
     fix = world.insert("public.fix_runs", check_name="claims_missing", faults=1, fixed=1)
     world.db.execute(
         "insert into public.findings (check_name, entity, entity_id, severity, message, first_result_id, last_result_id, last_seen_at, resolved_at, fix_id)"
         " values ('claims_missing', 'claims', 'gone', 'critical', 'Not claimed.', %(id)s, %(id)s, private.now(), private.now(), %(fix)s)",
         {"id": result.id, "fix": fix.id},
     )  # fmt: skip
-    world.insert("public.findings", entity_id="open", **about)
     world.insert("private.auto_fix_tries", check_name="claims_missing", tries=1)
