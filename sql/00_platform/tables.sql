@@ -81,13 +81,31 @@ create table public.integrity_checks (
   description text not null,
   fix_description text,
   is_active boolean not null default true,
+  looks_at text,
+  auto_fix boolean not null default false,
+  fix_attempts integer not null default 3,
+  fallback text not null default 'alert',
+  alert_from text default 'error',
+  notify_role text not null default 'admin',
   constraint name_is_snake_case check (name ~ '^[a-z]+(_[a-z0-9]+)*$'),
   constraint category_is_known check (category in ('crud', 'integrity', 'realtime', 'performance', 'security', 'schema')),
-  constraint severity_is_known check (severity in ('critical', 'error', 'warning', 'info'))
+  constraint severity_is_known check (severity in ('critical', 'error', 'warning', 'info')),
+  constraint only_what_can_be_fixed_fixes_itself check (not auto_fix or fix_description is not null),
+  constraint fix_attempts_are_few check (fix_attempts between 1 and 100),
+  constraint fallback_is_known check (fallback in ('alert', 'escalate', 'switch_off')),
+  constraint alert_from_is_known check (alert_from in ('critical', 'error', 'warning', 'info'))
 );
 comment on table public.integrity_checks is
   'Every check diagnosis runs. private.check_<name>() finds; where fix_description is given, private.fix_<name>(text[]) mends.';
 comment on column public.integrity_checks.fix_description is 'What the repair does, or null when a person has to decide.';
+comment on column public.integrity_checks.looks_at is
+  'The table in public whose rows it looks at, one of which each finding is about; null where that is no table, so that it counts in no score.';
+comment on column public.integrity_checks.auto_fix is 'Whether the scheduled run may repair what it finds without being asked.';
+comment on column public.integrity_checks.fix_attempts is 'After how many scheduled repairs in a row that left something over it stops trying.';
+comment on column public.integrity_checks.fallback is
+  'What happens then: alert goes on as for any finding, escalate makes the alert critical, switch_off takes auto_fix away as well.';
+comment on column public.integrity_checks.alert_from is 'From which severity of its findings on the scheduled run raises an alert; null for never.';
+comment on column public.integrity_checks.notify_role is 'Whom the alert is for: a role.';
 
 create table public.scheduled_jobs (
   name text primary key,

@@ -85,13 +85,31 @@ create table public.integrity_checks (
   description text not null,
   fix_description text,
   is_active boolean not null default true,
+  looks_at text,
+  auto_fix boolean not null default false,
+  fix_attempts integer not null default 3,
+  fallback text not null default 'alert',
+  alert_from text default 'error',
+  notify_role text not null default 'admin',
   constraint name_is_snake_case check (name ~ '^[a-z]+(_[a-z0-9]+)*$'),
   constraint category_is_known check (category in ('crud', 'integrity', 'realtime', 'performance', 'security', 'schema')),
-  constraint severity_is_known check (severity in ('critical', 'error', 'warning', 'info'))
+  constraint severity_is_known check (severity in ('critical', 'error', 'warning', 'info')),
+  constraint only_what_can_be_fixed_fixes_itself check (not auto_fix or fix_description is not null),
+  constraint fix_attempts_are_few check (fix_attempts between 1 and 100),
+  constraint fallback_is_known check (fallback in ('alert', 'escalate', 'switch_off')),
+  constraint alert_from_is_known check (alert_from in ('critical', 'error', 'warning', 'info'))
 );
 comment on table public.integrity_checks is
   'Every check diagnosis runs. private.check_<name>() finds; where fix_description is given, private.fix_<name>(text[]) mends.';
 comment on column public.integrity_checks.fix_description is 'What the repair does, or null when a person has to decide.';
+comment on column public.integrity_checks.looks_at is
+  'The table in public whose rows it looks at, one of which each finding is about; null where that is no table, so that it counts in no score.';
+comment on column public.integrity_checks.auto_fix is 'Whether the scheduled run may repair what it finds without being asked.';
+comment on column public.integrity_checks.fix_attempts is 'After how many scheduled repairs in a row that left something over it stops trying.';
+comment on column public.integrity_checks.fallback is
+  'What happens then: alert goes on as for any finding, escalate makes the alert critical, switch_off takes auto_fix away as well.';
+comment on column public.integrity_checks.alert_from is 'From which severity of its findings on the scheduled run raises an alert; null for never.';
+comment on column public.integrity_checks.notify_role is 'Whom the alert is for: a role.';
 
 create table public.scheduled_jobs (
   name text primary key,
@@ -4157,11 +4175,11 @@ begin atomic
     ) as d(day)
     where r.resource_id = any(p_resource_ids)
   ),
-  starts as (
+  starts as materialized (
     select s.day, s.start_time, s.time_zone, private.local_to_instant(s.day, s.start_time, s.time_zone) as at
     from (select distinct o.day, o.start_time, o.time_zone from occurrences o) s
   ),
-  ends as (
+  ends as materialized (
     select e.day, e.end_time, e.time_zone, private.local_end_to_instant(e.day, e.end_time, e.time_zone) as at
     from (select distinct o.day, o.end_time, o.time_zone from occurrences o) e
   ),
@@ -7181,10 +7199,11 @@ grant execute on function private.import_rows(jsonb, jsonb) to authenticated, se
 
 -- What the ledger should say against what it says: the question behind most checks of this module.
 
-create function private.ledger_difference() returns table (
+create function private.ledger_difference(p_source_tables text[] default null) returns table (
   problem text, resource_id uuid, during tstzrange, source_table text, source_id uuid, occurs_on date, title text
 )
-language plpgsql stable security definer set search_path = ''
+-- With less memory both sides would be sorted on disk.
+language plpgsql stable security definer set search_path = '' set work_mem = '64MB'
 as $$
 begin
   return query execute (
@@ -7223,14 +7242,35 @@ begin
       union all
       select 'orphaned', c.resource_id, c.during, c.source_table, c.source_id, c.occurs_on, c.title
       from public.claims c
-      where c.source_table not in (select s.source_table from private.claim_sources() s)
+      where c.source_table not in (select s.source_table from private.claim_sources() s) and $1 is null
       $sql$
+    from private.claim_sources() s
+    where p_source_tables is null or s.source_table = any(p_source_tables)
+  ) using p_source_tables;
+end;
+$$;
+comment on function private.ledger_difference(text[]) is
+  'Every claim that is missing, unexpected, different from what its source says, or orphaned because its source is gone; of these source tables, or of all.';
+
+create function private.sources_but_rules() returns text[]
+language sql stable set search_path = ''
+return (select array_agg(s.source_table) from private.claim_sources() s where s.source_table <> 'weekly_rules');
+comment on function private.sources_but_rules() is 'The tables of which each row claims its own time, without the weekly rules, whose dates are looked at by themselves.';
+
+create function private.orphaned_claims() returns setof public.claims
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return query execute (
+    select string_agg(format(
+      'select c.* from public.claims c where c.source_table = %1$L and not exists (select from public.%1$I s where s.id = c.source_id)', s.source_table
+    ), ' union all ')
+      || ' union all select c.* from public.claims c where c.source_table not in (select s.source_table from private.claim_sources() s)'
     from private.claim_sources() s
   );
 end;
 $$;
-comment on function private.ledger_difference() is
-  'Every claim that is missing, unexpected, different from what its source says, or orphaned because its source is gone.';
+comment on function private.orphaned_claims() is 'Claims whose source row, or whose source table, is gone.';
 
 create function private.describe_claim(p_resource_id uuid, p_title text, p_during tstzrange) returns text
 language sql stable security definer set search_path = ''
@@ -7265,8 +7305,8 @@ begin atomic
   select d.source_table, d.source_table || ' ' || d.source_id,
     'Claimed otherwise than it is planned: ' || private.describe_claim(d.resource_id, d.title, d.during),
     jsonb_build_object('resource_id', d.resource_id, 'occurs_on', d.occurs_on, 'starts_at', lower(d.during), 'ends_at', upper(d.during))
-  from private.ledger_difference() d
-  where d.problem in ('differs', 'unexpected') and d.source_table <> 'weekly_rules';
+  from private.ledger_difference(private.sources_but_rules()) d
+  where d.problem in ('differs', 'unexpected');
 end;
 comment on function private.check_claims_differ() is 'Finds claims whose time, key or title is not what their source says.';
 
@@ -7283,8 +7323,8 @@ begin atomic
   select d.source_table, d.source_table || ' ' || d.source_id,
     'Not claimed: ' || private.describe_claim(d.resource_id, d.title, d.during),
     jsonb_build_object('resource_id', d.resource_id, 'occurs_on', d.occurs_on, 'starts_at', lower(d.during), 'ends_at', upper(d.during))
-  from private.ledger_difference() d
-  where d.problem = 'missing' and d.source_table <> 'weekly_rules';
+  from private.ledger_difference(private.sources_but_rules()) d
+  where d.problem = 'missing';
 end;
 comment on function private.check_claims_missing() is 'Finds happenings whose time is not claimed.';
 
@@ -7301,8 +7341,7 @@ begin atomic
   select d.source_table, d.source_table || ' ' || d.source_id,
     'Claimed for something that is gone: ' || private.describe_claim(d.resource_id, d.title, d.during),
     jsonb_build_object('resource_id', d.resource_id, 'occurs_on', d.occurs_on, 'starts_at', lower(d.during), 'ends_at', upper(d.during))
-  from private.ledger_difference() d
-  where d.problem = 'orphaned';
+  from private.orphaned_claims() d;
 end;
 comment on function private.check_claims_orphaned() is 'Finds claims whose source row is gone.';
 
@@ -7495,8 +7534,21 @@ comment on function private.fix_people_and_resources_differ(text[]) is
 -- sql/20_time/checks/resources_overlapping.sql
 
 create function private.check_resources_overlapping() returns table (entity text, entity_id text, message text, detail jsonb)
-language sql stable security definer set search_path = ''
+language sql stable security definer set search_path = '' set work_mem = '64MB'
 begin atomic
+  -- Whoever begins before somebody who began earlier has ended is looked at more closely: that is one pass in order of
+  -- time, and few are left after it. Asking the index about each claim takes many times as long.
+  with ordered as (
+    select c.resource_id, c.during, c.share_key, c.source_table, c.source_id, c.occurs_on, c.title,
+      max(upper(c.during)) over (
+        partition by c.resource_id order by lower(c.during), c.source_table, c.source_id, c.occurs_on
+        rows between unbounded preceding and 1 preceding
+      ) > lower(c.during) as begins_too_early
+    from public.claims c
+  ),
+  late as (
+    select o.resource_id, o.during, o.share_key, o.source_table, o.source_id, o.occurs_on, o.title from ordered o where o.begins_too_early
+  )
   select 'resources', a.resource_id::text,
     format('%s is in two places: %s and %s, %s', r.name, a.title, b.title, private.describe_range(a.during * b.during)),
     jsonb_build_object(
@@ -7506,9 +7558,9 @@ begin atomic
         jsonb_build_object('source_table', b.source_table, 'source_id', b.source_id, 'occurs_on', b.occurs_on, 'title', b.title)
       )
     )
-  from public.claims a
-  join public.claims b on b.resource_id = a.resource_id and b.during && a.during and b.share_key <> a.share_key
-    and (a.source_table, a.source_id, a.occurs_on) < (b.source_table, b.source_id, b.occurs_on)
+  from late b
+  join public.claims a on a.resource_id = b.resource_id and a.during && b.during and a.share_key <> b.share_key
+    and (lower(a.during), a.source_table, a.source_id, a.occurs_on) < (lower(b.during), b.source_table, b.source_id, b.occurs_on)
   join public.resources r on r.id = a.resource_id;
 end;
 comment on function private.check_resources_overlapping() is
@@ -7522,8 +7574,8 @@ begin atomic
   select d.source_table, d.source_table || ' ' || d.source_id,
     case d.problem when 'missing' then 'Promised by a weekly rule and not claimed: ' else 'Claimed otherwise than the weekly rule says: ' end || private.describe_claim(d.resource_id, d.title, d.during),
     jsonb_build_object('resource_id', d.resource_id, 'occurs_on', d.occurs_on, 'starts_at', lower(d.during), 'ends_at', upper(d.during))
-  from private.ledger_difference() d
-  where d.problem <> 'orphaned' and d.source_table = 'weekly_rules';
+  from private.ledger_difference('{weekly_rules}') d
+  where d.problem <> 'orphaned';
 end;
 comment on function private.check_rule_dates_differ() is 'Finds dates a weekly rule promises and the ledger lacks, or the reverse.';
 
@@ -7602,32 +7654,50 @@ comment on function private.check_work_during_time_off() is
 
 -- sql/20_time/checks/work_outside_stated_hours.sql
 
+-- There may be hundreds of thousands of them, so nothing is asked for each: neither the zone nor anybody's name.
 create function private.check_work_outside_stated_hours() returns table (entity text, entity_id text, message text, detail jsonb)
-language sql stable security definer set search_path = ''
+language sql stable security definer set search_path = '' set work_mem = '64MB'
 begin atomic
-  with coming as (
-    select r.id, c.source_table, c.source_id, c.occurs_on, c.title, c.during
+  with coming as materialized (
+    select r.id, r.name, c.source_table, c.source_id, c.occurs_on, c.title, c.during
     from public.resources r
-    join public.claims c on c.resource_id = r.id and c.during && tstzrange(private.now(), null)
+    join public.claims c on c.resource_id = r.id and upper(c.during) > private.now()
     where exists (select from public.availability_rules a where a.resource_id = r.id)
       and private.setting_text('availability_policy') <> 'ignore'
   ),
-  hours as (
+  hours as materialized (
     select h.resource_id, h.stated, h.hours
     from private.hours_of(
-      array(select distinct c.id from coming c), (select range_merge(range_agg(c.during)) from coming c)
+      array(select distinct c.id from coming c), (select tstzrange(min(lower(c.during)), max(upper(c.during))) from coming c)
     ) h
+  ),
+  missed as materialized (
+    select c.id, c.name, c.source_table, c.source_id, c.occurs_on, c.title, c.during, o.outside
+    from coming c
+    join hours h on h.resource_id = c.id
+    cross join lateral (
+      -- Subtracting a year of hours takes as long as all the rest together: only where there is something to subtract.
+      select case when h.hours && c.during then tstzmultirange(c.during) * h.stated - h.hours else tstzmultirange(c.during) * h.stated end as outside
+      offset 0
+    ) o
+    where not h.hours @> c.during and not isempty(o.outside)
+  ),
+  told as (
+    select m.*, lower(m.during) at time zone z.zone as starts, upper(m.during) at time zone z.zone as ends, z.zone
+    from missed m
+    cross join (select private.setting_text('organisation_time_zone') as zone offset 0) z
   )
-  select c.source_table, concat_ws(' ', c.source_table, c.source_id, c.occurs_on, c.id),
-    'Outside the hours stated: ' || private.describe_claim(c.id, c.title, c.during),
-    jsonb_build_object('resource_id', c.id, 'occurs_on', c.occurs_on, 'starts_at', lower(c.during), 'ends_at', upper(c.during),
+  select t.source_table, concat_ws(' ', t.source_table, t.source_id, t.occurs_on, t.id),
+    -- As private.describe_claim() says it.
+    format('Outside the hours stated: %s in %s, %s–%s %s', t.name, t.title, to_char(t.starts, 'YYYY-MM-DD HH24:MI'),
+      case when t.starts::date = t.ends::date then to_char(t.ends, 'HH24:MI')
+        when t.ends = t.starts::date + 1 then '24:00'
+        else to_char(t.ends, 'YYYY-MM-DD HH24:MI') end, t.zone),
+    jsonb_build_object('resource_id', t.id, 'occurs_on', t.occurs_on, 'starts_at', lower(t.during), 'ends_at', upper(t.during),
       'outside', (
-        select jsonb_agg(jsonb_build_object('starts_at', lower(o.outside), 'ends_at', upper(o.outside)))
-        from unnest(tstzmultirange(c.during) * h.stated - h.hours) as o(outside)
+        select jsonb_agg(jsonb_build_object('starts_at', lower(o.outside), 'ends_at', upper(o.outside))) from unnest(t.outside) as o(outside)
       ))
-  from coming c
-  join hours h on h.resource_id = c.id
-  where not h.hours @> c.during and not isempty(tstzmultirange(c.during) * h.stated - h.hours);
+  from told t;
 end;
 comment on function private.check_work_outside_stated_hours() is 'Coming uses of people and places outside the hours they stated.';
 
@@ -20251,6 +20321,110 @@ comment on column public.job_runs.retry_at is 'From when on this due time is tri
 comment on column public.job_runs.runner is 'Who ran it: the connection''s application_name and role.';
 comment on column public.job_runs.run_by is 'The login; null when a server did it.';
 
+-- sql/90_operations/tables/50_findings.sql
+
+-- What diagnosis found, so that it is known since when something is wrong, for how long it was, and whether it gets better.
+--
+-- A finding is a check, an entity and its id; it is open from the run that first found it until a run of that check no
+-- longer does. Finding it again changes nothing, so that a hundred thousand findings that stay cost no writing.
+
+create table public.diagnostic_runs (
+  id bigint generated always as identity primary key,
+  run_by uuid default private.caller_id(),
+  run_at timestamptz not null default private.now()
+);
+create index diagnostic_runs_run_at on public.diagnostic_runs (run_at);
+comment on table public.diagnostic_runs is 'Every time diagnosis ran; what it did is in check_results. Written by run_diagnostics and the scheduled run.';
+comment on column public.diagnostic_runs.run_by is 'The login; null when a server did it.';
+
+create table public.check_results (
+  id bigint generated always as identity primary key,
+  run_id bigint not null references public.diagnostic_runs (id) on delete cascade,
+  check_name text not null,
+  checked_at timestamptz not null default private.now(),
+  looked_at bigint,
+  found bigint not null default 0,
+  appeared bigint not null default 0,
+  resolved bigint not null default 0,
+  failure text,
+  constraint result_counts_are_not_below_zero check (least(looked_at, found, appeared, resolved) >= 0)
+);
+create index check_results_run on public.check_results (run_id);
+create index check_results_check on public.check_results (check_name, id);
+comment on table public.check_results is 'What each check said in each run: the trend. Ids rise in the order in which the checks looked.';
+comment on column public.check_results.check_name is 'The check; it stays when a later version no longer has that check.';
+comment on column public.check_results.looked_at is 'How many rows it looked at; null where it looks at no table.';
+comment on column public.check_results.found is 'About how many entities it found something, however many of these were kept.';
+comment on column public.check_results.appeared is 'About how many it had found nothing the time before.';
+comment on column public.check_results.resolved is 'How many findings were no longer there.';
+comment on column public.check_results.failure is 'Why it could not be run; null when it was.';
+
+-- No keys to the results: they are cleaned up, and checking two hundred thousand keys would take longer than the checks.
+create table public.findings (
+  id bigint generated always as identity primary key,
+  check_name text not null,
+  entity text not null,
+  entity_id text not null,
+  severity text not null,
+  message text not null,
+  detail jsonb not null default '{}',
+  first_result_id bigint not null,
+  first_seen_at timestamptz not null default private.now(),
+  last_result_id bigint,
+  last_seen_at timestamptz,
+  resolved_at timestamptz,
+  fix_id bigint references public.fix_runs (id) on delete set null,
+  constraint finding_severity_is_known check (severity in ('critical', 'error', 'warning', 'info')),
+  constraint resolved_findings_were_seen_last check (
+    (resolved_at is null) = (last_seen_at is null) and (resolved_at is null) = (last_result_id is null)
+  ),
+  constraint only_resolved_findings_name_a_fix check (fix_id is null or resolved_at is not null)
+);
+-- One of a kind is open at a time.
+create unique index findings_one_open on public.findings (check_name, entity, entity_id) where resolved_at is null;
+create index findings_resolved_at on public.findings (resolved_at) where resolved_at is not null;
+create index findings_fix on public.findings (fix_id) where fix_id is not null;
+comment on table public.findings is 'What checks found: open ones, and those that were put right. See finding_history for when each was last seen.';
+comment on column public.findings.entity is 'The table, or the kind of thing in the catalogue.';
+comment on column public.findings.entity_id is 'Which one, as the check names it.';
+comment on column public.findings.severity is 'The check''s, or critical where the check itself could not be run.';
+comment on column public.findings.message is 'The sentence as it was said last; of several about one entity the first.';
+comment on column public.findings.first_result_id is 'The result of the check that found it first.';
+comment on column public.findings.last_result_id is 'The last result that found it; null while it is open: then every later one did.';
+comment on column public.findings.last_seen_at is 'When it was found last; null while it is open: then it is when the check last ran.';
+comment on column public.findings.resolved_at is 'When the check no longer found it; null while it is open.';
+comment on column public.findings.fix_id is 'The repair that put it right; null where a person did, or nobody knows.';
+
+create table private.auto_fix_tries (
+  check_name text primary key references public.integrity_checks (name) on delete cascade on update cascade,
+  tries integer not null,
+  last_tried_at timestamptz not null default private.now(),
+  constraint tries_are_counted_from_one check (tries > 0)
+);
+comment on table private.auto_fix_tries is 'How often in a row the scheduled run repaired what a check found and something was left over.';
+
+-- sql/90_operations/tables/60_schema.sql
+
+-- What the schema was like when it was last loaded or migrated, so that diagnosis can tell what is gone or different, and
+-- `classbase fix schema` can put it back. The last file of the module records it.
+
+create table private.shipped_objects (
+  kind text not null,
+  name text not null,
+  relation text,
+  definition text,
+  statement text,
+  removal text,
+  primary key (kind, name)
+);
+comment on table private.shipped_objects is
+  'Every table, column, constraint, index, trigger, function, view, policy, grant and registry row there was when the schema was last loaded or migrated.';
+comment on column private.shipped_objects.name is 'What it is called, within its kind, such as t10_keep_version on public.settings.';
+comment on column private.shipped_objects.relation is 'The table or view it belongs to; null where it belongs to none.';
+comment on column private.shipped_objects.definition is 'What it says, as this server writes it; two that say the same are the same.';
+comment on column private.shipped_objects.statement is 'The SQL that makes it; null where that would bring back an empty shell only.';
+comment on column private.shipped_objects.removal is 'The SQL that takes one away that differs, where it cannot be replaced.';
+
 -- sql/90_operations/rules/10_images.sql
 
 -- Images of rows that repairs change.
@@ -21723,73 +21897,719 @@ end;
 $$;
 comment on function private.measure_performance() is 'Looks for performance problems, for a holder of read:diagnostics.';
 
+-- sql/90_operations/rules/50_findings.sql
+
+-- Running checks and keeping what they find.
+--
+-- Whoever runs checks or repairs takes one lock first and looks afterwards, in a later statement: so results rise in the
+-- order of looking, two at once keep nothing twice, and nobody waits in a circle.
+
+create function private.wait_for_diagnosis() returns void
+language sql volatile set search_path = ''
+return pg_catalog.pg_advisory_xact_lock(hashtextextended('classbase diagnosis', 0));
+comment on function private.wait_for_diagnosis() is 'Lets one transaction at a time run checks and repairs.';
+
+create function private.error_sentence(p_message text, p_sqlstate text) returns text
+language sql immutable set search_path = ''
+return left(private.clean_text(case p_sqlstate when 'PGRST' then p_message::jsonb ->> 'message' else p_message end), 500);
+comment on function private.error_sentence(text, text) is 'What an error says to people, also where private.fail() said it as JSON.';
+
+-- In one statement: what is found, what of it is new, what is no longer there. Nothing is written about what stays.
+create function private.keep_findings(p_result_id bigint, p_check public.integrity_checks, p_failure text, p_since timestamptz)
+returns table (
+  check_name text, module text, category text, severity text, entity text, entity_id text, message text, detail jsonb, can_be_fixed boolean,
+  run_id bigint, first_seen_at timestamptz
+)
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  return query execute format($sql$
+    with seen as materialized (
+      select f.entity collate "C" as entity, coalesce(f.entity_id, '') collate "C" as entity_id, f.message collate "C" as message,
+        coalesce(f.detail, '{}') as detail
+      from %s %s
+    ),
+    keyed as materialized (
+      select distinct on (s.entity, s.entity_id) s.entity, s.entity_id, s.message, s.detail from seen s order by s.entity, s.entity_id, s.message
+    ),
+    known as materialized (
+      select o.id, o.entity collate "C" as entity, o.entity_id collate "C" as entity_id, o.severity, o.message, o.detail, o.first_seen_at
+      from public.findings o
+      where o.check_name = $2 and o.resolved_at is null
+    ),
+    before as (
+      select r.id, r.checked_at from public.check_results r
+      where r.check_name = $2 and r.id < $1 and r.failure is null order by r.id desc limit 1
+    ),
+    -- A check that could not be run says nothing about what it found before.
+    gone as (
+      update public.findings o
+      set resolved_at = $3, last_result_id = coalesce((select b.id from before b), o.first_result_id),
+        last_seen_at = coalesce((select b.checked_at from before b), o.first_seen_at)
+      from known n
+      where o.id = n.id and not $6 and not exists (select from keyed k where k.entity = n.entity and k.entity_id = n.entity_id)
+      returning o.id
+    ),
+    changed as (
+      update public.findings o
+      set severity = $4, message = k.message, detail = k.detail
+      from known n
+      join keyed k on k.entity = n.entity and k.entity_id = n.entity_id
+      where o.id = n.id and (n.severity, n.message, n.detail) is distinct from ($4, k.message, k.detail)
+    ),
+    fresh as materialized (
+      select k.* from keyed k where not exists (select from known n where n.entity = k.entity and n.entity_id = k.entity_id)
+    ),
+    kept as (
+      insert into public.findings (check_name, entity, entity_id, severity, message, detail, first_result_id, first_seen_at)
+      select $2, f.entity, f.entity_id, $4, f.message, f.detail, $1, $3
+      from fresh f
+      order by f.entity, f.entity_id
+      limit greatest(private.setting_integer('findings_kept_per_check') - (select count(*) from known), 0)
+    ),
+    counted as (
+      update public.check_results r
+      set found = (select count(*) from keyed), appeared = (select count(*) from fresh), resolved = (select count(*) from gone)
+      where r.id = $1
+      returning r.run_id
+    )
+    select $2, $7, $8, $4, s.entity, s.entity_id, s.message, s.detail, $9, c.run_id, coalesce(n.first_seen_at, $3)
+    from counted c
+    cross join seen s
+    left join known n on n.entity = s.entity and n.entity_id = s.entity_id
+    where $5 is null or coalesce(n.first_seen_at, $3) >= $5
+    order by s.entity, s.entity_id, s.message
+  $sql$, case when p_failure is null then format('private.%I()', 'check_' || p_check.name)
+    else '(values (''integrity_checks'', $2, $10, ''{}''::jsonb)) as f(entity, entity_id, message, detail)' end,
+    case when p_failure is null then 'f' else '' end)
+  using p_result_id, p_check.name, private.now(), case when p_failure is null then p_check.severity else 'critical' end, p_since,
+    p_failure is not null, p_check.module, p_check.category, p_failure is null and p_check.fix_description is not null,
+    format('The check %s could not be run: %s', p_check.name, p_failure);
+end;
+$$;
+comment on function private.keep_findings(bigint, public.integrity_checks, text, timestamptz) is
+  'Runs a check, keeps what it finds under this result, resolves what it no longer finds, and returns it; with a failure, that it could not be run.';
+
+-- A check that cannot be run is a finding of its own, and keeps none of the others from running. Time-outs, deadlocks and
+-- the like are nobody's finding: they end the call.
+create function private.run_check(p_run_id bigint, p_check public.integrity_checks, p_since timestamptz)
+returns table (
+  check_name text, module text, category text, severity text, entity text, entity_id text, message text, detail jsonb, can_be_fixed boolean,
+  run_id bigint, first_seen_at timestamptz
+)
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_result_id bigint;
+  v_looked_at bigint;
+  v_message text;
+  v_sqlstate text;
+begin
+  begin
+    if p_check.looks_at is not null then
+      execute format('select count(*) from %s', p_check.looks_at::regclass) into v_looked_at;
+    end if;
+    insert into public.check_results (run_id, check_name, looked_at) values (p_run_id, p_check.name, v_looked_at) returning id into v_result_id;
+    return query select k.* from private.keep_findings(v_result_id, p_check, null, p_since) k;
+    return;
+  exception
+    when data_exception or integrity_constraint_violation or cardinality_violation or syntax_error_or_access_rule_violation
+      or object_not_in_prerequisite_state or program_limit_exceeded or feature_not_supported or insufficient_resources
+      or invalid_transaction_state or plpgsql_error or internal_error or external_routine_exception or system_error or sqlstate 'PGRST' then
+    get stacked diagnostics v_message = message_text, v_sqlstate = returned_sqlstate;
+  end;
+  v_message := private.error_sentence(v_message, v_sqlstate);
+  insert into public.check_results (run_id, check_name, failure) values (p_run_id, p_check.name, v_message) returning id into v_result_id;
+  return query select k.* from private.keep_findings(v_result_id, p_check, v_message, p_since) k;
+end;
+$$;
+comment on function private.run_check(bigint, public.integrity_checks, timestamptz) is
+  'Runs one check as part of a run and keeps what it finds; where it fails, that is what is found.';
+
+create function private.forget_old_findings() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_before constant timestamptz := private.now() - make_interval(days => private.setting_integer('findings_days'));
+  v_count integer;
+begin
+  delete from public.findings f where f.resolved_at < v_before;
+  get diagnostics v_count = row_count;
+  delete from public.diagnostic_runs r
+  where r.run_at < v_before
+    -- The last word of every check stays, however old.
+    and not exists (
+      select from public.check_results c
+      where c.run_id = r.id and not exists (select from public.check_results l where l.check_name = c.check_name and l.id > c.id)
+    );
+  return v_count;
+end;
+$$;
+comment on function private.forget_old_findings() is 'Deletes findings that were put right, and runs, once they are older than findings_days; returns how many findings.';
+
+-- What findings say names people. Whoever is called otherwise, or is erased, is called otherwise there too.
+create function private.rename_in_findings() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_old constant text := trim('"' from to_jsonb(old.full_name)::text);
+  v_new constant text := trim('"' from to_jsonb(new.full_name)::text);
+begin
+  update public.findings f
+  set message = replace(f.message, old.full_name, new.full_name), detail = replace(f.detail::text, v_old, v_new)::jsonb
+  where strpos(f.message, old.full_name) > 0 or strpos(f.detail::text, v_old) > 0;
+  return null;
+end;
+$$;
+comment on function private.rename_in_findings() is
+  'Row trigger on user_profiles: what findings say names somebody by the name they have now, which for somebody erased is none.';
+
+create trigger t61_rename_in_findings after update of full_name on public.user_profiles
+  for each row when (old.full_name is distinct from new.full_name and length(old.full_name) > 2)
+  execute function private.rename_in_findings();
+
+-- sql/90_operations/rules/51_scheduled_checks.sql
+
+-- The scheduled run: every active check, repairs that may happen by themselves, and alerts for what is left.
+
+create function private.settle_check_alert(p_check public.integrity_checks, p_result_id bigint, p_gave_up boolean) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_result public.check_results;
+  v_severity text;
+  v_ranks constant text[] := array['critical', 'error', 'warning', 'info'];
+begin
+  select r.* into v_result from public.check_results r where r.id = p_result_id;
+  v_severity := case when v_result.failure is not null or (p_gave_up and p_check.fallback = 'escalate') then 'critical' else p_check.severity end;
+  if v_result.found = 0 then
+    perform private.clear_alert('finding', p_check.name);
+  elsif p_check.alert_from is not null and (p_gave_up or array_position(v_ranks, v_severity) <= array_position(v_ranks, p_check.alert_from)) then
+    perform private.raise_alert('finding', p_check.name, v_severity,
+      case when v_result.failure is not null then format('The check %s could not be run: %s', p_check.name, v_result.failure)
+        else format('%s %s found%s', v_result.found, p_check.name, case when p_gave_up then ', and repairing them by themselves was given up' else '' end) end,
+      jsonb_build_object('run_id', v_result.run_id, 'found', v_result.found, 'appeared', v_result.appeared, 'description', p_check.description,
+        'can_be_fixed', p_check.fix_description is not null, 'gave_up', p_gave_up, 'notify_role', p_check.notify_role,
+        -- A few by id only: who may read an alert need not be who may read the rows.
+        'examples', (
+          select coalesce(jsonb_agg(jsonb_build_object('entity', f.entity, 'entity_id', f.entity_id)), '[]')
+          from (
+            select o.entity, o.entity_id from public.findings o
+            where o.check_name = p_check.name and o.resolved_at is null order by o.first_seen_at, o.id limit 5
+          ) f
+        )));
+  else
+    perform private.clear_alert('finding', p_check.name);
+  end if;
+end;
+$$;
+comment on function private.settle_check_alert(public.integrity_checks, bigint, boolean) is
+  'Raises or clears the alert of a check, as its policy and its last result say.';
+
+create function private.run_scheduled_checks() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_run_id bigint;
+  v_check public.integrity_checks;
+  v_found bigint;
+  v_total bigint := 0;
+  v_tries integer;
+  v_mended record;
+  v_gave_up boolean;
+begin
+  perform private.wait_for_diagnosis();
+  insert into public.diagnostic_runs default values returning id into v_run_id;
+  for v_check in select c.* from private.chosen_checks(null, null) c loop
+    v_gave_up := false;
+    select count(*) into v_found from private.run_check(v_run_id, v_check, null);
+    v_tries := coalesce((select t.tries from private.auto_fix_tries t where t.check_name = v_check.name), 0);
+    if v_found > 0 and v_check.auto_fix and v_tries < v_check.fix_attempts then
+      select m.* into v_mended from private.mend_check(v_check, false, null, null) m;
+      select count(*) into v_found from private.run_check(v_run_id, v_check, null);
+      if v_found > 0 then
+        insert into private.auto_fix_tries as t (check_name, tries) values (v_check.name, 1)
+        on conflict (check_name) do update set tries = t.tries + 1, last_tried_at = private.now()
+        returning t.tries into v_tries;
+      end if;
+    end if;
+    if v_found = 0 then
+      delete from private.auto_fix_tries t where t.check_name = v_check.name;
+    elsif v_check.auto_fix and v_tries >= v_check.fix_attempts then
+      v_gave_up := true;
+      if v_check.fallback = 'switch_off' then
+        update public.integrity_checks c set auto_fix = false where c.name = v_check.name;
+        delete from private.auto_fix_tries t where t.check_name = v_check.name;
+      end if;
+    end if;
+    perform private.settle_check_alert(v_check, max(r.id), v_gave_up) from public.check_results r where r.run_id = v_run_id and r.check_name = v_check.name;
+    v_total := v_total + v_found;
+  end loop;
+  return v_total;
+end;
+$$;
+comment on function private.run_scheduled_checks() is
+  'Runs every active check, repairs what may be repaired without being asked, raises and clears alerts; returns how many findings are left.';
+
+-- sql/90_operations/rules/60_schema.sql
+
+-- The schema as rows. Definitions are written with an empty search_path, so that they say the same to everybody. What
+-- belongs to an extension or to a partition is not listed: extensions bring theirs, partitions follow their table.
+
+create function private.schema_objects(p_kinds text[] default null) returns table (kind text, name text, relation text, definition text, statement text, removal text)
+-- How constants in them are written depends on the session.
+language sql stable set search_path = '' set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'iso_8601' set bytea_output = 'hex'
+set extra_float_digits = 1 set quote_all_identifiers = off
+begin atomic
+  with ours as (
+    select n.oid from pg_catalog.pg_namespace n where n.nspname in ('public', 'private')
+  ),
+  relations as (
+    select c.oid, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.relowner, c.relacl, c.reloptions, format('%I.%I', n.nspname, c.relname) as name
+    from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where c.relnamespace in (select o.oid from ours o) and c.relkind in ('r', 'p', 'v', 'm', 'S') and not c.relispartition
+      and not exists (
+        select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+      )
+  ),
+  functions as (
+    select f.oid, f.proowner, f.proacl, f.prosecdef, format('%I.%I(%s)', n.nspname, f.proname, pg_catalog.pg_get_function_identity_arguments(f.oid)) as name
+    from pg_catalog.pg_proc f
+    join pg_catalog.pg_namespace n on n.oid = f.pronamespace
+    where f.pronamespace in (select o.oid from ours o) and f.prokind in ('f', 'p')
+      and not exists (
+        select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = f.oid and d.deptype = 'e'
+      )
+  ),
+  grants as (
+    select 'table' as what, r.name, r.name as relation, r.relowner as owner, a.grantee, a.privilege_type as privilege, null::text as column_name
+    from relations r cross join lateral pg_catalog.aclexplode(r.relacl) a
+    union all
+    select 'table', r.name, r.name, r.relowner, a.grantee, a.privilege_type, quote_ident(c.attname)
+    from relations r
+    join pg_catalog.pg_attribute c on c.attrelid = r.oid and c.attnum > 0 and not c.attisdropped
+    cross join lateral pg_catalog.aclexplode(c.attacl) a
+    union all
+    select 'function', f.name, null, f.proowner, a.grantee, a.privilege_type, null
+    from functions f cross join lateral pg_catalog.aclexplode(coalesce(f.proacl, pg_catalog.acldefault('f', f.proowner))) a
+    union all
+    select 'schema', quote_ident(n.nspname), null, n.nspowner, a.grantee, a.privilege_type, null
+    from pg_catalog.pg_namespace n cross join lateral pg_catalog.aclexplode(n.nspacl) a
+    where n.oid in (select o.oid from ours o)
+  )
+  select 'table', r.name, r.name, r.relkind::text, null, null from relations r where r.relkind in ('r', 'p') and (p_kinds is null or 'table' = any(p_kinds))
+  union all
+  select 'row_security', r.name, r.name, concat(r.relrowsecurity, r.relforcerowsecurity),
+    format('alter table %s %s row level security', r.name, case when r.relrowsecurity then 'enable' else 'disable' end), null
+  from relations r
+  where r.relkind in ('r', 'p') and (p_kinds is null or 'row_security' = any(p_kinds))
+  union all
+  select 'column', format('%s.%I', r.name, a.attname), r.name,
+    concat_ws(' ', pg_catalog.format_type(a.atttypid, a.atttypmod), nullif(a.attgenerated, ''), nullif(a.attidentity, ''),
+      case when a.attgenerated <> '' then pg_catalog.pg_get_expr(e.adbin, e.adrelid) end), null, null
+  from relations r
+  join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+  left join pg_catalog.pg_attrdef e on e.adrelid = a.attrelid and e.adnum = a.attnum
+  where r.relkind in ('r', 'p') and (p_kinds is null or 'column' = any(p_kinds))
+  union all
+  select 'default', format('%s.%I', r.name, a.attname), r.name, pg_catalog.pg_get_expr(e.adbin, e.adrelid),
+    format('alter table %s alter column %I set default %s', r.name, a.attname, pg_catalog.pg_get_expr(e.adbin, e.adrelid)), null
+  from relations r
+  join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+  join pg_catalog.pg_attrdef e on e.adrelid = a.attrelid and e.adnum = a.attnum
+  where r.relkind in ('r', 'p') and (p_kinds is null or 'default' = any(p_kinds))
+  union all
+  select 'not_null', format('%s.%I', r.name, a.attname), r.name, null, format('alter table %s alter column %I set not null', r.name, a.attname), null
+  from relations r
+  join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped and a.attnotnull
+  where r.relkind in ('r', 'p') and (p_kinds is null or 'not_null' = any(p_kinds))
+  union all
+  select 'constraint', format('%I on %s', k.conname, r.name), r.name,
+    regexp_replace(pg_catalog.pg_get_constraintdef(k.oid), ' NOT VALID$', ''),
+    format('alter table %s add constraint %I %s', r.name, k.conname, regexp_replace(pg_catalog.pg_get_constraintdef(k.oid), ' NOT VALID$', '')),
+    format('alter table %s drop constraint %I', r.name, k.conname)
+  from relations r
+  join pg_catalog.pg_constraint k on k.conrelid = r.oid and k.contype in ('c', 'u', 'p', 'f', 'x') and k.conparentid = 0
+  where (p_kinds is null or 'constraint' = any(p_kinds))
+  union all
+  select 'constraint_state', format('%I on %s', k.conname, r.name), r.name, case when k.convalidated then 'valid' else 'not valid' end,
+    format('alter table %s validate constraint %I', r.name, k.conname), null
+  from relations r
+  join pg_catalog.pg_constraint k on k.conrelid = r.oid and k.contype in ('c', 'f') and k.conparentid = 0
+  where (p_kinds is null or 'constraint_state' = any(p_kinds))
+  union all
+  select 'index', format('%I on %s', i.relname, r.name), r.name, pg_catalog.pg_get_indexdef(x.indexrelid), pg_catalog.pg_get_indexdef(x.indexrelid),
+    format('drop index %I.%I', n.nspname, i.relname)
+  from relations r
+  join pg_catalog.pg_index x on x.indrelid = r.oid
+  join pg_catalog.pg_class i on i.oid = x.indexrelid
+  join pg_catalog.pg_namespace n on n.oid = i.relnamespace
+  where not exists (select from pg_catalog.pg_constraint k where k.conindid = x.indexrelid and k.contype in ('p', 'u', 'x')) and (p_kinds is null or 'index' = any(p_kinds))
+  union all
+  select 'index_state', format('%I on %s', i.relname, r.name), r.name, case when x.indisvalid and x.indisready then 'valid' else 'not valid' end,
+    format('reindex index %I.%I', n.nspname, i.relname), null
+  from relations r
+  join pg_catalog.pg_index x on x.indrelid = r.oid
+  join pg_catalog.pg_class i on i.oid = x.indexrelid
+  join pg_catalog.pg_namespace n on n.oid = i.relnamespace
+  where (p_kinds is null or 'index_state' = any(p_kinds))
+  union all
+  select 'trigger', format('%I on %I.%I', t.tgname, n.nspname, c.relname), format('%I.%I', n.nspname, c.relname), pg_catalog.pg_get_triggerdef(t.oid),
+    pg_catalog.pg_get_triggerdef(t.oid), format('drop trigger %I on %I.%I', t.tgname, n.nspname, c.relname)
+  from pg_catalog.pg_trigger t
+  join pg_catalog.pg_class c on c.oid = t.tgrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  join functions f on f.oid = t.tgfoid
+  where not t.tgisinternal and t.tgparentid = 0 and (p_kinds is null or 'trigger' = any(p_kinds))
+  union all
+  select 'trigger_state', format('%I on %I.%I', t.tgname, n.nspname, c.relname), format('%I.%I', n.nspname, c.relname), t.tgenabled::text,
+    format('alter table %I.%I %s trigger %I', n.nspname, c.relname,
+      case t.tgenabled when 'D' then 'disable' when 'A' then 'enable always' when 'R' then 'enable replica' else 'enable' end, t.tgname), null
+  from pg_catalog.pg_trigger t
+  join pg_catalog.pg_class c on c.oid = t.tgrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  join functions f on f.oid = t.tgfoid
+  where not t.tgisinternal and t.tgparentid = 0 and (p_kinds is null or 'trigger_state' = any(p_kinds))
+  union all
+  select 'function', f.name, null, pg_catalog.pg_get_functiondef(f.oid), pg_catalog.pg_get_functiondef(f.oid), null from functions f
+  where (p_kinds is null or 'function' = any(p_kinds))
+  union all
+  select 'view', r.name, r.name, concat_ws(' ', r.reloptions::text, pg_catalog.pg_get_viewdef(r.oid)),
+    format('create or replace view %s%s as %s', r.name, ' with (' || array_to_string(r.reloptions, ', ') || ')', pg_catalog.pg_get_viewdef(r.oid)), null
+  from relations r
+  where r.relkind = 'v' and (p_kinds is null or 'view' = any(p_kinds))
+  union all
+  select 'statistics', format('%I.%I', n.nspname, s.stxname), r.name, pg_catalog.pg_get_statisticsobjdef(s.oid), pg_catalog.pg_get_statisticsobjdef(s.oid),
+    format('drop statistics %I.%I', n.nspname, s.stxname)
+  from pg_catalog.pg_statistic_ext s
+  join relations r on r.oid = s.stxrelid
+  join pg_catalog.pg_namespace n on n.oid = s.stxnamespace
+  where (p_kinds is null or 'statistics' = any(p_kinds))
+  union all
+  select 'policy', format('%I on %s', p.polname, r.name), r.name, d.definition, format('create policy %I on %s %s', p.polname, r.name, d.definition),
+    format('drop policy %I on %s', p.polname, r.name)
+  from relations r
+  join pg_catalog.pg_policy p on p.polrelid = r.oid
+  cross join lateral (
+    select concat_ws(' ', 'as', case when p.polpermissive then 'permissive' else 'restrictive' end, 'for',
+      case p.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete' else 'all' end,
+      'to', (select string_agg(case u.role when 0 then 'public' else quote_ident(pg_catalog.pg_get_userbyid(u.role)) end, ', ' order by u.role::text) from unnest(p.polroles) as u(role)),
+      'using (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')', 'with check (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')') as definition
+  ) d
+  where (p_kinds is null or 'policy' = any(p_kinds))
+  union all
+  select distinct 'grant', g.said, g.relation, null, 'grant ' || g.said, format('revoke %s', regexp_replace(g.said, ' to (\S+)$', ' from \1'))
+  from (
+    select g.relation, format('%s%s on %s %s to %s', lower(g.privilege), ' (' || g.column_name || ')', g.what, g.name,
+      case g.grantee when 0 then 'public' else quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) end) as said
+    from grants g
+    where g.grantee <> g.owner and (g.grantee = 0 or pg_catalog.pg_get_userbyid(g.grantee) in ('anon', 'authenticated', 'service_role'))
+  ) g
+  where (p_kinds is null or 'grant' = any(p_kinds))
+  union all
+  select 'row', w.relation || ' ' || w.name, w.relation, null,
+    format('insert into %s (%s) select %s from jsonb_populate_record(null::%s, %L) on conflict do nothing', w.relation, k.columns, k.columns, w.relation, w.said - k.instants), null
+  from (
+    select 'public.scheduled_jobs' as relation, j.name, to_jsonb(j) as said from public.scheduled_jobs j
+    union all
+    select 'public.integrity_checks', c.name, to_jsonb(c) from public.integrity_checks c
+    union all
+    select 'public.permissions', p.name, to_jsonb(p) from public.permissions p
+    union all
+    select 'public.settings', s.key, to_jsonb(s) - 'value' - 'version' from public.settings s
+  ) w
+  cross join lateral (
+    -- Not when it ran or was changed last: that would differ between two databases that were made alike.
+    select string_agg(format('%I', a.attname), ', ' order by a.attnum) filter (where a.atttypid <> 'timestamptz'::regtype) as columns,
+      coalesce(array_agg(a.attname::text) filter (where a.atttypid = 'timestamptz'::regtype), '{}') as instants
+    from pg_catalog.pg_attribute a
+    where a.attrelid = w.relation::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and w.said ? a.attname
+  ) k
+  where (p_kinds is null or 'row' = any(p_kinds));
+end;
+comment on function private.schema_objects(text[]) is
+  'What the schema consists of, of these kinds or all: each thing with what it says and the SQL that makes it, or, where it differs, first takes it away.';
+
+create function private.record_schema() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_count integer;
+begin
+  delete from private.shipped_objects;
+  insert into private.shipped_objects (kind, name, relation, definition, statement, removal)
+  select o.kind, o.name, o.relation, nullif(o.definition, o.statement), o.statement, o.removal from private.schema_objects() o
+  -- Another version of the server writes some definitions in other words.
+  union all
+  select 'server', 'major version', null, (current_setting('server_version_num')::integer / 10000)::text, null, null;
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$$;
+comment on function private.record_schema() is
+  'Records the schema as it is, for diagnosis to compare with. Run it after changes of your own, such as tables you add; migrations do.';
+
+create function private.schema_differences(p_kinds text[] default null) returns table (difference text, kind text, name text, relation text, mend text)
+-- Nobody analyzes what functions return: thousands of rows would be compared with thousands, one by one.
+language plpgsql stable security definer set search_path = '' set enable_nestloop = off
+as $$
+begin
+  return query
+    with there as materialized (
+      select o.kind, o.name, o.relation, coalesce(o.definition, o.statement) as definition, o.removal from private.schema_objects(p_kinds) o
+    ),
+    recorded as materialized (
+      select s.kind, s.name, s.relation, coalesce(s.definition, s.statement) as definition, s.statement, s.removal
+      from private.shipped_objects s
+      where s.kind <> 'server' and (p_kinds is null or s.kind = any(p_kinds))
+    ),
+    server as (
+      select s.definition = (current_setting('server_version_num')::integer / 10000)::text as is_same
+      from private.shipped_objects s where s.kind = 'server'
+    ),
+    columns as (
+      select a.attrelid, quote_ident(a.attname) as name from pg_catalog.pg_attribute a where a.attnum > 0 and not a.attisdropped
+    )
+    select 'missing', r.kind, r.name, r.relation, r.statement
+    from recorded r
+    cross join server
+    left join there t on t.kind = r.kind and t.name = r.name
+    where t.kind is null
+      -- What goes with something that is gone needs no word of its own.
+      and r.kind not in ('trigger_state', 'constraint_state', 'index_state', 'row_security')
+      and (r.kind in ('table', 'view') or r.relation is null or to_regclass(r.relation) is not null)
+      and (r.kind not in ('default', 'not_null') or exists (
+        select from columns c where c.attrelid = to_regclass(r.relation) and c.name = substr(r.name, length(r.relation) + 2)
+      ))
+    union all
+    select 'changed', r.kind, r.name, r.relation, concat_ws('; ', r.removal, r.statement)
+    from recorded r
+    join server v on v.is_same
+    join there t on t.kind = r.kind and t.name = r.name
+    where t.definition is distinct from r.definition and r.kind not in ('grant', 'row', 'not_null')
+    union all
+    select 'unexpected', t.kind, t.name, t.relation, t.removal
+    from there t
+    cross join server
+    left join recorded r on r.kind = t.kind and r.name = t.name
+    where t.kind in ('policy', 'grant') and r.kind is null
+      -- What somebody added is theirs, with all its grants and policies.
+      and case when t.relation is not null then exists (select from private.shipped_objects s where s.kind in ('table', 'view') and s.name = t.relation)
+        else t.name ~ ' on schema ' or exists (
+          select from private.shipped_objects s where s.kind = 'function' and strpos(t.name, ' on function ' || s.name || ' to ') > 0
+        ) end;
+end;
+$$;
+comment on function private.schema_differences(text[]) is
+  'In what the schema differs from what was recorded, of these kinds or all: missing, changed, or, for grants and policies on what was recorded, unexpected; with the SQL that mends it, where there is any.';
+
+-- sql/90_operations/views/50_findings.sql
+
+create view public.finding_history with (security_invoker = true) as
+select f.id, f.check_name, c.module, f.severity, f.entity, f.entity_id, f.message, f.detail, f.first_seen_at,
+  coalesce(f.last_seen_at, (
+    select r.checked_at from public.check_results r where r.check_name = f.check_name and r.failure is null order by r.id desc limit 1
+  )) as last_seen_at,
+  f.resolved_at, f.resolved_at - f.first_seen_at as time_to_repair, f.fix_id
+from public.findings f
+left join public.integrity_checks c on c.name = f.check_name;
+comment on view public.finding_history is 'Findings with when each was first and last seen, when it was put right, by which repair, and how long that took.';
+
+create view public.check_overview with (security_invoker = true) as
+select c.name as check_name, c.module, c.category, c.severity, c.description, c.fix_description, c.is_active, c.auto_fix, l.checked_at as last_checked_at, l.looked_at, l.found as open_findings, l.appeared, l.failure,
+  (select min(f.first_seen_at) from public.findings f where f.check_name = c.name and f.resolved_at is null) as oldest_open_at,
+  t.resolved_findings, t.mean_time_to_repair
+from public.integrity_checks c
+left join lateral (
+  select r.checked_at, r.looked_at, r.found, r.appeared, r.failure from public.check_results r where r.check_name = c.name order by r.id desc limit 1
+) l on true
+left join lateral (
+  select count(*) as resolved_findings, avg(f.resolved_at - f.first_seen_at) as mean_time_to_repair
+  from public.findings f
+  where f.check_name = c.name and f.resolved_at is not null
+) t on true;
+comment on view public.check_overview is 'Each check with what it last said, since when its oldest finding is open, and how long putting right took so far.';
+
+-- sql/90_operations/rpc/acknowledge_alert.sql
+
+create function private.settle_alert(p_id bigint, p_resolve boolean, p_note text) returns public.alerts
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_alert public.alerts;
+begin
+  perform private.require_permission('manage:alerts');
+  select a.* into v_alert from public.alerts a where a.id = p_id for no key update;
+  if not found then
+    perform private.fail('not_found', format('There is no alert %s', coalesce(p_id::text, '')), 'p_id');
+  end if;
+  if v_alert.resolved_at is not null then
+    perform private.fail('illegal_transition', format('Alert %s was resolved before', p_id), 'p_id', jsonb_build_object('resolved_at', v_alert.resolved_at));
+  end if;
+  update public.alerts a
+  set acknowledged_at = coalesce(a.acknowledged_at, private.now()),
+    acknowledged_by = case when a.acknowledged_at is null then private.caller_id() else a.acknowledged_by end,
+    resolved_at = case when p_resolve then private.now() end,
+    resolved_by = case when p_resolve then private.caller_id() end,
+    details = a.details || case when private.clean_text(p_note) is null then '{}' else jsonb_build_object('note', left(private.clean_text(p_note), 1000)) end
+  where a.id = p_id
+  returning a.* into v_alert;
+  return v_alert;
+end;
+$$;
+comment on function private.settle_alert(bigint, boolean, text) is 'Acknowledges or resolves an open alert for a holder of manage:alerts.';
+
+create function public.acknowledge_alert(p_id bigint) returns public.alerts
+language sql volatile set search_path = ''
+return private.settle_alert(p_id, false, null);
+comment on function public.acknowledge_alert(bigint) is
+  'Says that the caller is looking at an open alert; who said so first stays. Saying it again changes nothing. Needs manage:alerts. Raises not_found; illegal_transition when it is resolved.';
+
 -- sql/90_operations/rpc/apply_fixes.sql
 
-create function private.mend_faults(p_checks text[], p_modules text[], p_dry_run boolean) returns table (
-  check_name text, faults integer, fixed integer, remaining integer, description text, fix_id bigint
+-- One repair: looks, mends, looks again. A dry run does the same and takes it back, so that what it says is what would happen.
+create function private.mend_check(p_check public.integrity_checks, p_dry_run boolean, p_run_id bigint, p_entity_ids text[]) returns table (
+  check_name text, faults integer, fixed integer, remaining integer, description text, fix_id bigint, fixable integer, changes jsonb, failure text
 )
 -- How a row is written as JSON depends on the session.
 language plpgsql volatile security definer set search_path = '' set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'iso_8601' set bytea_output = 'hex'
 as $$
 declare
-  v_check public.integrity_checks;
   v_ids text[];
-  v_changed integer;
+  v_left text[];
+  v_fix_id bigint;
+  v_changed integer := 0;
+  v_sqlstate text;
+begin
+  check_name := p_check.name;
+  description := p_check.fix_description;
+  begin
+    execute format($sql$
+      select array_agg(distinct f.entity_id) from private.%I() f
+      where ($1 is null or f.entity_id = any($1))
+        and ($2 is null or exists (
+          select
+          from public.check_results r
+          join public.findings o on o.check_name = r.check_name
+            and o.first_result_id <= r.id and (o.last_result_id is null or o.last_result_id >= r.id)
+          where r.run_id = $2 and r.check_name = $3 and r.failure is null and o.entity = f.entity and o.entity_id = f.entity_id
+        ))
+    $sql$, 'check_' || p_check.name) into v_ids using p_entity_ids, p_run_id, p_check.name;
+    if v_ids is null then
+      return;
+    end if;
+    faults := cardinality(v_ids);
+    v_fix_id := private.open_fix(p_check.name, faults);
+    execute format('select private.%I($1)', 'fix_' || p_check.name) using v_ids;
+    if p_dry_run then
+      -- What is checked at the end of a transaction would be refused there.
+      set constraints all immediate;
+    end if;
+    execute format('select coalesce(array_agg(distinct f.entity_id), ''{}'') from private.%I() f where f.entity_id = any($1)', 'check_' || p_check.name)
+    into v_left using v_ids;
+    remaining := cardinality(v_left);
+    fixed := faults - remaining;
+    v_changed := private.close_fix(v_fix_id);
+    changes := (
+      select jsonb_agg(jsonb_build_object('table', c.table_name, 'added', c.added, 'changed', c.changed, 'removed', c.removed) order by c.table_name)
+      from (
+        select c.table_name, count(*) filter (where c.before is null) as added, count(*) filter (where c.before is not null and c.after is not null) as changed,
+          count(*) filter (where c.after is null) as removed
+        from private.fix_changes c where c.fix_id = v_fix_id group by c.table_name
+      ) c
+    );
+    if p_dry_run then
+      fixable := fixed;
+      raise exception 'taken back' using errcode = 'CBDRY';
+    end if;
+    update public.fix_runs r set fixed = mend_check.fixed, remaining = mend_check.remaining, changed_rows = v_changed where r.id = v_fix_id;
+    update public.findings f
+    set resolved_at = private.now(), last_seen_at = private.now(), fix_id = v_fix_id, last_result_id = (
+      select coalesce(max(r.id), f.first_result_id) from public.check_results r where r.check_name = p_check.name
+    )
+    where f.check_name = p_check.name and f.resolved_at is null and f.entity_id = any(v_ids) and f.entity_id <> all(v_left);
+  exception
+    when sqlstate 'CBDRY' then
+      fixed := 0;
+      remaining := faults;
+      v_changed := 0;
+    when data_exception or integrity_constraint_violation or cardinality_violation or syntax_error_or_access_rule_violation
+      or object_not_in_prerequisite_state or program_limit_exceeded or feature_not_supported or insufficient_resources
+      or invalid_transaction_state or plpgsql_error or internal_error or external_routine_exception or system_error or sqlstate 'PGRST' then
+    get stacked diagnostics failure = message_text, v_sqlstate = returned_sqlstate;
+    failure := private.error_sentence(failure, v_sqlstate);
+    faults := coalesce(faults, 0);
+    fixed := 0;
+    remaining := faults;
+    v_changed := 0;
+    changes := null;
+  end;
+  fix_id := case when v_changed > 0 then v_fix_id end;
+  fixable := coalesce(fixable, fixed);
+  changes := coalesce(changes, '[]');
+  return next;
+end;
+$$;
+comment on function private.mend_check(public.integrity_checks, boolean, bigint, text[]) is
+  'Mends what one check finds, in a subtransaction: all of it, or what a run found, or these entities. No row where there is nothing to mend; where the repair failed, why.';
+
+create function private.mend_faults(p_checks text[], p_modules text[], p_dry_run boolean, p_run_id bigint, p_entity_ids text[]) returns table (
+  check_name text, faults integer, fixed integer, remaining integer, description text, fix_id bigint, fixable integer, changes jsonb, failure text
+)
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_check public.integrity_checks;
 begin
   perform private.require_permission('apply:fixes');
+  perform private.require_read_committed();
+  perform private.wait_for_diagnosis();
+  if p_run_id is not null and not exists (select from public.diagnostic_runs r where r.id = p_run_id) then
+    perform private.fail('not_found', format('There is no run %s', p_run_id), 'p_run_id');
+  end if;
   for v_check in
     select c.* from private.chosen_checks(p_checks, p_modules) c where c.fix_description is not null
   loop
-    execute format('select array_agg(distinct f.entity_id) from private.%I() f', 'check_' || v_check.name) into v_ids;
-    continue when v_ids is null;
-    check_name := v_check.name;
-    description := v_check.fix_description;
-    faults := cardinality(v_ids);
-    remaining := faults;
-    fix_id := null;
-    if not p_dry_run then
-      fix_id := private.open_fix(v_check.name, faults);
-      execute format('select private.%I($1)', 'fix_' || v_check.name) using v_ids;
-      execute format('select count(distinct f.entity_id) from private.%I() f where f.entity_id = any($1)', 'check_' || v_check.name)
-      into remaining using v_ids;
-      v_changed := private.close_fix(fix_id);
-      update public.fix_runs r set fixed = mend_faults.faults - mend_faults.remaining, remaining = mend_faults.remaining, changed_rows = v_changed
-      where r.id = mend_faults.fix_id;
-      if v_changed = 0 then
-        fix_id := null;
-      end if;
-    end if;
-    fixed := faults - remaining;
-    return next;
+    return query select m.* from private.mend_check(v_check, p_dry_run, p_run_id, p_entity_ids) m;
   end loop;
 end;
 $$;
-comment on function private.mend_faults(text[], text[], boolean) is 'Runs the repairs of checks that find something, for a holder of apply:fixes, keeps images of every row that changes, and checks again.';
+comment on function private.mend_faults(text[], text[], boolean, bigint, text[]) is
+  'Runs the repairs of checks that find something, for a holder of apply:fixes, keeps images of every row that changes, and checks again.';
 
 create function public.apply_fixes(
   p_checks text[] default null,
   p_modules text[] default null,
   p_dry_run boolean default false,
-  p_idempotency_key text default null
-) returns table (check_name text, faults integer, fixed integer, remaining integer, description text, fix_id bigint)
+  p_idempotency_key text default null,
+  p_run_id bigint default null,
+  p_entity_ids text[] default null
+) returns table (
+  check_name text, faults integer, fixed integer, remaining integer, description text, fix_id bigint, fixable integer, changes jsonb, failure text
+)
 language plpgsql volatile set search_path = ''
 as $$
 declare
-  v_request jsonb := jsonb_build_object('checks', p_checks, 'modules', p_modules, 'dry_run', p_dry_run);
+  v_request jsonb := jsonb_build_object('checks', p_checks, 'modules', p_modules, 'dry_run', p_dry_run, 'run_id', p_run_id, 'entity_ids', p_entity_ids);
   v_answer jsonb := private.answered_before('apply_fixes', p_idempotency_key, v_request);
 begin
   if v_answer is null then
-    v_answer := (select coalesce(jsonb_agg(to_jsonb(m)), '[]') from private.mend_faults(p_checks, p_modules, p_dry_run) m);
+    v_answer := (
+      select coalesce(jsonb_agg(to_jsonb(m)), '[]')
+      from private.mend_faults(p_checks, p_modules, coalesce(p_dry_run, false), p_run_id, p_entity_ids) m
+    );
     perform private.remember_answer('apply_fixes', p_idempotency_key, v_request, v_answer);
   end if;
   return query
-    select a.check_name, a.faults, a.fixed, a.remaining, a.description, a.fix_id
-    from jsonb_to_recordset(v_answer)
-      as a(check_name text, faults integer, fixed integer, remaining integer, description text, fix_id bigint);
+    select a.check_name, a.faults, a.fixed, a.remaining, a.description, a.fix_id, a.fixable, a.changes, a.failure
+    from jsonb_to_recordset(v_answer) as a(
+      check_name text, faults integer, fixed integer, remaining integer, description text, fix_id bigint, fixable integer, changes jsonb, failure text
+    );
 end;
 $$;
-comment on function public.apply_fixes(text[], text[], boolean, text) is
-  'Mends what the checks of these names and modules (all by default) find and can mend, in one transaction, and checks again: one row a check with how many rows were at fault, were fixed and remain, and the fix_id undo_fix() takes (null where no row changed). p_dry_run only says what would be done. Needs apply:fixes. Raises not_found for an unknown check or module.';
+comment on function public.apply_fixes(text[], text[], boolean, text, bigint, text[]) is
+  'Mends what the checks of these names and modules (all by default) find and can mend, and checks again: one row a check with how many entities were at fault, were fixed and remain, how many rows of which tables were added, changed and removed (changes), the fix_id undo_fix() takes (null where no row changed), and why a repair failed, which leaves nothing of that check''s behind. p_run_id mends only what that run found and is still so, p_entity_ids only these. p_dry_run does all of it and takes it back: nothing is fixed, and fixable and changes say what would be. Needs apply:fixes. Raises not_found for an unknown check, module or run.';
 
 -- sql/90_operations/rpc/check_assignment_performance.sql
 
@@ -21800,6 +22620,45 @@ begin atomic
 end;
 comment on function public.check_assignment_performance() is
   'Looks for too many slow statements (kind slow_statements, where pg_stat_statements is installed) and too large tables (kind large_table), as the job check_performance does every five minutes: raises and resolves their alerts, announces new ones on the channel performance_alert, and returns one row a problem. Needs read:diagnostics.';
+
+-- sql/90_operations/rpc/consistency_score.sql
+
+create function public.consistency_score() returns table (module text, looked_at bigint, faulty bigint, score numeric)
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.require_permission('read:diagnostics');
+  return query
+    with latest as (
+      select distinct on (r.check_name) r.id, r.found, r.looked_at, c.module, c.looks_at, c.name
+      from public.check_results r
+      join public.integrity_checks c on c.name = r.check_name
+      where r.failure is null and r.looked_at is not null
+      order by r.check_name, r.id desc
+    ),
+    kept as (
+      select l.module, l.looks_at, count(distinct f.entity_id) as faulty
+      from latest l
+      join public.findings f on f.check_name = l.name and f.resolved_at is null and f.entity <> 'integrity_checks'
+      group by l.module, l.looks_at
+    ),
+    tables as (
+      select l.module, l.looks_at, (array_agg(l.looked_at order by l.id desc))[1] as looked_at,
+        -- What one check found is more than was kept of it where that was too much to keep.
+        least((array_agg(l.looked_at order by l.id desc))[1], greatest(max(l.found), max(k.faulty))) as faulty
+      from latest l
+      left join kept k on k.module = l.module and k.looks_at = l.looks_at
+      group by l.module, l.looks_at
+    )
+    select t.module, sum(t.looked_at)::bigint, sum(t.faulty)::bigint,
+      coalesce(trunc(1 - sum(t.faulty) / nullif(sum(t.looked_at), 0), 4), 1)
+    from tables t
+    group by grouping sets ((t.module), ())
+    order by t.module nulls last;
+end;
+$$;
+comment on function public.consistency_score() is
+  'The share of checked rows about which diagnosis found nothing when it last ran, from 0 to 1 and never rounded up: a row a module, and one for all (module null). Rows are those of the tables the checks look at. Needs read:diagnostics.';
 
 -- sql/90_operations/rpc/job_history.sql
 
@@ -21913,6 +22772,14 @@ end;
 comment on function public.remove_duplicate_classes(boolean, text) is
   'Removes classes that are there more than once, all but the oldest, to which attendance, payments and links of the others move, and puts keys of the table that were lost back. It is the repair of the checks classes_duplicated and class_keys_missing, and can be undone like every repair. Returns what apply_fixes() returns. Needs apply:fixes.';
 
+-- sql/90_operations/rpc/resolve_alert.sql
+
+create function public.resolve_alert(p_id bigint, p_note text default null) returns public.alerts
+language sql volatile set search_path = ''
+return private.settle_alert(p_id, true, p_note);
+comment on function public.resolve_alert(bigint, text) is
+  'Says that what an alert was about was put right, and how (p_note, kept in its details). If it was not, it is raised anew. Needs manage:alerts. Raises not_found; illegal_transition when it was resolved before.';
+
 -- sql/90_operations/rpc/row_as_of.sql
 
 create function private.read_row_as_of(p_table text, p_id text, p_at timestamptz) returns jsonb
@@ -21935,9 +22802,7 @@ comment on function public.row_as_of(text, text, timestamptz) is
 
 -- sql/90_operations/rpc/run_diagnostics.sql
 
--- 90_operations: know and mend. Modules register checks (public.integrity_checks) with a function
--- private.check_<name>() that finds, and where the repair is clear private.fix_<name>(text[]) that mends; the functions
--- here run them.
+-- The functions that people and servers ask; running a check and keeping what it finds is in rules/50_findings.sql.
 
 create function private.chosen_checks(p_checks text[], p_modules text[]) returns setof public.integrity_checks
 language plpgsql stable security definer set search_path = ''
@@ -21969,34 +22834,47 @@ end;
 $$;
 comment on function private.chosen_checks(text[], text[]) is 'The checks of these names and modules (with or without their number), or all that are active.';
 
-create function private.find_faults(p_checks text[], p_modules text[]) returns table (
-  check_name text, module text, category text, severity text, entity text, entity_id text, message text, detail jsonb, can_be_fixed boolean
+create function private.find_faults(p_checks text[], p_modules text[], p_since timestamptz, p_run_id bigint) returns table (
+  check_name text, module text, category text, severity text, entity text, entity_id text, message text, detail jsonb, can_be_fixed boolean,
+  run_id bigint, first_seen_at timestamptz
 )
-language plpgsql stable security definer set search_path = ''
+language plpgsql volatile security definer set search_path = ''
 as $$
 declare
+  v_run_id bigint := p_run_id;
   v_check public.integrity_checks;
 begin
   perform private.require_permission('read:diagnostics');
+  perform private.require_read_committed();
+  perform private.wait_for_diagnosis();
+  if p_run_id is not null and not exists (select from public.diagnostic_runs r where r.id = p_run_id) then
+    perform private.fail('not_found', format('There is no run %s', p_run_id), 'p_run_id');
+  end if;
   for v_check in select c.* from private.chosen_checks(p_checks, p_modules) c loop
-    return query execute format(
-      'select $1, $2, $3, $4, f.entity, f.entity_id, f.message, f.detail, $5 from private.%I() f order by f.entity, f.entity_id, f.message',
-      'check_' || v_check.name)
-    using v_check.name, v_check.module, v_check.category, v_check.severity, v_check.fix_description is not null;
+    if v_run_id is null then
+      insert into public.diagnostic_runs default values returning id into v_run_id;
+    end if;
+    return query select f.* from private.run_check(v_run_id, v_check, p_since) f;
   end loop;
 end;
 $$;
-comment on function private.find_faults(text[], text[]) is 'Runs checks for a holder of read:diagnostics.';
+comment on function private.find_faults(text[], text[], timestamptz, bigint) is 'Runs checks for a holder of read:diagnostics, and keeps what they find.';
 
-create function public.run_diagnostics(p_checks text[] default null, p_modules text[] default null) returns table (
-  check_name text, module text, category text, severity text, entity text, entity_id text, message text, detail jsonb, can_be_fixed boolean
+create function public.run_diagnostics(
+  p_checks text[] default null,
+  p_modules text[] default null,
+  p_since timestamptz default null,
+  p_run_id bigint default null
+) returns table (
+  check_name text, module text, category text, severity text, entity text, entity_id text, message text, detail jsonb, can_be_fixed boolean,
+  run_id bigint, first_seen_at timestamptz
 )
-language sql stable set search_path = ''
+language sql volatile set search_path = ''
 begin atomic
-  select * from private.find_faults(p_checks, p_modules);
+  select * from private.find_faults(p_checks, p_modules, p_since, p_run_id);
 end;
-comment on function public.run_diagnostics(text[], text[]) is
-  'Runs the integrity checks of these names and modules (all by default) and returns one row a finding, gravest first; no rows is good news. Needs read:diagnostics. Raises not_found for an unknown check or module.';
+comment on function public.run_diagnostics(text[], text[], timestamptz, bigint) is
+  'Runs the integrity checks of these names and modules (all by default), keeps what they find, and returns one row a finding, gravest first, with when it was first seen; no rows is good news. p_since leaves out what was seen before; p_run_id goes on with a run, so that checks asked for one by one are one run. A check that cannot be run is a critical finding about integrity_checks. Needs read:diagnostics. Raises not_found for an unknown check, module or run.';
 
 -- sql/90_operations/rpc/run_due_jobs.sql
 
@@ -22040,6 +22918,37 @@ end;
 $$;
 comment on function public.run_job(text, text) is
   'Runs a job now, due or not, switched on or not, and returns its run; whether it failed is in status. Its schedule goes on as if it had not run. Needs run:jobs. Raises not_found; in_progress while somebody else is running it.';
+
+-- sql/90_operations/rpc/start_diagnostics.sql
+
+create function private.open_run() returns bigint
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_run_id bigint;
+begin
+  perform private.require_permission('read:diagnostics');
+  insert into public.diagnostic_runs default values returning id into v_run_id;
+  return v_run_id;
+end;
+$$;
+comment on function private.open_run() is 'Begins a run of diagnosis for a holder of read:diagnostics.';
+
+create function public.start_diagnostics(p_idempotency_key text default null) returns bigint
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_answer jsonb := private.answered_before('start_diagnostics', p_idempotency_key, '{}');
+begin
+  if v_answer is null then
+    v_answer := to_jsonb(private.open_run());
+    perform private.remember_answer('start_diagnostics', p_idempotency_key, '{}', v_answer);
+  end if;
+  return v_answer::bigint;
+end;
+$$;
+comment on function public.start_diagnostics(text) is
+  'Begins a run of diagnosis and returns its number for run_diagnostics(p_run_id => …), so that checks asked for one by one, as somebody watches, are one run. Needs read:diagnostics.';
 
 -- sql/90_operations/rpc/undo_fix.sql
 
@@ -22285,9 +23194,10 @@ grant select on public.fix_runs to authenticated, service_role;
 create policy "holders of read:diagnostics see what was repaired" on public.fix_runs for select to authenticated
   using ((select private.has_permission('read:diagnostics')));
 
-grant execute on function public.run_diagnostics(text[], text[]), public.apply_fixes(text[], text[], boolean, text),
-  public.undo_fix(bigint, boolean, text), public.remove_duplicate_classes(boolean, text) to authenticated, service_role;
-grant execute on function private.find_faults(text[], text[]), private.mend_faults(text[], text[], boolean), private.take_back(bigint, boolean)
+grant execute on function public.apply_fixes(text[], text[], boolean, text, bigint, text[]), public.undo_fix(bigint, boolean, text),
+  public.remove_duplicate_classes(boolean, text)
+  to authenticated, service_role;
+grant execute on function private.mend_faults(text[], text[], boolean, bigint, text[]), private.take_back(bigint, boolean)
   to authenticated, service_role;
 
 -- sql/90_operations/policies/20_alerts.sql
@@ -22326,6 +23236,44 @@ grant execute on function public.run_due_jobs(integer), public.run_job(text, tex
   to authenticated, service_role;
 grant execute on function private.run_due(integer), private.run_by_hand(text), private.describe_jobs(), private.measure_performance()
   to authenticated, service_role;
+
+-- sql/90_operations/policies/50_findings.sql
+
+alter table public.diagnostic_runs enable row level security;
+alter table public.check_results enable row level security;
+alter table public.findings enable row level security;
+
+-- Written by run_diagnostics, apply_fixes and the scheduled run only.
+grant select on public.diagnostic_runs, public.check_results, public.findings, public.finding_history, public.check_overview
+  to authenticated, service_role;
+create policy "holders of read:diagnostics see runs" on public.diagnostic_runs for select to authenticated
+  using ((select private.has_permission('read:diagnostics')));
+create policy "holders of read:diagnostics see what checks said" on public.check_results for select to authenticated
+  using ((select private.has_permission('read:diagnostics')));
+create policy "holders of read:diagnostics see findings" on public.findings for select to authenticated
+  using ((select private.has_permission('read:diagnostics')));
+
+grant update (is_active, auto_fix, fix_attempts, fallback, alert_from, notify_role) on public.integrity_checks to authenticated, service_role;
+create policy "holders of manage:checks choose what checks may do" on public.integrity_checks for update to authenticated
+  using ((select private.has_permission('manage:checks'))) with check ((select private.has_permission('manage:checks')));
+
+grant execute on function public.run_diagnostics(text[], text[], timestamptz, bigint), public.start_diagnostics(text), public.consistency_score(),
+  public.acknowledge_alert(bigint), public.resolve_alert(bigint, text) to authenticated, service_role;
+grant execute on function private.find_faults(text[], text[], timestamptz, bigint), private.open_run(), private.settle_alert(bigint, boolean, text)
+  to authenticated, service_role;
+
+-- sql/90_operations/checks/access_changed.sql
+
+create function private.check_access_changed() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'schema', concat(d.kind, ' ', d.name),
+    case d.difference when 'missing' then format('The %s %s is gone', d.kind, d.name) when 'changed' then format('The %s %s is not as it was shipped', d.kind, d.name)
+      else format('There is a %s that was not shipped: %s', d.kind, d.name) end,
+    jsonb_build_object('kind', d.kind, 'relation', d.relation, 'difference', d.difference, 'mend', d.mend)
+  from private.schema_differences('{policy,grant}') d;
+end;
+comment on function private.check_access_changed() is 'Finds policies and grants other than when the schema was last loaded or migrated.';
 
 -- sql/90_operations/checks/audit_partitions_missing.sql
 
@@ -22374,6 +23322,18 @@ begin atomic
 end;
 comment on function private.fix_audit_triggers_missing(text[]) is 'Audits them again as they were audited, or whole.';
 
+-- sql/90_operations/checks/constraints_not_valid.sql
+
+create function private.check_constraints_not_valid() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  select 'pg_constraint', format('%I on %s', k.conname, k.conrelid::regclass), format('The constraint %s on %s was never checked against the rows that are there', k.conname, k.conrelid::regclass),
+    jsonb_build_object('mend', format('alter table %s validate constraint %I', k.conrelid::regclass, k.conname))
+  from pg_catalog.pg_constraint k
+  where k.connamespace in ('public'::regnamespace, 'private'::regnamespace) and k.conrelid <> 0 and not k.convalidated;
+end;
+comment on function private.check_constraints_not_valid() is 'Constraints that hold for new rows only.';
+
 -- sql/90_operations/checks/cron_schedules_differ.sql
 
 create function private.check_cron_schedules_differ() returns table (entity text, entity_id text, message text, detail jsonb)
@@ -22389,6 +23349,45 @@ begin atomic
   select case when cardinality(p_entity_ids) > 0 then private.sync_cron_jobs() else 0 end;
 end;
 comment on function private.fix_cron_schedules_differ(text[]) is 'Schedules our entries of pg_cron again, all that differ.';
+
+-- sql/90_operations/checks/foreign_keys_unindexed.sql
+
+create function private.check_foreign_keys_unindexed() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  select 'pg_constraint', format('%I on %s', k.conname, k.conrelid::regclass),
+    format('No index of %s begins with %s: deleting what it refers to looks at every row', k.conrelid::regclass, string_agg(a.attname, ', ' order by u.position)),
+    jsonb_build_object('table', k.conrelid::regclass::text, 'refers_to', k.confrelid::regclass::text,
+      'mend', format('create index on %s (%s)', k.conrelid::regclass, string_agg(quote_ident(a.attname), ', ' order by u.position)))
+  from pg_catalog.pg_constraint k
+  cross join lateral unnest(k.conkey) with ordinality as u(attnum, position)
+  join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum
+  where k.connamespace in ('public'::regnamespace, 'private'::regnamespace) and k.contype = 'f' and k.conparentid = 0
+    and not exists (
+      select
+      from pg_catalog.pg_index i
+      where i.indrelid = k.conrelid and i.indisvalid
+        and (select array_agg(c order by c) from unnest((i.indkey::smallint[])[0:cardinality(k.conkey) - 1]) c)
+          = (select array_agg(c order by c) from unnest(k.conkey) c)
+        -- A partial index serves when it only leaves out the rows that refer to nothing.
+        and (i.indpred is null or pg_catalog.pg_get_expr(i.indpred, i.indrelid) ~ '^\(\w+ IS NOT NULL\)$')
+    )
+  group by k.oid, k.conname, k.conrelid, k.confrelid;
+end;
+comment on function private.check_foreign_keys_unindexed() is 'Foreign keys whose columns lead no valid index.';
+
+-- sql/90_operations/checks/indexes_invalid.sql
+
+create function private.check_indexes_invalid() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  select 'pg_index', x.indexrelid::regclass::text, format('The index %s on %s is not valid: nothing uses it, and it keeps nothing unique', x.indexrelid::regclass, x.indrelid::regclass),
+    jsonb_build_object('table', x.indrelid::regclass::text, 'is_unique', x.indisunique)
+  from pg_catalog.pg_index x
+  join pg_catalog.pg_class c on c.oid = x.indrelid
+  where c.relnamespace in ('public'::regnamespace, 'private'::regnamespace) and not (x.indisvalid and x.indisready);
+end;
+comment on function private.check_indexes_invalid() is 'Indexes that a failed build left behind.';
 
 -- sql/90_operations/checks/job_commands_missing.sql
 
@@ -22446,6 +23445,100 @@ begin atomic
     and (select min(j.watermark) from public.scheduled_jobs j where j.is_active) < private.now() - interval '1 day';
 end;
 comment on function private.check_jobs_late() is 'Finds jobs that are due for longer than job_late_minutes, and databases whose jobs nothing runs.';
+
+-- sql/90_operations/checks/jobs_without_function.sql
+
+create function private.check_jobs_without_function() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  select 'scheduled_jobs', j.name, format('The job %s runs %s, which is not there', j.name, j.command), jsonb_build_object('command', j.command, 'cron', j.cron)
+  from public.scheduled_jobs j
+  where j.is_active and to_regproc(j.command) is null;
+end;
+comment on function private.check_jobs_without_function() is 'Active jobs that cannot run.';
+
+-- sql/90_operations/checks/schema_objects_changed.sql
+
+create function private.check_schema_objects_changed() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'schema', concat(d.kind, ' ', d.name), format('The %s %s is not as it was shipped', replace(d.kind, '_', ' '), d.name),
+    jsonb_build_object('kind', d.kind, 'relation', d.relation, 'mend', d.mend)
+  from private.schema_differences() d
+  -- For states there are checks of their own: disabled triggers, what is not valid, row level security.
+  where d.difference = 'changed' and d.kind not in ('policy', 'grant', 'trigger_state', 'constraint_state', 'index_state', 'row_security');
+end;
+comment on function private.check_schema_objects_changed() is 'Finds what says something else than when the schema was last loaded or migrated.';
+
+-- sql/90_operations/checks/schema_objects_missing.sql
+
+create function private.check_schema_objects_missing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'schema', concat(d.kind, ' ', d.name), format('The %s %s is gone', replace(d.kind, '_', ' '), d.name),
+    jsonb_build_object('kind', d.kind, 'relation', d.relation, 'mend', d.mend)
+  from private.schema_differences() d
+  where d.difference = 'missing' and d.kind not in ('policy', 'grant')
+    -- tables_without_images names these, whether they are gone or disabled.
+    and not (d.kind = 'trigger' and d.mend like '%private.keep_image(%');
+end;
+comment on function private.check_schema_objects_missing() is 'Finds what was there when the schema was last loaded or migrated and is gone.';
+
+-- sql/90_operations/checks/statistics_stale.sql
+
+-- The server analyzes by itself; where that is off, or has too much to do, queries are planned for tables that are no
+-- longer like that.
+create function private.check_statistics_stale() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  select 'pg_class', s.relid::regclass::text,
+    case when coalesce(s.last_analyze, s.last_autoanalyze) is null then format('%s was never analyzed and has about %s rows', s.relid::regclass, s.n_live_tup)
+      else format('About %s of %s rows of %s changed since it was analyzed', s.n_mod_since_analyze, s.n_live_tup, s.relid::regclass) end,
+    jsonb_build_object('rows', s.n_live_tup, 'changed', s.n_mod_since_analyze, 'analyzed_at', greatest(s.last_analyze, s.last_autoanalyze),
+      'mend', format('analyze %s', s.relid::regclass))
+  from pg_catalog.pg_stat_all_tables s
+  where s.schemaname in ('public', 'private') and s.n_live_tup > 10000
+    and (coalesce(s.last_analyze, s.last_autoanalyze) is null or s.n_mod_since_analyze > s.n_live_tup / 2);
+end;
+comment on function private.check_statistics_stale() is 'Tables of more than ten thousand rows that were never analyzed, or of which half changed since.';
+
+create function private.fix_statistics_stale(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_table regclass;
+begin
+  for v_table in select t.t::regclass from unnest(p_entity_ids) as t(t) loop
+    execute format('analyze %s', v_table);
+  end loop;
+  perform pg_catalog.pg_stat_clear_snapshot();
+  return cardinality(p_entity_ids);
+end;
+$$;
+comment on function private.fix_statistics_stale(text[]) is 'Analyzes these tables.';
+
+-- sql/90_operations/checks/tables_granted_without_policies.sql
+
+create function private.check_tables_granted_without_policies() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable set search_path = ''
+begin atomic
+  select 'pg_class', c.oid::regclass::text, format('%s is granted %s on %s, and no policy gives a row', g.role, string_agg(distinct lower(g.privilege), ', '), c.oid::regclass),
+    jsonb_build_object('role', g.role, 'privileges', jsonb_agg(distinct lower(g.privilege)))
+  from pg_catalog.pg_class c
+  cross join lateral (
+    select pg_catalog.pg_get_userbyid(a.grantee)::text as role, a.privilege_type as privilege, a.grantee
+    from pg_catalog.aclexplode(c.relacl) a
+    where a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+  ) g
+  where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and c.relrowsecurity and g.role in ('anon', 'authenticated')
+    and not exists (
+      select from pg_catalog.pg_policy p
+      where p.polrelid = c.oid and p.polpermissive and (p.polroles = '{0}' or g.grantee = any(p.polroles))
+        and p.polcmd in ('*', case g.privilege when 'SELECT' then 'r' when 'INSERT' then 'a' when 'UPDATE' then 'w' else 'd' end)
+    )
+  group by c.oid, g.role;
+end;
+comment on function private.check_tables_granted_without_policies() is 'Tables in public whose grants are in vain, as a lost policy leaves them.';
 
 -- sql/90_operations/checks/tables_without_images.sql
 
@@ -22584,3 +23677,86 @@ on conflict (table_name, person_column) do update set
 
 -- Where pg_cron is there, it is told; last, and with every migration.
 select private.sync_cron_jobs();
+
+-- sql/90_operations/reference/50_findings.sql
+
+insert into public.permissions (name, module, description) values
+  ('manage:checks', '90_operations', 'Choose which checks run, which may repair by themselves, and when they raise an alert.'),
+  ('manage:alerts', '90_operations', 'Acknowledge and resolve alerts.')
+on conflict (name) do update set module = excluded.module, description = excluded.description
+where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description);
+
+insert into public.role_permissions (role_name, permission) values ('manager', 'manage:alerts')
+on conflict (role_name, permission) do nothing;
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, is_public, description) values
+  ('findings_kept_per_check', '90_operations', 'integer', '100000', 0, 10000000, false,
+    'Open findings kept of one check; more are found and counted, but not when they were first seen.'),
+  ('findings_days', '90_operations', 'integer', '400', 1, 3650, false, 'Days for which findings that were put right, and runs of diagnosis, are kept.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
+
+insert into public.scheduled_jobs (name, module, cron, command, description) values
+  ('run_scheduled_checks', '90_operations', '30 3 * * *', 'private.run_scheduled_checks',
+    'Runs every check, repairs what may be repaired without being asked, raises and clears alerts.'),
+  ('forget_old_findings', '90_operations', '45 4 * * 0', 'private.forget_old_findings', 'Deletes findings that were put right, and runs of diagnosis, after findings_days.')
+on conflict (name) do update set
+  module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description;
+
+-- Whose rows each check looks at, for consistency_score(). A check of a later module says so where it is registered.
+update public.integrity_checks c set looks_at = t.looks_at
+from (values
+  ('public.user_roles', '{roles_of_missing_users}'::text[]),
+  ('public.claims', '{claims_orphaned,claims_missing,claims_differ,resources_overlapping,work_outside_stated_hours,work_during_time_off,work_during_closures}'),
+  ('public.weekly_rules', '{rule_dates_differ,rules_that_meet}'),
+  ('public.resource_horizons', '{horizons_late}'),
+  ('public.meetings', '{meeting_instants_differ}'),
+  ('public.resources', '{people_and_resources_differ}'),
+  ('public.weekly_rule_exceptions', '{taken_over_by_nothing}'),
+  ('public.overrides', '{overrides_without_use}'),
+  ('public.cover_requests', '{overdue_cover_requests}'),
+  ('public.courses', '{prerequisites_in_a_circle}'),
+  ('public.package_purchases', '{package_credits_differ,credits_used_wrongly}'),
+  ('public.payments', '{payments_over_refunded,payment_items_over_amount,payments_for_nothing}'),
+  ('public.bookings', '{bookings_confirmed_by_nothing,bookings_pending_but_served}'),
+  ('public.assignment_bookings', '{links_to_nothing,links_without_credit,credits_used_for_nothing}'),
+  ('public.class_schedules', '{schedules_differ,schedules_of_people_who_left}'),
+  ('public.class_assignments', '{classes_past_but_scheduled,classes_overlapping,classes_overfull,classes_archived_and_live,class_instants_differ,dates_taken_for_nothing,dates_not_taken_over,amounts_differ,paid_but_cancelled}'),
+  ('public.pay_periods', '{pay_periods_differ}')
+) as t(looks_at, names)
+where c.name = any(t.names) and c.looks_at is distinct from t.looks_at;
+
+-- Where this module keeps what belongs to a person.
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.diagnostic_runs', 'run_by', 'user_id', '90_operations', '{id,run_at}', 'keep', '{}', 'Who looked stays known; it names an id only.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- sql/90_operations/reference/60_schema.sql
+
+insert into public.integrity_checks (name, module, category, severity, description, fix_description) values
+  ('schema_objects_missing', '90_operations', 'schema', 'critical',
+    'Tables, columns, constraints, indexes, triggers, functions, views or registered rows that are gone. `classbase fix schema` puts back what holds no data.', null),
+  ('schema_objects_changed', '90_operations', 'schema', 'error',
+    'Columns, constraints, indexes, triggers, functions or views that are not as they were shipped. `classbase fix schema` puts them back.', null),
+  ('access_changed', '90_operations', 'security', 'critical',
+    'Policies and grants that are gone, differ, or were added to what was shipped. `classbase fix schema` puts them back.', null),
+  ('constraints_not_valid', '90_operations', 'schema', 'error', 'Constraints that were never checked against the rows that are there.', null),
+  ('indexes_invalid', '90_operations', 'schema', 'error', 'Indexes that are not used, since building them failed.', null),
+  ('foreign_keys_unindexed', '90_operations', 'performance', 'warning', 'Foreign keys whose columns lead no index.', null),
+  ('tables_granted_without_policies', '90_operations', 'security', 'warning', 'Tables people are granted something on, and no policy gives them a row.', null),
+  ('jobs_without_function', '90_operations', 'schema', 'error', 'Active jobs whose function is gone.', null),
+  ('statistics_stale', '90_operations', 'performance', 'info', 'Large tables the planner knows too little about.', 'Analyzes them.')
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity,
+  description = excluded.description, fix_description = excluded.fix_description;
+
+-- sql/90_operations/reference/99_recorded_schema.sql
+
+-- The last file of all: everything is there now.
+select private.record_schema();

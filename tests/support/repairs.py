@@ -13,7 +13,8 @@ from tests.support.server import Database
 
 TABLES = """
 select relname::text from pg_class
-where relnamespace = 'public'::regnamespace and relkind = 'r' and relname <> 'fix_runs' order by 1
+where relnamespace = 'public'::regnamespace and relkind = 'r'
+  and relname <> all ('{fix_runs,diagnostic_runs,check_results,findings}') order by 1
 """
 
 
@@ -38,7 +39,7 @@ class Repairs:
             assert self.behind.execute(statement.encode(), arguments).rowcount > 0, "nothing was planted"
 
     def everything(self) -> dict[str, Any]:
-        """Every row of every table in public, as text, but for the runs of fixes."""
+        """Every row of every table in public, as text, but for what diagnosis and fixes write down about themselves."""
         read = sql.SQL("select array_agg(t::text order by t::text) from public.{} t")
         names = [name for (name,) in self.db.execute(TABLES).fetchall()]
         return {name: self.one(read.format(sql.Identifier(name)).as_string()) for name in names}

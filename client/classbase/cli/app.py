@@ -18,7 +18,7 @@ from classbase import cli
 from classbase.cli.output import FAILED, CommandError, Output
 
 INTERRUPTED = 130
-_HELPERS = frozenset({"app", "choosing", "connection", "job_runner", "naming", "options", "output"})
+_HELPERS = frozenset({"app", "checks", "choosing", "connection", "job_runner", "naming", "options", "output", "schema"})
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,32 +1,45 @@
-"""`classbase diagnose` and `classbase fix`: what is wrong, and putting it right."""
+"""`classbase diagnose`: what is wrong, module by module, gravest first."""
 
 from __future__ import annotations
 
+import datetime
+import time
 from collections import Counter
 from itertools import groupby
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
+import psycopg
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
 
+from classbase.cli.checks import (
+    COLOURS,
+    SEVERITIES,
+    Severity,
+    ago,
+    chosen,
+    each_in_turn,
+    parse_since,
+    registered_checks,
+)
 from classbase.cli.connection import open_client
 from classbase.cli.options import (
     DbUrlOption,
-    DryRunOption,
     JsonOption,
     KeyOption,
     ProjectDirOption,
     QuietOption,
+    Target,
     UrlOption,
-    YesOption,
     resolve_target,
 )
-from classbase.cli.output import OK, PROBLEMS, Output, escape
+from classbase.cli.output import OK, PROBLEMS, Output, printable
+from classbase.database.migrations import has_books, migration_state
 
-Severity = Literal["critical", "error", "warning", "info"]
-SEVERITIES: tuple[Severity, ...] = ("critical", "error", "warning", "info")
-COLOURS = {"critical": "bold white on red", "error": "bold red", "warning": "yellow", "info": "cyan"}
-SHOWN = 10
+SHOWN = 5
+MIGRATIONS = "migrations_behind"
 
 NamesArgument = Annotated[
     list[str] | None,
@@ -35,27 +48,8 @@ NamesArgument = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Adds the command."""
     app.command("diagnose")(diagnose)
-    app.command("fix")(fix)
-
-
-def _split(names: list[str] | None) -> tuple[list[str] | None, list[str] | None]:
-    """Names as checks and modules, None for all: what has an underscore inside and no number is a check's name."""
-    checks = [name for name in names or [] if "_" in name and not name[:2].isdigit()]
-    modules = [name for name in names or [] if name not in checks]
-    return checks or None, modules or None
-
-
-def _working(out: Output, doing: str) -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn(doing),
-        TimeElapsedColumn(),
-        console=out.stderr,
-        transient=True,
-        disable=out.as_json or out.quiet,
-    )
 
 
 def diagnose(
@@ -63,6 +57,10 @@ def diagnose(
     fail_on: Annotated[
         Severity, typer.Option("--fail-on", help="End with exit code 1 from this severity on.")
     ] = "warning",
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="WHEN", help="Only what was first seen since then: 2030-12-31, 12h, 7d."),
+    ] = None,
     show_all: Annotated[bool, typer.Option("--all", help=f"Show every finding, not {SHOWN} a check.")] = False,
     url: UrlOption = None,
     key: KeyOption = None,
@@ -71,82 +69,166 @@ def diagnose(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Run the integrity checks and say what is wrong, gravest first.
+    """Run the integrity checks and say what is wrong, gravest first, and since when.
 
     Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 wrong usage, 3 could not run.
     """
     out = Output(as_json=as_json, quiet=quiet)
-    checks, modules = _split(names)
-    with open_client(resolve_target(url, key, db_url, project_dir)) as cb, _working(out, "Checking") as progress:
-        progress.add_task("check")
-        findings = [row.model_dump() for row in cb.operations.run_diagnostics(checks=checks, modules=modules)]
+    seen_since = parse_since(since)
+    target = resolve_target(url, key, db_url, project_dir)
+    started = time.monotonic()
+    findings: list[dict[str, Any]] = []
+    with open_client(target) as cb:
+        checks = chosen(registered_checks(cb), names, also=(MIGRATIONS,))
+        run_id = cb.operations.start_diagnostics() if checks else None
+        with each_in_turn(out, "Checking", len(checks)) as step:
+            for check in checks:
+                step(check["check_name"])
+                rows = cb.operations.run_diagnostics(checks=[check["check_name"]], since=seen_since, run_id=run_id)
+                check["findings"] = [row.model_dump() for row in rows]
+                findings += check["findings"]
+            step(None)
+        scores = {
+            row.module: {**row.model_dump(), "score": float(row.score or 0)}
+            for row in cb.operations.consistency_score()
+        }
+    behind = _migrations(target) if not names or {MIGRATIONS, "operations", "90_operations"} & set(names) else None
+    if behind is not None:
+        checks.append(behind)
+        findings += behind["findings"]
     counts = Counter(finding["severity"] for finding in findings)
+    report = {
+        "run_id": run_id,
+        "counts": {severity: counts[severity] for severity in SEVERITIES},
+        "fixable": sum(1 for finding in findings if finding["can_be_fixed"]),
+        "checks": [
+            {name: check[name] for name in ("check_name", "module", "severity", "description")}
+            | {"found": len(check["findings"])}
+            for check in checks
+        ],
+        "consistency": list(scores.values()),
+        "findings": findings,
+    }
     if as_json:
-        out.json({"counts": {severity: counts[severity] for severity in SEVERITIES}, "findings": findings})
+        out.json(report)
     else:
-        _print_findings(out, findings, shown=None if show_all else SHOWN)
-        _print_total(out, counts, fixable=sum(1 for finding in findings if finding["can_be_fixed"]))
+        _Page(out, None if show_all else SHOWN).show(checks, scores, time.monotonic() - started)
     grave = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
     raise typer.Exit(PROBLEMS if any(counts[severity] for severity in grave) else OK)
 
 
-def _print_findings(out: Output, findings: list[dict[str, Any]], *, shown: int | None) -> None:
-    for name, group in groupby(findings, key=lambda finding: finding["check_name"]):
-        rows = list(group)
+def _migrations(target: Target) -> dict[str, Any] | None:
+    """As a check: the migrations this package has and the database lacks; None where nobody can know."""
+    if target.db_url is None:
+        return None
+    with psycopg.connect(target.db_url, autocommit=True) as connection:
+        if not has_books(connection):
+            return None
+        pending = migration_state(connection).pending
+    check = {
+        "check_name": MIGRATIONS, "module": "90_operations", "category": "schema", "severity": "error",
+        "description": "Migrations that this version brings and the database lacks; `classbase migrate` applies them.",
+    }  # fmt: skip
+    now = datetime.datetime.now(datetime.UTC)
+    findings: list[dict[str, Any]] = [
+        {
+            **{name: check[name] for name in ("check_name", "module", "category", "severity")},
+            "entity": "schema_migrations", "entity_id": migration.version, "message": f"{migration} is not applied",
+            "detail": {}, "can_be_fixed": False, "run_id": None, "first_seen_at": now,
+        }
+        for migration in pending
+    ]  # fmt: skip
+    return {**check, "findings": findings}
+
+
+class _Page:
+    """What people read: a heading a module, its checks that found something, gravest first, and the total in a box."""
+
+    def __init__(self, out: Output, shown: int | None) -> None:
+        self.out = out
+        self.console = out.stdout
+        self.shown = shown
+
+    def show(self, checks: list[dict[str, Any]], scores: dict[str | None, dict[str, Any]], seconds: float) -> None:
+        """Prints the page."""
+        for module, group in groupby(
+            sorted(checks, key=lambda check: str(check["module"])), key=lambda check: str(check["module"])
+        ):
+            self._module(module, list(group), scores.get(module))
+        self._total(checks, scores.get(None), seconds)
+
+    def _module(self, module: str, checks: list[dict[str, Any]], score: dict[str, Any] | None) -> None:
+        counts = Counter(finding["severity"] for check in checks for finding in check["findings"])
+        heading = Text()
+        heading.append("✓ " if not counts else "✗ ", "bold green" if not counts else "bold red")
+        heading.append(f"{module:<16}", "bold")
+        heading.append(f"{len(checks):>3} checks   ", "dim")
+        if counts:
+            heading.append_text(_counted(counts))
+        else:
+            heading.append("nothing found", "green")
+        if score is not None:
+            heading.append(f"   {_percent(score['score'])} of {score['looked_at']:,} rows sound", "dim")
+        self.console.print(heading, soft_wrap=True)
+        found = [check for check in checks if check["findings"]]
+        for check in sorted(found, key=lambda check: SEVERITIES.index(check["findings"][0]["severity"])):
+            self._check(check)
+        if found:
+            self.console.print()
+
+    def _check(self, check: dict[str, Any]) -> None:
+        rows = check["findings"]
         severity = rows[0]["severity"]
-        fix = "  [dim]can be fixed[/dim]" if rows[0]["can_be_fixed"] else ""
-        out.stdout.print(f"[{COLOURS[severity]}] {severity} [/] [bold]{name}[/bold] [dim]{len(rows)}[/dim]{fix}")
-        for row in rows[:shown]:
-            out.stdout.print(f"    {escape(row['message'])}", soft_wrap=True)
-        if shown is not None and len(rows) > shown:
-            out.stdout.print(f"    [dim]and {len(rows) - shown} more (--all shows them)[/dim]")
+        line = Text("  ")
+        line.append(f" {severity:^8} ", COLOURS[severity])
+        line.append(f" {check['check_name']}", "bold")
+        line.append(f"  {len(rows):,}", "bold")
+        line.append(
+            f"  since {ago(min(str(row['first_seen_at']) for row in rows))}".replace("since just now", "new"), "dim"
+        )
+        if rows[0]["can_be_fixed"]:
+            line.append("  can be fixed", "green")
+        self.console.print(line, soft_wrap=True)
+        self.console.print(Text(f"             {printable(check['description'])}", "dim italic"), soft_wrap=True)
+        for row in rows[: self.shown]:
+            text = Text("             • ")
+            text.append(printable(row["message"]))
+            text.append(f"  {printable(row['entity'])} {printable(row['entity_id'])}", "dim")
+            self.console.print(text, soft_wrap=True)
+        if self.shown is not None and len(rows) > self.shown:
+            self.console.print(Text(f"             … and {len(rows) - self.shown:,} more (--all shows them)", "dim"))
+
+    def _total(self, checks: list[dict[str, Any]], score: dict[str, Any] | None, seconds: float) -> None:
+        findings = [finding for check in checks for finding in check["findings"]]
+        counts = Counter(finding["severity"] for finding in findings)
+        fixable = sum(1 for finding in findings if finding["can_be_fixed"])
+        grid = Table.grid(padding=(0, 2))
+        if counts:
+            grid.add_row(Text("found", "dim"), Text(f"{counts.total():,}: ").append_text(_counted(counts)))
+            hint = "   classbase fix --dry-run says how" if fixable else ""
+            grid.add_row(Text("can be fixed", "dim"), Text(f"{fixable:,}").append(hint, "dim"))
+            if any(finding["entity"] == "schema" for finding in findings):
+                grid.add_row(
+                    Text("schema", "dim"), Text("classbase fix schema --dry-run says what it can put back", "dim")
+                )
+        else:
+            grid.add_row(Text("Nothing found: everything is as it should be.", "bold green"))
+        if score is not None:
+            grid.add_row(
+                Text("consistency", "dim"),
+                Text(_percent(score["score"]), "bold").append(
+                    f"  {score['faulty']:,} of {score['looked_at']:,} rows with findings", "dim"
+                ),
+            )
+        grid.add_row(Text("checked", "dim"), Text(f"{len(checks)} checks in {seconds:.1f} s", "dim"))
+        style = "green" if not counts else "red" if counts["critical"] or counts["error"] else "yellow"
+        self.console.print(Panel(grid, border_style=style, expand=False))
 
 
-def _print_total(out: Output, counts: Counter[str], *, fixable: int) -> None:
-    if not counts:
-        out.stdout.print("[bold green]Nothing found: everything is as it should be.[/bold green]")
-        return
-    parts = ", ".join(f"{counts[severity]} {severity}" for severity in SEVERITIES if counts[severity])
-    out.stdout.print(f"\n[bold]{counts.total()} found:[/bold] {parts}.")
-    if fixable:
-        out.notice(f"`classbase fix` can mend {fixable} of them; `classbase fix --dry-run` says how.")
+def _counted(counts: Counter[str]) -> Text:
+    parts = [Text(f"{counts[severity]:,} {severity}", COLOURS[severity]) for severity in SEVERITIES if counts[severity]]
+    return Text(" · ").join(parts)
 
 
-def fix(
-    names: NamesArgument = None,
-    dry_run: DryRunOption = False,
-    yes: YesOption = False,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    db_url: DbUrlOption = None,
-    project_dir: ProjectDirOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Mend what the checks find and can mend, in one transaction, and check again.
-
-    Exit codes: 0 nothing left of it, 1 something remains (or, with --dry-run, would be mended), 2, 3 as always.
-    """
-    out = Output(as_json=as_json, quiet=quiet)
-    checks, modules = _split(names)
-    with open_client(resolve_target(url, key, db_url, project_dir)) as cb:
-        with _working(out, "Checking") as progress:
-            progress.add_task("check")
-            rows = [row.model_dump() for row in cb.operations.apply_fixes(checks=checks, modules=modules, dry_run=True)]
-        if rows and not dry_run:
-            if not as_json:
-                out.table(rows, {"check_name": "check", "faults": "to mend", "description": "how"})
-            out.confirm("Mend these?", yes=yes)
-            with _working(out, "Mending") as progress:
-                progress.add_task("mend")
-                rows = [row.model_dump() for row in cb.operations.apply_fixes(checks=checks, modules=modules)]
-    if as_json:
-        out.json({"dry_run": dry_run, "fixes": rows})
-    elif not rows:
-        out.text("Nothing to mend.")
-    else:
-        columns = ["faults"] if dry_run else ["faults", "fixed", "remaining", "fix_id"]
-        out.table(rows, ["check_name", *columns, "description"])
-        if any(row["fix_id"] for row in rows):
-            out.notice("`classbase undo FIX` puts back what a fix changed.")
-    raise typer.Exit(PROBLEMS if any(row["remaining"] for row in rows) else OK)
+def _percent(score: float) -> str:
+    return f"{score * 100:.2f} %".replace(".00 %", " %")

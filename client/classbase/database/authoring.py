@@ -17,7 +17,7 @@ from psycopg.rows import tuple_row
 
 from classbase import backend_files
 from classbase.database.drift import difference, rows_of_all_tables, schema_dump
-from classbase.database.loader import load_sql, modules, sql_files
+from classbase.database.loader import load_sql, sql_files
 from classbase.database.migrations import migrate, migration_files
 from classbase.database.scratch import SUPERUSER, Scratch
 from classbase.database.statements import execute_file, split_statements
@@ -154,8 +154,11 @@ def write_migration(scratch: Scratch, name: str, migrations_dir: Path | None = N
             execute_file(have, file)
         parts.append("\n".join(_statistics(have, want)))
     if drift.rows:
-        reference = [module / "reference.sql" for module in modules() if (module / "reference.sql").is_file()]
-        parts += [f"-- sql/{f.parent.name}/{f.name}\n\n{f.read_text(encoding='utf-8').strip()}" for f in reference]
+        root = backend_files.sql_dir()
+        names = {file: file.relative_to(root).as_posix() for file in sql_files()}
+        reference = [file for file, name in names.items() if name.split("/")[1] in ("reference.sql", "reference")]
+        parts += [f"-- sql/{names[file]}\n\n{file.read_text(encoding='utf-8').strip()}" for file in reference]
+    parts.append("-- What diagnosis compares the schema with from now on.\nselect private.record_schema();")
     file.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
     return file, find_drift(scratch, folder)[0]
 

@@ -111,7 +111,7 @@ def migrate(
                 continue
             connection.execute("select set_config('lock_timeout', %s, true)", [lock_timeout])
             connection.execute("set local statement_timeout = 0")
-            if not _has_books(connection):
+            if not has_books(connection):
                 connection.execute(_BOOKS.encode())
             statements = execute_file(connection, migration.file)
             connection.execute(
@@ -125,13 +125,14 @@ def migrate(
     return done_here
 
 
-def _has_books(connection: psycopg.Connection[Any]) -> bool:
+def has_books(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the database keeps books of migrations at all: one that was loaded from sql/ does not."""
     row = connection.cursor(row_factory=tuple_row).execute(_HAS_BOOKS).fetchone()
     return row is not None and bool(row[0])
 
 
 def _applied(connection: psycopg.Connection[Any]) -> set[str]:
-    if not _has_books(connection):
+    if not has_books(connection):
         return set()
     rows = connection.cursor(row_factory=tuple_row).execute("select version from supabase_migrations.schema_migrations")
     return {version for (version,) in rows}

@@ -11,7 +11,7 @@ from classbase.models import UNSET, Row, Unset
 from classbase.transport.async_caller import AsyncCaller
 from classbase.transport.caller import Caller
 from classbase.transport.function import Function
-from classbase.values import Duration, Instant, Json
+from classbase.values import Duration, Instant, Json, Number
 
 from . import rows
 
@@ -25,6 +25,9 @@ class ApplyFixesRow(Row):
     remaining: int | None
     description: str | None
     fix_id: int | None
+    fixable: int | None
+    changes: Json
+    failure: str | None
 
 
 class CheckAssignmentPerformanceRow(Row):
@@ -34,6 +37,15 @@ class CheckAssignmentPerformanceRow(Row):
     subject: str | None
     message: str | None
     details: Json
+
+
+class ConsistencyScoreRow(Row):
+    """A row of what consistency_score answers; the catalogue does not say which are never null."""
+
+    module: str | None
+    looked_at: int | None
+    faulty: int | None
+    score: Number | None
 
 
 class JobStatusRow(Row):
@@ -97,6 +109,8 @@ class RunDiagnosticsRow(Row):
     message: str | None
     detail: Json
     can_be_fixed: bool | None
+    run_id: int | None
+    first_seen_at: Instant | None
 
 
 class RunDueJobsRow(Row):
@@ -143,14 +157,27 @@ class UndoFixRow(Row):
     removed: int | None
 
 
+_ACKNOWLEDGE_ALERT: Function[rows.Alerts | None] = Function(
+    "acknowledge_alert", {"p_id": "bigint"}, "row", rows.Alerts | None
+)
 _APPLY_FIXES: Function[list[ApplyFixesRow]] = Function(
     "apply_fixes",
-    {"p_checks": "text[]", "p_modules": "text[]", "p_dry_run": "boolean", "p_idempotency_key": "text"},
+    {
+        "p_checks": "text[]",
+        "p_modules": "text[]",
+        "p_dry_run": "boolean",
+        "p_idempotency_key": "text",
+        "p_run_id": "bigint",
+        "p_entity_ids": "text[]",
+    },
     "rows",
     list[ApplyFixesRow],
 )
 _CHECK_ASSIGNMENT_PERFORMANCE: Function[list[CheckAssignmentPerformanceRow]] = Function(
     "check_assignment_performance", {}, "rows", list[CheckAssignmentPerformanceRow]
+)
+_CONSISTENCY_SCORE: Function[list[ConsistencyScoreRow]] = Function(
+    "consistency_score", {}, "rows", list[ConsistencyScoreRow], read_only=True
 )
 _JOB_HISTORY: Function[list[rows.JobRuns]] = Function(
     "job_history",
@@ -169,17 +196,26 @@ _REMOVE_DUPLICATE_CLASSES: Function[list[RemoveDuplicateClassesRow]] = Function(
     "rows",
     list[RemoveDuplicateClassesRow],
 )
+_RESOLVE_ALERT: Function[rows.Alerts | None] = Function(
+    "resolve_alert", {"p_id": "bigint", "p_note": "text"}, "row", rows.Alerts | None
+)
 _ROW_AS_OF: Function[Json] = Function(
     "row_as_of", {"p_table": "text", "p_id": "text", "p_at": "timestamp with time zone"}, "value", Json, read_only=True
 )
 _RUN_DIAGNOSTICS: Function[list[RunDiagnosticsRow]] = Function(
-    "run_diagnostics", {"p_checks": "text[]", "p_modules": "text[]"}, "rows", list[RunDiagnosticsRow], read_only=True
+    "run_diagnostics",
+    {"p_checks": "text[]", "p_modules": "text[]", "p_since": "timestamp with time zone", "p_run_id": "bigint"},
+    "rows",
+    list[RunDiagnosticsRow],
 )
 _RUN_DUE_JOBS: Function[list[RunDueJobsRow]] = Function(
     "run_due_jobs", {"p_limit": "integer"}, "rows", list[RunDueJobsRow]
 )
 _RUN_JOB: Function[list[RunJobRow]] = Function(
     "run_job", {"p_name": "text", "p_idempotency_key": "text"}, "rows", list[RunJobRow]
+)
+_START_DIAGNOSTICS: Function[int | None] = Function(
+    "start_diagnostics", {"p_idempotency_key": "text"}, "value", int | None
 )
 _UNDO_FIX: Function[list[UndoFixRow]] = Function(
     "undo_fix", {"p_fix_id": "bigint", "p_dry_run": "boolean", "p_idempotency_key": "text"}, "rows", list[UndoFixRow]
@@ -192,6 +228,17 @@ class AsyncOperations:
     def __init__(self, caller: AsyncCaller) -> None:
         self._caller = caller
 
+    async def acknowledge_alert(self, id: int) -> rows.Alerts | None:
+        """Says that the caller is looking at an open alert; who said so first stays. Saying it again changes
+        nothing. Needs manage:alerts. Raises not_found; illegal_transition when it is resolved.
+
+        Args:
+            id: bigint.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_ACKNOWLEDGE_ALERT, {"p_id": id})
+
     async def apply_fixes(
         self,
         *,
@@ -199,23 +246,37 @@ class AsyncOperations:
         modules: Sequence[str] | None | Unset = UNSET,
         dry_run: bool | Unset = UNSET,
         idempotency_key: str | None | Unset = UNSET,
+        run_id: int | None | Unset = UNSET,
+        entity_ids: Sequence[str] | None | Unset = UNSET,
     ) -> list[ApplyFixesRow]:
-        """Mends what the checks of these names and modules (all by default) find and can mend, in one transaction,
-        and checks again: one row a check with how many rows were at fault, were fixed and remain, and the
-        fix_id undo_fix() takes (null where no row changed). p_dry_run only says what would be done. Needs
-        apply:fixes. Raises not_found for an unknown check or module.
+        """Mends what the checks of these names and modules (all by default) find and can mend, and checks again:
+        one row a check with how many entities were at fault, were fixed and remain, how many rows of which
+        tables were added, changed and removed (changes), the fix_id undo_fix() takes (null where no row
+        changed), and why a repair failed, which leaves nothing of that check's behind. p_run_id mends only what
+        that run found and is still so, p_entity_ids only these. p_dry_run does all of it and takes it back:
+        nothing is fixed, and fixable and changes say what would be. Needs apply:fixes. Raises not_found for an
+        unknown check, module or run.
 
         Args:
             checks: text[], optional.
             modules: text[], optional.
             dry_run: boolean, by default false.
             idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+            run_id: bigint, optional.
+            entity_ids: text[], optional.
 
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
         return await self._caller.call(
             _APPLY_FIXES,
-            {"p_checks": checks, "p_modules": modules, "p_dry_run": dry_run, "p_idempotency_key": idempotency_key},
+            {
+                "p_checks": checks,
+                "p_modules": modules,
+                "p_dry_run": dry_run,
+                "p_idempotency_key": idempotency_key,
+                "p_run_id": run_id,
+                "p_entity_ids": entity_ids,
+            },
         )
 
     async def check_assignment_performance(self) -> list[CheckAssignmentPerformanceRow]:
@@ -227,6 +288,15 @@ class AsyncOperations:
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
         return await self._caller.call(_CHECK_ASSIGNMENT_PERFORMANCE, {})
+
+    async def consistency_score(self) -> list[ConsistencyScoreRow]:
+        """The share of checked rows about which diagnosis found nothing when it last ran, from 0 to 1 and never
+        rounded up: a row a module, and one for all (module null). Rows are those of the tables the checks look
+        at. Needs read:diagnostics.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_CONSISTENCY_SCORE, {})
 
     async def job_history(
         self, *, job: str | None | Unset = UNSET, status: str | None | Unset = UNSET, limit: int | Unset = UNSET
@@ -285,6 +355,19 @@ class AsyncOperations:
             _REMOVE_DUPLICATE_CLASSES, {"p_dry_run": dry_run, "p_idempotency_key": idempotency_key}
         )
 
+    async def resolve_alert(self, id: int, *, note: str | None | Unset = UNSET) -> rows.Alerts | None:
+        """Says that what an alert was about was put right, and how (p_note, kept in its details). If it was not,
+        it is raised anew. Needs manage:alerts. Raises not_found; illegal_transition when it was resolved
+        before.
+
+        Args:
+            id: bigint.
+            note: text, optional.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_RESOLVE_ALERT, {"p_id": id, "p_note": note})
+
     async def row_as_of(self, table: str, id: str, at: datetime) -> Json:
         """One row of a table as it was at an instant, as JSON with instants in UTC; null when it did not exist.
         What a transaction wrote counts from when it began. Before the log begins a row is as it was then, from
@@ -302,19 +385,30 @@ class AsyncOperations:
         return await self._caller.call(_ROW_AS_OF, {"p_table": table, "p_id": id, "p_at": at})
 
     async def run_diagnostics(
-        self, *, checks: Sequence[str] | None | Unset = UNSET, modules: Sequence[str] | None | Unset = UNSET
+        self,
+        *,
+        checks: Sequence[str] | None | Unset = UNSET,
+        modules: Sequence[str] | None | Unset = UNSET,
+        since: datetime | None | Unset = UNSET,
+        run_id: int | None | Unset = UNSET,
     ) -> list[RunDiagnosticsRow]:
-        """Runs the integrity checks of these names and modules (all by default) and returns one row a finding,
-        gravest first; no rows is good news. Needs read:diagnostics. Raises not_found for an unknown check or
-        module.
+        """Runs the integrity checks of these names and modules (all by default), keeps what they find, and returns
+        one row a finding, gravest first, with when it was first seen; no rows is good news. p_since leaves out
+        what was seen before; p_run_id goes on with a run, so that checks asked for one by one are one run. A
+        check that cannot be run is a critical finding about integrity_checks. Needs read:diagnostics. Raises
+        not_found for an unknown check, module or run.
 
         Args:
             checks: text[], optional.
             modules: text[], optional.
+            since: timestamp with time zone, optional.
+            run_id: bigint, optional.
 
-        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
-        return await self._caller.call(_RUN_DIAGNOSTICS, {"p_checks": checks, "p_modules": modules})
+        return await self._caller.call(
+            _RUN_DIAGNOSTICS, {"p_checks": checks, "p_modules": modules, "p_since": since, "p_run_id": run_id}
+        )
 
     async def run_due_jobs(self, *, limit: int | Unset = UNSET) -> list[RunDueJobsRow]:
         """Runs the jobs that are due and that nobody else is running, the longest due first, at most p_limit of
@@ -342,6 +436,17 @@ class AsyncOperations:
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
         return await self._caller.call(_RUN_JOB, {"p_name": name, "p_idempotency_key": idempotency_key})
+
+    async def start_diagnostics(self, *, idempotency_key: str | None | Unset = UNSET) -> int | None:
+        """Begins a run of diagnosis and returns its number for run_diagnostics(p_run_id => …), so that checks
+        asked for one by one, as somebody watches, are one run. Needs read:diagnostics.
+
+        Args:
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_START_DIAGNOSTICS, {"p_idempotency_key": idempotency_key})
 
     async def undo_fix(
         self, fix_id: int, *, dry_run: bool | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
@@ -371,6 +476,17 @@ class Operations:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
+    def acknowledge_alert(self, id: int) -> rows.Alerts | None:
+        """Says that the caller is looking at an open alert; who said so first stays. Saying it again changes
+        nothing. Needs manage:alerts. Raises not_found; illegal_transition when it is resolved.
+
+        Args:
+            id: bigint.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_ACKNOWLEDGE_ALERT, {"p_id": id})
+
     def apply_fixes(
         self,
         *,
@@ -378,23 +494,37 @@ class Operations:
         modules: Sequence[str] | None | Unset = UNSET,
         dry_run: bool | Unset = UNSET,
         idempotency_key: str | None | Unset = UNSET,
+        run_id: int | None | Unset = UNSET,
+        entity_ids: Sequence[str] | None | Unset = UNSET,
     ) -> list[ApplyFixesRow]:
-        """Mends what the checks of these names and modules (all by default) find and can mend, in one transaction,
-        and checks again: one row a check with how many rows were at fault, were fixed and remain, and the
-        fix_id undo_fix() takes (null where no row changed). p_dry_run only says what would be done. Needs
-        apply:fixes. Raises not_found for an unknown check or module.
+        """Mends what the checks of these names and modules (all by default) find and can mend, and checks again:
+        one row a check with how many entities were at fault, were fixed and remain, how many rows of which
+        tables were added, changed and removed (changes), the fix_id undo_fix() takes (null where no row
+        changed), and why a repair failed, which leaves nothing of that check's behind. p_run_id mends only what
+        that run found and is still so, p_entity_ids only these. p_dry_run does all of it and takes it back:
+        nothing is fixed, and fixable and changes say what would be. Needs apply:fixes. Raises not_found for an
+        unknown check, module or run.
 
         Args:
             checks: text[], optional.
             modules: text[], optional.
             dry_run: boolean, by default false.
             idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+            run_id: bigint, optional.
+            entity_ids: text[], optional.
 
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
         return self._caller.call(
             _APPLY_FIXES,
-            {"p_checks": checks, "p_modules": modules, "p_dry_run": dry_run, "p_idempotency_key": idempotency_key},
+            {
+                "p_checks": checks,
+                "p_modules": modules,
+                "p_dry_run": dry_run,
+                "p_idempotency_key": idempotency_key,
+                "p_run_id": run_id,
+                "p_entity_ids": entity_ids,
+            },
         )
 
     def check_assignment_performance(self) -> list[CheckAssignmentPerformanceRow]:
@@ -406,6 +536,15 @@ class Operations:
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
         return self._caller.call(_CHECK_ASSIGNMENT_PERFORMANCE, {})
+
+    def consistency_score(self) -> list[ConsistencyScoreRow]:
+        """The share of checked rows about which diagnosis found nothing when it last ran, from 0 to 1 and never
+        rounded up: a row a module, and one for all (module null). Rows are those of the tables the checks look
+        at. Needs read:diagnostics.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_CONSISTENCY_SCORE, {})
 
     def job_history(
         self, *, job: str | None | Unset = UNSET, status: str | None | Unset = UNSET, limit: int | Unset = UNSET
@@ -464,6 +603,19 @@ class Operations:
             _REMOVE_DUPLICATE_CLASSES, {"p_dry_run": dry_run, "p_idempotency_key": idempotency_key}
         )
 
+    def resolve_alert(self, id: int, *, note: str | None | Unset = UNSET) -> rows.Alerts | None:
+        """Says that what an alert was about was put right, and how (p_note, kept in its details). If it was not,
+        it is raised anew. Needs manage:alerts. Raises not_found; illegal_transition when it was resolved
+        before.
+
+        Args:
+            id: bigint.
+            note: text, optional.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_RESOLVE_ALERT, {"p_id": id, "p_note": note})
+
     def row_as_of(self, table: str, id: str, at: datetime) -> Json:
         """One row of a table as it was at an instant, as JSON with instants in UTC; null when it did not exist.
         What a transaction wrote counts from when it began. Before the log begins a row is as it was then, from
@@ -481,19 +633,30 @@ class Operations:
         return self._caller.call(_ROW_AS_OF, {"p_table": table, "p_id": id, "p_at": at})
 
     def run_diagnostics(
-        self, *, checks: Sequence[str] | None | Unset = UNSET, modules: Sequence[str] | None | Unset = UNSET
+        self,
+        *,
+        checks: Sequence[str] | None | Unset = UNSET,
+        modules: Sequence[str] | None | Unset = UNSET,
+        since: datetime | None | Unset = UNSET,
+        run_id: int | None | Unset = UNSET,
     ) -> list[RunDiagnosticsRow]:
-        """Runs the integrity checks of these names and modules (all by default) and returns one row a finding,
-        gravest first; no rows is good news. Needs read:diagnostics. Raises not_found for an unknown check or
-        module.
+        """Runs the integrity checks of these names and modules (all by default), keeps what they find, and returns
+        one row a finding, gravest first, with when it was first seen; no rows is good news. p_since leaves out
+        what was seen before; p_run_id goes on with a run, so that checks asked for one by one are one run. A
+        check that cannot be run is a critical finding about integrity_checks. Needs read:diagnostics. Raises
+        not_found for an unknown check, module or run.
 
         Args:
             checks: text[], optional.
             modules: text[], optional.
+            since: timestamp with time zone, optional.
+            run_id: bigint, optional.
 
-        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
-        return self._caller.call(_RUN_DIAGNOSTICS, {"p_checks": checks, "p_modules": modules})
+        return self._caller.call(
+            _RUN_DIAGNOSTICS, {"p_checks": checks, "p_modules": modules, "p_since": since, "p_run_id": run_id}
+        )
 
     def run_due_jobs(self, *, limit: int | Unset = UNSET) -> list[RunDueJobsRow]:
         """Runs the jobs that are due and that nobody else is running, the longest due first, at most p_limit of
@@ -521,6 +684,17 @@ class Operations:
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
         return self._caller.call(_RUN_JOB, {"p_name": name, "p_idempotency_key": idempotency_key})
+
+    def start_diagnostics(self, *, idempotency_key: str | None | Unset = UNSET) -> int | None:
+        """Begins a run of diagnosis and returns its number for run_diagnostics(p_run_id => …), so that checks
+        asked for one by one, as somebody watches, are one run. Needs read:diagnostics.
+
+        Args:
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_START_DIAGNOSTICS, {"p_idempotency_key": idempotency_key})
 
     def undo_fix(
         self, fix_id: int, *, dry_run: bool | Unset = UNSET, idempotency_key: str | None | Unset = UNSET

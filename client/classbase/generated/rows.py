@@ -260,6 +260,49 @@ class CancellationRules(Row):
     updated_at: Instant
 
 
+class CheckOverview(Row):
+    """Each check with what it last said, since when its oldest finding is open, and how long putting right took so
+    far.
+    """
+
+    check_name: str | None
+    module: str | None
+    category: str | None
+    severity: str | None
+    description: str | None
+    fix_description: str | None
+    is_active: bool | None
+    auto_fix: bool | None
+    last_checked_at: Instant | None
+    looked_at: int | None
+    open_findings: int | None
+    appeared: int | None
+    failure: str | None
+    oldest_open_at: Instant | None
+    resolved_findings: int | None
+    mean_time_to_repair: Duration | None
+
+
+class CheckResults(Row):
+    """What each check said in each run: the trend. Ids rise in the order in which the checks looked."""
+
+    id: int
+    run_id: int
+    check_name: str
+    """The check; it stays when a later version no longer has that check."""
+    checked_at: Instant
+    looked_at: int | None
+    """How many rows it looked at; null where it looks at no table."""
+    found: int
+    """About how many entities it found something, however many of these were kept."""
+    appeared: int
+    """About how many it had found nothing the time before."""
+    resolved: int
+    """How many findings were no longer there."""
+    failure: str | None
+    """Why it could not be run; null when it was."""
+
+
 class Claims(Row):
     """Who and what is taken when, derived from the source tables; the one constraint nobody_is_in_two_places
     carries the promise.
@@ -749,6 +792,64 @@ class CreditEntries(Row):
     """What that entry left."""
 
 
+class DiagnosticRuns(Row):
+    """Every time diagnosis ran; what it did is in check_results. Written by run_diagnostics and the scheduled run."""
+
+    id: int
+    run_by: UUID | None
+    """The login; null when a server did it."""
+    run_at: Instant
+
+
+class FindingHistory(Row):
+    """Findings with when each was first and last seen, when it was put right, by which repair, and how long that
+    took.
+    """
+
+    id: int | None
+    check_name: str | None
+    module: str | None
+    severity: str | None
+    entity: str | None
+    entity_id: str | None
+    message: str | None
+    detail: Json
+    first_seen_at: Instant | None
+    last_seen_at: Instant | None
+    resolved_at: Instant | None
+    time_to_repair: Duration | None
+    fix_id: int | None
+
+
+class Findings(Row):
+    """What checks found: open ones, and those that were put right. See finding_history for when each was last
+    seen.
+    """
+
+    id: int
+    check_name: str
+    entity: str
+    """The table, or the kind of thing in the catalogue."""
+    entity_id: str
+    """Which one, as the check names it."""
+    severity: str
+    """The check's, or critical where the check itself could not be run."""
+    message: str
+    """The sentence as it was said last; of several about one entity the first."""
+    detail: Json
+    first_result_id: int
+    """The result of the check that found it first."""
+    first_seen_at: Instant
+    last_result_id: int | None
+    """The last result that found it; null while it is open: then every later one did."""
+    last_seen_at: Instant | None
+    """When it was found last; null while it is open: then it is when the check last ran."""
+    resolved_at: Instant | None
+    """When the check no longer found it; null while it is open."""
+    fix_id: int | None
+    """The repair that put it right; null where a person did, or nobody knows."""
+
+
 class FixRuns(Row):
     """Every time a check's repair ran, and every time that was undone. Written by apply_fixes and undo_fix only."""
 
@@ -809,6 +910,22 @@ class IntegrityChecks(Row):
     fix_description: str | None
     """What the repair does, or null when a person has to decide."""
     is_active: bool
+    looks_at: str | None
+    """The table in public whose rows it looks at, one of which each finding is about; null where that is no table,
+    so that it counts in no score.
+    """
+    auto_fix: bool
+    """Whether the scheduled run may repair what it finds without being asked."""
+    fix_attempts: int
+    """After how many scheduled repairs in a row that left something over it stops trying."""
+    fallback: str
+    """What happens then: alert goes on as for any finding, escalate makes the alert critical, switch_off takes
+    auto_fix away as well.
+    """
+    alert_from: str | None
+    """From which severity of its findings on the scheduled run raises an alert; null for never."""
+    notify_role: str
+    """Whom the alert is for: a role."""
 
 
 class JobRuns(Row):

@@ -1,9 +1,10 @@
 -- What the ledger should say against what it says: the question behind most checks of this module.
 
-create function private.ledger_difference() returns table (
+create function private.ledger_difference(p_source_tables text[] default null) returns table (
   problem text, resource_id uuid, during tstzrange, source_table text, source_id uuid, occurs_on date, title text
 )
-language plpgsql stable security definer set search_path = ''
+-- With less memory both sides would be sorted on disk.
+language plpgsql stable security definer set search_path = '' set work_mem = '64MB'
 as $$
 begin
   return query execute (
@@ -42,14 +43,35 @@ begin
       union all
       select 'orphaned', c.resource_id, c.during, c.source_table, c.source_id, c.occurs_on, c.title
       from public.claims c
-      where c.source_table not in (select s.source_table from private.claim_sources() s)
+      where c.source_table not in (select s.source_table from private.claim_sources() s) and $1 is null
       $sql$
+    from private.claim_sources() s
+    where p_source_tables is null or s.source_table = any(p_source_tables)
+  ) using p_source_tables;
+end;
+$$;
+comment on function private.ledger_difference(text[]) is
+  'Every claim that is missing, unexpected, different from what its source says, or orphaned because its source is gone; of these source tables, or of all.';
+
+create function private.sources_but_rules() returns text[]
+language sql stable set search_path = ''
+return (select array_agg(s.source_table) from private.claim_sources() s where s.source_table <> 'weekly_rules');
+comment on function private.sources_but_rules() is 'The tables of which each row claims its own time, without the weekly rules, whose dates are looked at by themselves.';
+
+create function private.orphaned_claims() returns setof public.claims
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return query execute (
+    select string_agg(format(
+      'select c.* from public.claims c where c.source_table = %1$L and not exists (select from public.%1$I s where s.id = c.source_id)', s.source_table
+    ), ' union all ')
+      || ' union all select c.* from public.claims c where c.source_table not in (select s.source_table from private.claim_sources() s)'
     from private.claim_sources() s
   );
 end;
 $$;
-comment on function private.ledger_difference() is
-  'Every claim that is missing, unexpected, different from what its source says, or orphaned because its source is gone.';
+comment on function private.orphaned_claims() is 'Claims whose source row, or whose source table, is gone.';
 
 create function private.describe_claim(p_resource_id uuid, p_title text, p_during tstzrange) returns text
 language sql stable security definer set search_path = ''

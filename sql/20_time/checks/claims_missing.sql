@@ -4,8 +4,8 @@ begin atomic
   select d.source_table, d.source_table || ' ' || d.source_id,
     'Not claimed: ' || private.describe_claim(d.resource_id, d.title, d.during),
     jsonb_build_object('resource_id', d.resource_id, 'occurs_on', d.occurs_on, 'starts_at', lower(d.during), 'ends_at', upper(d.during))
-  from private.ledger_difference() d
-  where d.problem = 'missing' and d.source_table <> 'weekly_rules';
+  from private.ledger_difference(private.sources_but_rules()) d
+  where d.problem = 'missing';
 end;
 comment on function private.check_claims_missing() is 'Finds happenings whose time is not claimed.';
 

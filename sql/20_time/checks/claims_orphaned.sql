@@ -4,8 +4,7 @@ begin atomic
   select d.source_table, d.source_table || ' ' || d.source_id,
     'Claimed for something that is gone: ' || private.describe_claim(d.resource_id, d.title, d.during),
     jsonb_build_object('resource_id', d.resource_id, 'occurs_on', d.occurs_on, 'starts_at', lower(d.during), 'ends_at', upper(d.during))
-  from private.ledger_difference() d
-  where d.problem = 'orphaned';
+  from private.orphaned_claims() d;
 end;
 comment on function private.check_claims_orphaned() is 'Finds claims whose source row is gone.';
 

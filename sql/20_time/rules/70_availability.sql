@@ -55,11 +55,11 @@ begin atomic
     ) as d(day)
     where r.resource_id = any(p_resource_ids)
   ),
-  starts as (
+  starts as materialized (
     select s.day, s.start_time, s.time_zone, private.local_to_instant(s.day, s.start_time, s.time_zone) as at
     from (select distinct o.day, o.start_time, o.time_zone from occurrences o) s
   ),
-  ends as (
+  ends as materialized (
     select e.day, e.end_time, e.time_zone, private.local_end_to_instant(e.day, e.end_time, e.time_zone) as at
     from (select distinct o.day, o.end_time, o.time_zone from occurrences o) e
   ),

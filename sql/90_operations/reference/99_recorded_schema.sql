@@ -1,0 +1,2 @@
+-- The last file of all: everything is there now.
+select private.record_schema();
