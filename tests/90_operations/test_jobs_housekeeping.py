@@ -129,7 +129,7 @@ def large_tables(db: psycopg.Connection[Any]) -> set[str]:
 def test_large_tables_raise_an_alert_until_they_are_small_again(database: Database) -> None:
     db, listener = database.connect(), database.connect()
     listener.execute("listen performance_alert")
-    db.execute("update public.settings set value = '1' where key = 'large_table_megabytes'")
+    db.execute("update public.settings set value = '10' where key = 'large_table_megabytes'")
     assert call(db, None, "check_assignment_performance") == []
     db.execute(
         "create table private.parted (id integer, stuff text) partition by range (id);"
@@ -138,7 +138,7 @@ def test_large_tables_raise_an_alert_until_they_are_small_again(database: Databa
         "alter table private.parted alter stuff set storage plain;"
         "alter table private.parted_1 alter stuff set storage plain;"
         "alter table private.parted_2 alter stuff set storage plain;"
-        "insert into private.parted select n, repeat('x', 450) from generate_series(1, 1999) n cross join generate_series(1, 1)"
+        "insert into private.parted select n, repeat('x', 450) from generate_series(1, 1999) n cross join generate_series(1, 12)"
     )
     db.execute("insert into private.parted select n % 2000, repeat('x', 450) from generate_series(1, 1000) n")
     problems = call(db, None, "check_assignment_performance")
