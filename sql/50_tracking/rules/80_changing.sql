@@ -48,6 +48,11 @@ begin
     perform private.fail('illegal_transition', format('A class that is %s is not cancelled', v_class.status), 'p_class_id',
       jsonb_build_object('id', v_class.id, 'from', v_class.status, 'to', 'cancelled'));
   end if;
+  -- What became of a class that has begun is for those to say who were asked to.
+  if v_class.starts_at <= private.now() and private.cancelling_party(v_class) = 'student' and not private.has_permission('update:class') then
+    perform private.fail('illegal_transition', 'The class has begun already', 'p_class_id',
+      jsonb_build_object('id', v_class.id, 'from', v_class.status, 'to', 'cancelled', 'starts_at', v_class.starts_at));
+  end if;
   update public.classes c
   set status = 'cancelled', cancellation_reason = p_reason, cancelled_by = coalesce(p_cancelled_by, private.cancelling_party(v_class))
   where c.id = p_class_id
@@ -123,10 +128,18 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_class public.classes := private.class_for(p_class_id, 'p_class_id', 'create:class', false);
+  v_pause public.student_pauses;
 begin
   if v_class.status not in ('cancelled', 'missed') then
     perform private.fail('illegal_transition', format('A class that is %s needs no make-up', v_class.status), 'p_class_id',
       jsonb_build_object('id', v_class.id, 'status', v_class.status));
+  end if;
+  select p.* into v_pause from public.student_pauses p
+  where p.student_id = v_class.student_id and daterange(p.starts_on, p.ends_on, '[]') @> p_date;
+  if found then
+    perform private.fail('time_conflict', format('The student pauses then: %s', v_pause.reason), 'p_date',
+      jsonb_build_object('pause_id', v_pause.id, 'starts_on', v_pause.starts_on, 'ends_on', v_pause.ends_on),
+      'Choose another time: offer_makeup() says when both are free.');
   end if;
   return private.replace_class(v_class, 'makeup', p_date, p_start_time, p_end_time, p_teacher_id);
 end;
