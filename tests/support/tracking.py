@@ -19,7 +19,7 @@ NOON = datetime(2027, 6, 7, 6, tzinfo=UTC)
 
 # What a class is, without what differs between two that were made at different moments.
 ROWS = """
-select student_id, date, start_time, end_time, time_zone, starts_at, ends_at, status, payment_status, source, occurs_on, course_id, teacher_id,
+select student_id, date, start_time, end_time::text, time_zone, starts_at, ends_at, status, payment_status, source, occurs_on, course_id, teacher_id,
   price, teacher_pay, notes, cancelled_by, cancellation_reason, is_charged, is_teacher_paid
 from public.classes order by student_id, date, start_time
 """

@@ -11,15 +11,18 @@ create type private.new_class as (
 );
 comment on type private.new_class is 'A class about to be made, with its terms as they are now.';
 
--- What is there during time off that was approved later stays: somebody may cover it, as cover_requests say.
+-- What is there during time off that was approved later stays: somebody may cover it, as cover_requests say. So does what
+-- a zone that does not exist says nothing about.
 create function private.obsolete_classes(p_student_ids uuid[], p_promised private.promised_class[], p_through date) returns uuid[]
 language sql stable security definer set search_path = ''
 begin atomic
   select array_agg(c.id order by c.id)
   from public.classes c
-  left join unnest(p_promised) p on p.slot_id = c.slot_id and p.occurs_on = c.occurs_on and coalesce(p.reason, 'time_off') = 'time_off'
+  left join unnest(p_promised) p on p.slot_id = c.slot_id and p.occurs_on = c.occurs_on and (
+    p.reason = 'time_zone' or coalesce(p.reason, 'time_off') = 'time_off'
     and (p.start_time, p.end_time, p.time_zone) = (c.start_time, c.end_time, c.time_zone)
     and (p.course_id, p.teacher_id) is not distinct from (c.course_id, c.teacher_id)
+  )
   where c.student_id = any(p_student_ids) and c.date >= private.today() - 1 and p.slot_id is null and private.is_untouched(c)
     and (c.date <= p_through or not exists (
       select from public.student_schedule_slots s
