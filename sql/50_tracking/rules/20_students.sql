@@ -48,6 +48,25 @@ end;
 $$;
 comment on function private.check_student() is 'Row trigger: fills in what was left out, and names every bad field and every bad element of the schedule.';
 
+-- A statement that changes many students locks them in whatever order it meets them, and one that generates for many in
+-- the order of their ids: so they do not run at once.
+create function private.share_students() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform pg_advisory_xact_lock_shared(hashtextextended('private.students', 0));
+  return null;
+end;
+$$;
+comment on function private.share_students() is 'Statement trigger on students: waits for whoever locks them all.';
+
+create function private.lock_all_students() returns void
+language sql volatile security definer set search_path = ''
+return pg_advisory_xact_lock(hashtextextended('private.students', 0));
+comment on function private.lock_all_students() is 'Waits for everybody who changes students, and keeps others from it, before many of them are locked.';
+
+create trigger t05_share before update or delete on public.students
+  for each statement execute function private.share_students();
 create trigger t10_keep_version before update on public.students
   for each row execute function private.keep_version();
 create trigger t20_check before insert or update on public.students

@@ -71,6 +71,7 @@ declare
   v_ids uuid[] := (select array_agg(s.id order by s.id) from public.students s where s.course_id = new.id and s.is_active);
 begin
   if v_ids is not null then
+    perform private.lock_all_students();
     perform private.run_generation('update', v_ids, p_syncs_slots => true);
   end if;
   return null;
@@ -86,6 +87,7 @@ create function private.lock_students_first() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
+  perform private.lock_all_students();
   perform from public.students s where s.is_active order by s.id for no key update;
   return null;
 end;

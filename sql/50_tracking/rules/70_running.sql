@@ -56,6 +56,7 @@ declare
   v_done record;
   v_log public.class_generation_logs;
 begin
+  perform private.lock_all_students();
   select g.* into v_done from private.generate_for(p_operation, v_ids, p_since_start, p_through, p_run_id) g;
   insert into public.class_generation_logs (operation, status, message, classes_created, classes_removed, error_details, duration_ms, run_id)
   select p_operation,
