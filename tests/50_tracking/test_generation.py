@@ -300,7 +300,7 @@ def test_another_teacher_takes_over_what_is_to_come(tracking: Tracking) -> None:
     tracking.change(student.id, teacher_id=tracking.other.profile_id)
     assert [row.teacher_id for row in tracking.classes(student.id)] == [tracking.teacher.profile_id] + [
         tracking.other.profile_id
-    ] * 3
+    ] * 4
     assert tracking.one("select count(*) from private.ledger_difference()") == 0
 
 

@@ -55,6 +55,9 @@ return array(
     where p_student.is_active and coalesce(p_student.end_date >= private.today(), true) and p_student.teacher_id is not null
       and not exists (select from public.user_profiles p where p.id = p_student.teacher_id and p.is_active)
     union all
+    select 8, 'A class can neither cost nor pay such an amount'
+    where not coalesce(p_student.class_price between 0 and 9999999999.99, true) or not coalesce(p_student.teacher_pay between 0 and 9999999999.99, true)
+    union all
     select 7, 'There is no such course' where p_student.course_id is not null and not exists (select from public.courses c where c.id = p_student.course_id)
   ) q
   order by q.rank, q.problem
