@@ -19,25 +19,27 @@ declare
   v_kept_ids uuid[];
   v_linked_ids uuid[];
   v_links uuid[];
+  v_attendance public.class_attendance[];
 begin
   perform from public.classes c
   where c.id in (select d.id from private.duplicated_classes() d union select d.kept_id from private.duplicated_classes() d)
   order by c.id
   for update;
+  with doubled as materialized (
+    select d.id, d.kept_id from private.duplicated_classes() d
+  ), replaced as materialized (
+    select g.kept_id, count(*) as times
+    from (select d.id, d.kept_id from doubled d union select d.kept_id, d.kept_id from doubled d) g
+    join public.classes r on r.rescheduled_from = g.id and r.status <> 'cancelled'
+    group by g.kept_id
+  )
   select array_agg(d.id order by d.id), array_agg(d.kept_id order by d.id) into v_ids, v_kept_ids
-  from private.duplicated_classes() d
+  from doubled d
   join public.classes k on k.id = d.kept_id
-  where d.id = any(p_entity_ids::uuid[])
+  left join replaced r on r.kept_id = d.kept_id
+  where d.id = any(p_entity_ids::uuid[]) and coalesce(r.times, 0) <= 1
     and (
-      select count(*) from public.classes r
-      where r.status <> 'cancelled' and r.rescheduled_from in (
-        select d.kept_id union all select o.id from private.duplicated_classes() o where o.kept_id = d.kept_id
-      )
-    ) <= 1
-    and (
-      k.status in ('scheduled', 'completed', 'missed') and k.starts_at <= private.now()
-      or k.status = 'cancelled' and k.starts_at <= private.now()
-        and not exists (select from public.classes r where r.rescheduled_from in (k.id, d.id) and r.status <> 'cancelled')
+      k.starts_at <= private.now() and (k.status in ('scheduled', 'completed', 'missed') or k.status = 'cancelled' and r.times is null)
       or not exists (select from public.class_attendance a where a.class_id = d.id)
     );
   if v_ids is not null then
@@ -47,22 +49,21 @@ begin
     join unnest(v_ids, v_kept_ids) as d(id, kept_id) on d.id = i.source_id
     where i.source_table = 'classes'
     order by i.source_id;
-    -- Who was there was not called off.
-    update public.classes c set status = 'scheduled'
-    where c.id = any(v_kept_ids) and c.status = 'cancelled'
-      and exists (
-        select from unnest(v_ids, v_kept_ids) as d(id, kept_id) join public.class_attendance a on a.class_id = d.id where d.kept_id = c.id
-      );
-    insert into public.class_attendance (class_id, status, minutes_late, note, version, recorded_by, recorded_at, updated_at)
-    select distinct on (d.kept_id) d.kept_id, x.status, x.minutes_late, x.note, x.version, x.recorded_by, x.recorded_at, x.updated_at
-    from unnest(v_ids, v_kept_ids) as d(id, kept_id)
-    join public.class_attendance x on x.class_id = d.id
-    where not exists (select from public.class_attendance o where o.class_id = d.kept_id)
-    order by d.kept_id, x.recorded_at, x.class_id;
+    v_attendance := array(
+      select row(d.kept_id, x.status, x.minutes_late, x.note, x.version, x.recorded_by, x.recorded_at, x.updated_at)::public.class_attendance
+      from (
+        select distinct on (d.kept_id) d.kept_id, d.id
+        from unnest(v_ids, v_kept_ids) as d(id, kept_id)
+        join public.class_attendance x on x.class_id = d.id
+        where not exists (select from public.class_attendance o where o.class_id = d.kept_id)
+        order by d.kept_id, x.recorded_at, x.class_id
+      ) d
+      join public.class_attendance x on x.class_id = d.id
+    );
     delete from public.class_attendance a where a.class_id = any(v_ids);
-    update public.classes c set rescheduled_from = d.kept_id
+    update public.classes c set rescheduled_from = nullif(d.kept_id, c.id)
     from unnest(v_ids, v_kept_ids) as d(id, kept_id)
-    where c.rescheduled_from = d.id and c.id <> d.kept_id and c.id <> all(v_ids);
+    where c.rescheduled_from = d.id and c.id <> all(v_ids);
     select array_agg(l.kept_id), array_agg(l.rescheduled_from) into v_linked_ids, v_links
     from (
       select distinct on (d.kept_id) d.kept_id, c.rescheduled_from
@@ -72,10 +73,15 @@ begin
       order by d.kept_id, c.created_at, c.id
     ) l;
     update public.classes c set rescheduled_from = null where c.id = any(v_ids) and c.rescheduled_from is not null;
+    delete from public.classes c where c.id = any(v_ids);
+    -- Only now does nothing of theirs stand in the way of the one that stays.
     update public.classes c set rescheduled_from = l.rescheduled_from
     from unnest(v_linked_ids, v_links) as l(kept_id, rescheduled_from)
     where c.id = l.kept_id and c.rescheduled_from is null;
-    delete from public.classes c where c.id = any(v_ids);
+    -- Who was there was not called off.
+    update public.classes c set status = 'scheduled'
+    where c.status = 'cancelled' and c.id in (select a.class_id from unnest(v_attendance) a);
+    insert into public.class_attendance select * from unnest(v_attendance);
     -- What became of the duplicates became of the class.
     perform private.settle_classes(v_kept_ids);
     update public.classes c set status = case when a.status in ('present', 'late') then 'completed' else 'missed' end
