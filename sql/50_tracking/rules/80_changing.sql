@@ -62,7 +62,19 @@ end;
 $$;
 comment on function private.cancel_one(uuid, text, text) is 'Cancels a class for those who may.';
 
--- The old class keeps its place in the books, and the new one names it.
+-- In the order of whoever records payments and refunds: these first, then what they pay for.
+create function private.lock_payments_of(p_class_id uuid) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  select p.id
+  from public.payments p
+  where p.id in (select i.payment_id from public.payment_items i where i.source_table = 'classes' and i.source_id = p_class_id)
+  order by p.id
+  for no key update;
+end;
+comment on function private.lock_payments_of(uuid) is 'Locks what was paid for a class, before the class itself.';
+
+-- The new class names the old one. What was paid for a class that costs nothing any more is paid for the new one.
 create function private.replace_class(
   p_class public.classes, p_source text, p_date date, p_start_time time, p_end_time time, p_teacher_id uuid
 ) returns public.classes
@@ -102,6 +114,12 @@ begin
           and (c.rescheduled_from = p_class.id or c.date = p_date and c.start_time < v_end and p_start_time < c.end_time)
       ), 'Choose another time: offer_makeup() says when both are free.');
   end;
+  if (p_source = 'rescheduled' or not p_class.is_charged)
+    and exists (select from public.payment_items i where i.source_table = 'classes' and i.source_id = p_class.id) then
+    insert into private.payment_moves (source_table, from_id, to_id) values ('classes', p_class.id, v_new.id);
+    perform private.settle_classes(array[p_class.id, v_new.id]);
+    select c.* into v_new from public.classes c where c.id = v_new.id;
+  end if;
   return v_new;
 end;
 $$;
@@ -112,8 +130,10 @@ create function private.move_one(p_class_id uuid, p_date date, p_start_time time
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_class public.classes := private.class_for(p_class_id, 'p_class_id', 'update:class', false);
+  v_class public.classes;
 begin
+  perform private.lock_payments_of(p_class_id);
+  v_class := private.class_for(p_class_id, 'p_class_id', 'update:class', false);
   if v_class.status <> 'scheduled' then
     perform private.fail('illegal_transition', format('A class that is %s is not moved', v_class.status), 'p_class_id',
       jsonb_build_object('id', v_class.id, 'from', v_class.status, 'to', 'rescheduled'));
@@ -127,9 +147,11 @@ create function private.make_up_for(p_class_id uuid, p_date date, p_start_time t
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_class public.classes := private.class_for(p_class_id, 'p_class_id', 'create:class', false);
+  v_class public.classes;
   v_pause public.student_pauses;
 begin
+  perform private.lock_payments_of(p_class_id);
+  v_class := private.class_for(p_class_id, 'p_class_id', 'create:class', false);
   if v_class.status not in ('cancelled', 'missed') then
     perform private.fail('illegal_transition', format('A class that is %s needs no make-up', v_class.status), 'p_class_id',
       jsonb_build_object('id', v_class.id, 'status', v_class.status));
@@ -166,6 +188,8 @@ begin
       select f.starts_at at time zone v_class.time_zone as starts, f.ends_at at time zone v_class.time_zone as ends
     ) l
     where f.starts_at > private.now() and (l.starts::date = l.ends::date or l.ends = l.starts::date + 1)
+      -- In the hour that happens twice only the first can be said by date and time.
+      and private.local_to_instant(l.starts::date, l.starts::time, v_class.time_zone) = f.starts_at
       and not exists (
         select from public.classes c
         where c.student_id = v_class.student_id and (
