@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg.rows import namedtuple_row
+from psycopg.types.datetime import TimeLoader
 from psycopg.types.json import Jsonb
 
 from tests.support.identity import User
+from tests.support.wall_clock import MIDNIGHT, WallTime
 from tests.support.world import World
 
 # A Monday in summer, early enough in the day for classes to come.
@@ -19,7 +21,7 @@ NOON = datetime(2027, 6, 7, 6, tzinfo=UTC)
 
 # What a class is, without what differs between two that were made at different moments.
 ROWS = """
-select student_id, date, start_time, end_time::text, time_zone, starts_at, ends_at, status, payment_status, source, occurs_on, course_id, teacher_id,
+select student_id, date, start_time, end_time, time_zone, starts_at, ends_at, status, payment_status, source, occurs_on, course_id, teacher_id,
   price, teacher_pay, notes, cancelled_by, cancellation_reason, is_charged, is_teacher_paid
 from public.classes order by student_id, date, start_time
 """
@@ -41,6 +43,15 @@ def set_now(db: psycopg.Connection[Any], moment: datetime) -> None:
     )
 
 
+class WallTimeLoader(TimeLoader):
+    """A time of day, the end of the day included, which Python has no time for."""
+
+    def load(self, data: Any) -> WallTime:  # type: ignore[override]
+        """The time, or MIDNIGHT."""
+        said: time | str = MIDNIGHT if bytes(data).startswith(b"24") else super().load(data)
+        return said
+
+
 class Tracking:
     """Makes students through the owner's connection of `world`, whose clock it moves.
 
@@ -51,6 +62,7 @@ class Tracking:
     def __init__(self, world: World, now: datetime = NOON) -> None:
         self.world = world
         self.db: psycopg.Connection[Any] = world.db
+        self.db.adapters.register_loader("time", WallTimeLoader)
         self.monday: date = now.date()
         self.clock(now)
         self.teacher = world.user("instructor", full_name="Tara Teacher")

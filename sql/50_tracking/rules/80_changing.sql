@@ -190,6 +190,7 @@ begin
     where f.starts_at > private.now() and (l.starts::date = l.ends::date or l.ends = l.starts::date + 1)
       -- In the hour that happens twice only the first can be said by date and time.
       and private.local_to_instant(l.starts::date, l.starts::time, v_class.time_zone) = f.starts_at
+      and private.local_end_to_instant(l.ends::date, l.ends::time, v_class.time_zone) = f.ends_at
       and not exists (
         select from public.classes c
         where c.student_id = v_class.student_id and (
