@@ -173,3 +173,12 @@ def a_class_that_was_paid_for_is_paid(stage: Stage) -> None:
         "select p.id, 'classes', c.id, 25 from paid p, public.classes c where c.notes = 'To come Lena'".encode()
     )
     assert ask(stage, "select payment_status from public.classes where notes = 'To come Lena'") == "paid"
+
+
+@guards("public.students.t05_share")
+def whoever_changes_students_waits_for_who_locks_them_all(stage: Stage) -> None:
+    stage.db.execute("update public.students set notes = 'x' where false")
+    assert ask(
+        stage,
+        "select count(*) = 1 from pg_locks where locktype = 'advisory' and mode = 'ShareLock' and pid = pg_backend_pid()",
+    )

@@ -213,8 +213,12 @@ def test_a_class_is_moved(lessons: Lessons) -> None:
             p_date="2027-06-17",
             p_start_time="10:00",
         )
-    with refused("illegal_transition"):
-        lessons.db.execute("update public.classes set status = 'scheduled' where id = %s", [lessons.second])
+    for status in ("scheduled", "cancelled", "completed"):
+        with refused("illegal_transition"):
+            lessons.db.execute(
+                "update public.classes set status = %s, cancellation_reason = 'x' where id = %s",
+                [status, lessons.second],
+            )
     with refused("invalid_input") as told:
         call(lessons.db, lessons.staff, "reschedule_class", p_class_id=lessons.third, p_date=None, p_start_time="23:30")
     assert told.fields == {"p_date", "p_end_time"}

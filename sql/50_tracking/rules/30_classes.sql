@@ -136,7 +136,7 @@ begin
       jsonb_build_object('id', new.id, 'from', case tg_op when 'UPDATE' then old.status end, 'to', new.status));
   end if;
   if tg_op = 'UPDATE' then
-    if old.status in ('rescheduled', 'cancelled') and new.status not in ('rescheduled', 'cancelled')
+    if old.status in ('rescheduled', 'cancelled') and new.status <> old.status
       and exists (select from public.classes c where c.rescheduled_from = new.id and c.status <> 'cancelled') then
       perform private.fail('illegal_transition', 'Another class stands for this one: cancel that first', 'status',
         jsonb_build_object('id', new.id, 'from', old.status, 'to', new.status));
