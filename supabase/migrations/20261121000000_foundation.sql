@@ -17326,7 +17326,7 @@ create table public.class_attendance (
   recorded_at timestamptz not null default private.now(),
   updated_at timestamptz not null default private.now(),
   constraint status_is_known check (status in ('present', 'late', 'absent', 'excused')),
-  constraint minutes_late_are_sensible check (minutes_late between 1 and 1440 and status = 'late'),
+  constraint minutes_late_are_sensible check (minutes_late is null or minutes_late between 1 and 1440 and status = 'late'),
   constraint note_is_short check (length(note) <= 1000)
 );
 create index class_attendance_recorded_by on public.class_attendance (recorded_by);
@@ -17579,6 +17579,25 @@ end;
 $$;
 comment on function private.check_student() is 'Row trigger: fills in what was left out, and names every bad field and every bad element of the schedule.';
 
+-- A statement that changes many students locks them in whatever order it meets them, and one that generates for many in
+-- the order of their ids: so they do not run at once.
+create function private.share_students() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform pg_advisory_xact_lock_shared(hashtextextended('private.students', 0));
+  return null;
+end;
+$$;
+comment on function private.share_students() is 'Statement trigger on students: waits for whoever locks them all.';
+
+create function private.lock_all_students() returns void
+language sql volatile security definer set search_path = ''
+return pg_advisory_xact_lock(hashtextextended('private.students', 0));
+comment on function private.lock_all_students() is 'Waits for everybody who changes students, and keeps others from it, before many of them are locked.';
+
+create trigger t05_share before update or delete on public.students
+  for each statement execute function private.share_students();
 create trigger t10_keep_version before update on public.students
   for each row execute function private.keep_version();
 create trigger t20_check before insert or update on public.students
@@ -17606,15 +17625,24 @@ begin
     where t.id = any(p_student_ids) and w.problem is null
   )
   update public.student_schedule_slots s
-  set effective = s.effective * daterange(null, private.change_date(s.weekday, s.start_time, s.time_zone))
-  where s.student_id = any(p_student_ids) and upper_inf(s.effective)
+  set effective = case when t.start_date >= private.change_date(s.weekday, s.start_time, s.time_zone) then 'empty'
+    else s.effective * daterange(null, private.change_date(s.weekday, s.start_time, s.time_zone)) end
+  from public.students t
+  where t.id = s.student_id and s.student_id = any(p_student_ids) and upper_inf(s.effective)
     and not exists (
       select from wanted w
       where (w.student_id, w.weekday, w.start_time, w.end_time, w.time_zone) = (s.student_id, s.weekday, s.start_time, s.end_time, s.time_zone)
     );
   insert into public.student_schedule_slots (student_id, weekday, start_time, end_time, time_zone, effective)
   select t.id, w.weekday, w.start_time, w.end_time, t.time_zone,
-    daterange(case when t.start_date < c.since and exists (select from public.student_schedule_slots s where s.student_id = t.id) then c.since end, null)
+    daterange(greatest(
+      case when t.start_date < c.since and exists (select from public.student_schedule_slots s where s.student_id = t.id) then c.since end,
+      -- Not before a time that it replaces is over: that one ends on another day where zones differ, or has begun today.
+      (
+        select max(upper(s.effective)) from public.student_schedule_slots s
+        where s.student_id = t.id and s.weekday = w.weekday and s.start_time < w.end_time and w.start_time < s.end_time
+      )
+    ), null)
   from public.students t
   cross join lateral private.read_schedule(t.fixed_schedule, private.class_minutes(t.course_id)) w
   cross join lateral (select private.change_date(w.weekday, w.start_time, t.time_zone) as since) c
@@ -17781,8 +17809,10 @@ begin
   end if;
   p_new.starts_at := private.local_to_instant(p_new.date, p_new.start_time, p_new.time_zone);
   p_new.ends_at := private.local_end_to_instant(p_new.date, p_new.end_time, p_new.time_zone);
-  if p_new.status = 'cancelled' and p_old.status is distinct from 'cancelled' then
-    p_new.cancelled_at := case when p_old.id is null then coalesce(p_new.cancelled_at, private.now()) else private.now() end;
+  if p_new.status = 'cancelled' and (p_old.status is distinct from 'cancelled' or p_new.cancelled_by is distinct from p_old.cancelled_by) then
+    -- Who says only in whose name it was cancelled leaves it cancelled when it was.
+    p_new.cancelled_at := case when p_old.id is null then coalesce(p_new.cancelled_at, private.now())
+      when p_old.status = 'cancelled' then p_old.cancelled_at else private.now() end;
     p_new.cancelled_by := coalesce(p_new.cancelled_by, private.cancelling_party(p_new));
     v_terms := private.cancellation_terms(p_new.cancelled_by, p_new.starts_at, p_new.cancelled_at);
     p_new.is_charged := coalesce(v_terms.is_charged, false);
@@ -17814,12 +17844,13 @@ begin
     new := private.complete_class(new, case tg_op when 'UPDATE' then old end);
   end if;
   perform private.fail_input(private.tracked_class_errors(new, case tg_op when 'UPDATE' then old end));
+  if new.status in ('completed', 'missed') and new.starts_at > private.now()
+    and (tg_op = 'INSERT' or old.status not in ('completed', 'missed') or new.starts_at is distinct from old.starts_at) then
+    perform private.fail('illegal_transition', 'A class that has not begun is neither held nor missed', 'status',
+      jsonb_build_object('id', new.id, 'from', case tg_op when 'UPDATE' then old.status end, 'to', new.status));
+  end if;
   if tg_op = 'UPDATE' then
-    if new.status in ('completed', 'missed') and old.status not in ('completed', 'missed') and new.starts_at > private.now() then
-      perform private.fail('illegal_transition', 'A class that has not begun is neither held nor missed', 'status',
-        jsonb_build_object('id', new.id, 'from', old.status, 'to', new.status));
-    end if;
-    if old.status = 'rescheduled' and new.status <> 'rescheduled'
+    if old.status in ('rescheduled', 'cancelled') and new.status <> old.status
       and exists (select from public.classes c where c.rescheduled_from = new.id and c.status <> 'cancelled') then
       perform private.fail('illegal_transition', 'Another class stands for this one: cancel that first', 'status',
         jsonb_build_object('id', new.id, 'from', old.status, 'to', new.status));
@@ -17827,7 +17858,10 @@ begin
     if (new.slot_id, new.occurs_on, new.source) is distinct from (old.slot_id, old.occurs_on, old.source) then
       perform private.fail_input(private.input_error(true, 'slot_id', 'What a class was made for stays'));
     end if;
-    new.edited_at := private.now();
+    -- Its instants, worked out again, are nobody's doing.
+    if to_jsonb(new) - '{starts_at,ends_at,version,updated_at}'::text[] is distinct from to_jsonb(old) - '{starts_at,ends_at,version,updated_at}'::text[] then
+      new.edited_at := private.now();
+    end if;
   end if;
   return new;
 end;
@@ -18120,7 +18154,7 @@ comment on function private.has_ended(public.classes) is 'Whether the weekly tim
 -- the date is reported. A student who is taken loses at the class's own constraint, and the claim is given back.
 
 -- What is promised against what is there, in one pass. What is there during time off that was approved later stays:
--- somebody may cover it, as cover_requests say.
+-- somebody may cover it, as cover_requests say. So does what a zone that does not exist says nothing about.
 create function private.plan_generation(
   p_student_ids uuid[], p_since_start boolean, p_through date,
   out skipped private.promised_class[], out added public.classes[], out obsolete uuid[]
@@ -18140,7 +18174,7 @@ begin
       p.reason, c.id as class_id,
       c.id is not null and c.date >= m.yesterday
         and (p.student_id is null and (c.date <= p_through or private.has_ended(c.c))
-          or p.reason <> 'time_off'
+          or p.reason not in ('time_off', 'time_zone')
           or p.reason is null and (
             (p.start_time, p.end_time, p.time_zone) <> (c.start_time, c.end_time, c.time_zone)
             or (p.course_id, p.teacher_id) is distinct from (c.course_id, c.teacher_id)
@@ -18422,10 +18456,12 @@ begin
     join old_rows o on o.id = n.id
     where (n.start_date, n.end_date, n.fixed_schedule, n.time_zone, n.course_id, n.teacher_id, n.inactive_since)
       is distinct from (o.start_date, o.end_date, o.fixed_schedule, o.time_zone, o.course_id, o.teacher_id, o.inactive_since);
-    -- From before: all of it is generated.
+    -- From before, until later, or with a schedule for the first time: all of it is generated.
     delete from private.student_generation g
     using new_rows n, old_rows o
-    where n.id = o.id and n.start_date < o.start_date and g.student_id = n.id;
+    where n.id = o.id and g.student_id = n.id
+      and (n.start_date < o.start_date or coalesce(n.end_date, 'infinity') > coalesce(o.end_date, 'infinity')
+        or not exists (select from public.student_schedule_slots s where s.student_id = n.id));
   end if;
   if v_ids is not null then
     perform private.run_generation(lower(tg_op), v_ids, p_syncs_slots => true);
@@ -18477,6 +18513,7 @@ declare
   v_ids uuid[] := (select array_agg(s.id order by s.id) from public.students s where s.course_id = new.id and s.is_active);
 begin
   if v_ids is not null then
+    perform private.lock_all_students();
     perform private.run_generation('update', v_ids, p_syncs_slots => true);
   end if;
   return null;
@@ -18492,6 +18529,7 @@ create function private.lock_students_first() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
+  perform private.lock_all_students();
   perform from public.students s where s.is_active order by s.id for no key update;
   return null;
 end;
@@ -18550,7 +18588,41 @@ create trigger t00_no_truncate before truncate on public.student_pauses
 
 -- Generating for many: bad data of one student never keeps the others from their classes.
 
--- All at once; after an error, in halves, until the one it is about stands alone and is written down.
+-- Each try is undone, so that nothing is held while the next one waits for its locks.
+create function private.students_in_error(p_operation text, p_student_ids uuid[], p_since_start boolean, p_through date, p_run_id bigint)
+returns table (student_id uuid, code text, message text)
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_half constant integer := cardinality(p_student_ids) / 2;
+  v_state text;
+  v_message text;
+begin
+  begin
+    perform private.run_generation(p_operation, p_student_ids, p_since_start, p_through, p_run_id);
+    raise sqlstate 'UNDO1';
+  exception
+    when sqlstate 'UNDO1' then
+      return;
+    when sqlstate 'PGRST' or data_exception or integrity_constraint_violation or syntax_error_or_access_rule_violation then
+      get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
+  end;
+  if v_half = 0 then
+    if v_state = 'PGRST' then
+      v_state := v_message::jsonb ->> 'code';
+      v_message := v_message::jsonb ->> 'message';
+    end if;
+    return query select p_student_ids[1], v_state, v_message;
+  else
+    return query select * from private.students_in_error(p_operation, p_student_ids[:v_half], p_since_start, p_through, p_run_id);
+    return query select * from private.students_in_error(p_operation, p_student_ids[v_half + 1:], p_since_start, p_through, p_run_id);
+  end if;
+end;
+$$;
+comment on function private.students_in_error(text, uuid[], boolean, date, bigint) is
+  'Those of these students whose classes cannot be generated, with the error each meets; found by halves.';
+
+-- All at once; after an error, all but those it is about, who are written down.
 create function private.generate_for(
   p_operation text, p_student_ids uuid[], p_since_start boolean, p_through date, p_run_id bigint,
   out created integer, out removed integer, out failed integer
@@ -18559,38 +18631,27 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_run private.generation_runs;
-  v_half integer := cardinality(p_student_ids) / 2;
-  v_state text;
-  v_message text;
-  v_one record;
-  v_other record;
+  v_bad uuid[];
 begin
+  failed := 0;
   begin
     v_run := private.run_generation(p_operation, p_student_ids, p_since_start, p_through, p_run_id);
-    created := v_run.classes_created;
-    removed := v_run.classes_removed;
-    failed := 0;
-    return;
   exception when sqlstate 'PGRST' or data_exception or integrity_constraint_violation or syntax_error_or_access_rule_violation then
-    get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
+    with bad as (
+      select e.* from private.students_in_error(p_operation, p_student_ids, p_since_start, p_through, p_run_id) e
+    ), written as (
+      insert into public.class_generation_logs (student_id, operation, status, message, error_details, run_id)
+      select b.student_id, p_operation, 'failed', left(b.message, 1000), jsonb_build_object('code', b.code, 'message', b.message), p_run_id
+      from bad b
+    )
+    select array_agg(b.student_id) into v_bad from bad b;
+    failed := coalesce(cardinality(v_bad), 0);
+    v_run := private.run_generation(p_operation, array(
+      select u.id from unnest(p_student_ids) as u(id) where u.id <> all(coalesce(v_bad, '{}'))
+    ), p_since_start, p_through, p_run_id);
   end;
-  if v_half > 0 then
-    select g.* into v_one from private.generate_for(p_operation, p_student_ids[:v_half], p_since_start, p_through, p_run_id) g;
-    select g.* into v_other from private.generate_for(p_operation, p_student_ids[v_half + 1:], p_since_start, p_through, p_run_id) g;
-    created := v_one.created + v_other.created;
-    removed := v_one.removed + v_other.removed;
-    failed := v_one.failed + v_other.failed;
-    return;
-  end if;
-  if v_state = 'PGRST' then
-    v_state := v_message::jsonb ->> 'code';
-    v_message := v_message::jsonb ->> 'message';
-  end if;
-  insert into public.class_generation_logs (student_id, operation, status, message, error_details, run_id)
-  values (p_student_ids[1], p_operation, 'failed', left(v_message, 1000), jsonb_build_object('code', v_state, 'message', v_message), p_run_id);
-  created := 0;
-  removed := 0;
-  failed := 1;
+  created := v_run.classes_created;
+  removed := v_run.classes_removed;
 end;
 $$;
 comment on function private.generate_for(text, uuid[], boolean, date, bigint) is
@@ -18606,6 +18667,7 @@ declare
   v_done record;
   v_log public.class_generation_logs;
 begin
+  perform private.lock_all_students();
   select g.* into v_done from private.generate_for(p_operation, v_ids, p_since_start, p_through, p_run_id) g;
   insert into public.class_generation_logs (operation, status, message, classes_created, classes_removed, error_details, duration_ms, run_id)
   select p_operation,
@@ -18747,6 +18809,11 @@ begin
     perform private.fail('illegal_transition', format('A class that is %s is not cancelled', v_class.status), 'p_class_id',
       jsonb_build_object('id', v_class.id, 'from', v_class.status, 'to', 'cancelled'));
   end if;
+  -- What became of a class that has begun is for those to say who were asked to.
+  if v_class.starts_at <= private.now() and private.cancelling_party(v_class) = 'student' and not private.has_permission('update:class') then
+    perform private.fail('illegal_transition', 'The class has begun already', 'p_class_id',
+      jsonb_build_object('id', v_class.id, 'from', v_class.status, 'to', 'cancelled', 'starts_at', v_class.starts_at));
+  end if;
   update public.classes c
   set status = 'cancelled', cancellation_reason = p_reason, cancelled_by = coalesce(p_cancelled_by, private.cancelling_party(v_class))
   where c.id = p_class_id
@@ -18761,7 +18828,19 @@ end;
 $$;
 comment on function private.cancel_one(uuid, text, text) is 'Cancels a class for those who may, and returns it as far as they may read it.';
 
--- The old class keeps its place in the books, and the new one names it.
+-- In the order of whoever records payments and refunds: these first, then what they pay for.
+create function private.lock_payments_of(p_class_id uuid) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  select p.id
+  from public.payments p
+  where p.id in (select i.payment_id from public.payment_items i where i.source_table = 'classes' and i.source_id = p_class_id)
+  order by p.id
+  for no key update;
+end;
+comment on function private.lock_payments_of(uuid) is 'Locks what was paid for a class, before the class itself.';
+
+-- The new class names the old one. What was paid for a class that costs nothing any more is paid for the new one.
 create function private.replace_class(
   p_class public.classes, p_source text, p_date date, p_start_time time, p_end_time time, p_teacher_id uuid
 ) returns public.classes
@@ -18801,6 +18880,12 @@ begin
           and (c.rescheduled_from = p_class.id or c.date = p_date and c.start_time < v_end and p_start_time < c.end_time)
       ), 'Choose another time: offer_makeup() says when both are free.');
   end;
+  if (p_source = 'rescheduled' or not p_class.is_charged)
+    and exists (select from public.payment_items i where i.source_table = 'classes' and i.source_id = p_class.id) then
+    insert into private.payment_moves (source_table, from_id, to_id) values ('classes', p_class.id, v_new.id);
+    perform private.settle_classes(array[p_class.id, v_new.id]);
+    select c.* into v_new from public.classes c where c.id = v_new.id;
+  end if;
   return v_new;
 end;
 $$;
@@ -18811,8 +18896,10 @@ create function private.move_one(p_class_id uuid, p_date date, p_start_time time
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_class public.classes := private.class_for(p_class_id, 'p_class_id', 'update:class', false);
+  v_class public.classes;
 begin
+  perform private.lock_payments_of(p_class_id);
+  v_class := private.class_for(p_class_id, 'p_class_id', 'update:class', false);
   if v_class.status <> 'scheduled' then
     perform private.fail('illegal_transition', format('A class that is %s is not moved', v_class.status), 'p_class_id',
       jsonb_build_object('id', v_class.id, 'from', v_class.status, 'to', 'rescheduled'));
@@ -18826,11 +18913,21 @@ create function private.make_up_for(p_class_id uuid, p_date date, p_start_time t
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_class public.classes := private.class_for(p_class_id, 'p_class_id', 'create:class', false);
+  v_class public.classes;
+  v_pause public.student_pauses;
 begin
+  perform private.lock_payments_of(p_class_id);
+  v_class := private.class_for(p_class_id, 'p_class_id', 'create:class', false);
   if v_class.status not in ('cancelled', 'missed') then
     perform private.fail('illegal_transition', format('A class that is %s needs no make-up', v_class.status), 'p_class_id',
       jsonb_build_object('id', v_class.id, 'status', v_class.status));
+  end if;
+  select p.* into v_pause from public.student_pauses p
+  where p.student_id = v_class.student_id and daterange(p.starts_on, p.ends_on, '[]') @> p_date;
+  if found then
+    perform private.fail('time_conflict', format('The student pauses then: %s', v_pause.reason), 'p_date',
+      jsonb_build_object('pause_id', v_pause.id, 'starts_on', v_pause.starts_on, 'ends_on', v_pause.ends_on),
+      'Choose another time: offer_makeup() says when both are free.');
   end if;
   return private.replace_class(v_class, 'makeup', p_date, p_start_time, p_end_time, p_teacher_id);
 end;
@@ -18857,6 +18954,9 @@ begin
       select f.starts_at at time zone v_class.time_zone as starts, f.ends_at at time zone v_class.time_zone as ends
     ) l
     where f.starts_at > private.now() and (l.starts::date = l.ends::date or l.ends = l.starts::date + 1)
+      -- In the hour that happens twice only the first can be said by date and time.
+      and private.local_to_instant(l.starts::date, l.starts::time, v_class.time_zone) = f.starts_at
+      and private.local_end_to_instant(l.ends::date, l.ends::time, v_class.time_zone) = f.ends_at
       and not exists (
         select from public.classes c
         where c.student_id = v_class.student_id and (
@@ -18949,6 +19049,9 @@ begin
   end if;
   if p_student.course_id is not null and not exists (select from public.courses c where c.id = p_student.course_id) then
     v_problems := v_problems || 'There is no such course'::text;
+  end if;
+  if not coalesce(p_student.class_price between 0 and 9999999999.99, true) or not coalesce(p_student.teacher_pay between 0 and 9999999999.99, true) then
+    v_problems := v_problems || 'A class can neither cost nor pay such an amount'::text;
   end if;
   return v_problems;
 end;
@@ -19232,6 +19335,8 @@ language plpgsql stable security definer set search_path = ''
 as $$
 declare
   v_midnight constant timestamptz := private.day_start(private.today(), private.setting_text('organisation_time_zone'));
+  v_monday constant timestamptz := private.day_start(
+    private.today() - extract(isodow from private.today())::integer + 1, private.setting_text('organisation_time_zone'));
   v_answer jsonb;
 begin
   if not private.has_permission('generate:classes') then
@@ -19275,7 +19380,7 @@ begin
     ),
     'created', (
       select jsonb_build_object('on_this_day', count(*) filter (where c.created_at >= v_midnight),
-        'this_week', count(*) filter (where c.created_at >= v_midnight - ((extract(isodow from private.today()) - 1) * interval '1 day')), 'in_all', count(*))
+        'this_week', count(*) filter (where c.created_at >= v_monday), 'in_all', count(*))
       from public.classes c
     ),
     'students', (
@@ -19746,21 +19851,39 @@ begin atomic
 end;
 comment on function private.check_classes_duplicated() is 'Finds classes that are there twice; the oldest is not among them.';
 
--- Attendance, payments and links move to the oldest; where it has attendance of its own, that stays.
+-- Attendance, payments and links move to the oldest; where it has its own, that stays. About those that two others stand
+-- for, or where somebody attended what was called off or moved away, a person decides.
 create function private.fix_classes_duplicated(p_entity_ids text[]) returns integer
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_ids uuid[];
   v_kept_ids uuid[];
+  v_linked_ids uuid[];
+  v_links uuid[];
+  v_attendance public.class_attendance[];
 begin
   perform from public.classes c
   where c.id in (select d.id from private.duplicated_classes() d union select d.kept_id from private.duplicated_classes() d)
   order by c.id
   for update;
+  with doubled as materialized (
+    select d.id, d.kept_id from private.duplicated_classes() d
+  ), replaced as materialized (
+    select g.kept_id, count(*) as times
+    from (select d.id, d.kept_id from doubled d union select d.kept_id, d.kept_id from doubled d) g
+    join public.classes r on r.rescheduled_from = g.id and r.status <> 'cancelled'
+    group by g.kept_id
+  )
   select array_agg(d.id order by d.id), array_agg(d.kept_id order by d.id) into v_ids, v_kept_ids
-  from private.duplicated_classes() d
-  where d.id = any(p_entity_ids::uuid[]);
+  from doubled d
+  join public.classes k on k.id = d.kept_id
+  left join replaced r on r.kept_id = d.kept_id
+  where d.id = any(p_entity_ids::uuid[]) and coalesce(r.times, 0) <= 1
+    and (
+      k.starts_at <= private.now() and (k.status in ('scheduled', 'completed', 'missed') or k.status = 'cancelled' and r.times is null)
+      or not exists (select from public.class_attendance a where a.class_id = d.id)
+    );
   if v_ids is not null then
     insert into private.payment_moves (source_table, from_id, to_id)
     select distinct 'classes', i.source_id, d.kept_id
@@ -19768,21 +19891,39 @@ begin
     join unnest(v_ids, v_kept_ids) as d(id, kept_id) on d.id = i.source_id
     where i.source_table = 'classes'
     order by i.source_id;
-    update public.class_attendance a set class_id = m.kept_id
-    from (
-      select distinct on (d.kept_id) d.kept_id, x.class_id
-      from unnest(v_ids, v_kept_ids) as d(id, kept_id)
+    v_attendance := array(
+      select row(d.kept_id, x.status, x.minutes_late, x.note, x.version, x.recorded_by, x.recorded_at, x.updated_at)::public.class_attendance
+      from (
+        select distinct on (d.kept_id) d.kept_id, d.id
+        from unnest(v_ids, v_kept_ids) as d(id, kept_id)
+        join public.class_attendance x on x.class_id = d.id
+        where not exists (select from public.class_attendance o where o.class_id = d.kept_id)
+        order by d.kept_id, x.recorded_at, x.class_id
+      ) d
       join public.class_attendance x on x.class_id = d.id
-      where not exists (select from public.class_attendance o where o.class_id = d.kept_id)
-      order by d.kept_id, x.recorded_at, x.class_id
-    ) m
-    where a.class_id = m.class_id;
+    );
     delete from public.class_attendance a where a.class_id = any(v_ids);
-    update public.classes c set rescheduled_from = d.kept_id
+    update public.classes c set rescheduled_from = nullif(d.kept_id, c.id)
     from unnest(v_ids, v_kept_ids) as d(id, kept_id)
-    where c.rescheduled_from = d.id and c.id <> d.kept_id and c.id <> all(v_ids);
+    where c.rescheduled_from = d.id and c.id <> all(v_ids);
+    select array_agg(l.kept_id), array_agg(l.rescheduled_from) into v_linked_ids, v_links
+    from (
+      select distinct on (d.kept_id) d.kept_id, c.rescheduled_from
+      from unnest(v_ids, v_kept_ids) as d(id, kept_id)
+      join public.classes c on c.id = d.id
+      where c.rescheduled_from is not null and c.rescheduled_from <> d.kept_id and c.rescheduled_from <> all(v_ids)
+      order by d.kept_id, c.created_at, c.id
+    ) l;
     update public.classes c set rescheduled_from = null where c.id = any(v_ids) and c.rescheduled_from is not null;
     delete from public.classes c where c.id = any(v_ids);
+    -- Only now does nothing of theirs stand in the way of the one that stays.
+    update public.classes c set rescheduled_from = l.rescheduled_from
+    from unnest(v_linked_ids, v_links) as l(kept_id, rescheduled_from)
+    where c.id = l.kept_id and c.rescheduled_from is null;
+    -- Who was there was not called off.
+    update public.classes c set status = 'scheduled'
+    where c.status = 'cancelled' and c.id in (select a.class_id from unnest(v_attendance) a);
+    insert into public.class_attendance select * from unnest(v_attendance);
     -- What became of the duplicates became of the class.
     perform private.settle_classes(v_kept_ids);
     update public.classes c set status = case when a.status in ('present', 'late') then 'completed' else 'missed' end
@@ -22764,11 +22905,17 @@ comment on function public.record_history(text, text) is
 
 create function public.remove_duplicate_classes(p_dry_run boolean default false, p_idempotency_key text default null)
 returns table (check_name text, faults integer, fixed integer, remaining integer, description text, fix_id bigint)
-language sql volatile set search_path = ''
-begin atomic
-  select f.check_name, f.faults, f.fixed, f.remaining, f.description, f.fix_id
-  from public.apply_fixes(p_checks => array['classes_duplicated', 'class_keys_missing'], p_dry_run => p_dry_run, p_idempotency_key => p_idempotency_key) f;
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  -- Duplicates first: they are in the way of the keys, which this puts back as well.
+  return query
+    select f.* from public.apply_fixes(p_checks => array['classes_duplicated'], p_dry_run => p_dry_run, p_idempotency_key => p_idempotency_key) f;
+  return query
+    select f.*
+    from public.apply_fixes(p_checks => array['class_keys_missing'], p_dry_run => p_dry_run, p_idempotency_key => p_idempotency_key || ' keys') f;
 end;
+$$;
 comment on function public.remove_duplicate_classes(boolean, text) is
   'Removes classes that are there more than once, all but the oldest, to which attendance, payments and links of the others move, and puts keys of the table that were lost back. It is the repair of the checks classes_duplicated and class_keys_missing, and can be undone like every repair. Returns what apply_fixes() returns. Needs apply:fixes.';
 

@@ -8,6 +8,8 @@ language plpgsql stable security definer set search_path = ''
 as $$
 declare
   v_midnight constant timestamptz := private.day_start(private.today(), private.setting_text('organisation_time_zone'));
+  v_monday constant timestamptz := private.day_start(
+    private.today() - extract(isodow from private.today())::integer + 1, private.setting_text('organisation_time_zone'));
   v_answer jsonb;
 begin
   if not private.has_permission('generate:classes') then
@@ -51,7 +53,7 @@ begin
     ),
     'created', (
       select jsonb_build_object('on_this_day', count(*) filter (where c.created_at >= v_midnight),
-        'this_week', count(*) filter (where c.created_at >= v_midnight - ((extract(isodow from private.today()) - 1) * interval '1 day')), 'in_all', count(*))
+        'this_week', count(*) filter (where c.created_at >= v_monday), 'in_all', count(*))
       from public.classes c
     ),
     'students', (

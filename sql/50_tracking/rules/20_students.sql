@@ -48,6 +48,25 @@ end;
 $$;
 comment on function private.check_student() is 'Row trigger: fills in what was left out, and names every bad field and every bad element of the schedule.';
 
+-- A statement that changes many students locks them in whatever order it meets them, and one that generates for many in
+-- the order of their ids: so they do not run at once.
+create function private.share_students() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform pg_advisory_xact_lock_shared(hashtextextended('private.students', 0));
+  return null;
+end;
+$$;
+comment on function private.share_students() is 'Statement trigger on students: waits for whoever locks them all.';
+
+create function private.lock_all_students() returns void
+language sql volatile security definer set search_path = ''
+return pg_advisory_xact_lock(hashtextextended('private.students', 0));
+comment on function private.lock_all_students() is 'Waits for everybody who changes students, and keeps others from it, before many of them are locked.';
+
+create trigger t05_share before update or delete on public.students
+  for each statement execute function private.share_students();
 create trigger t10_keep_version before update on public.students
   for each row execute function private.keep_version();
 create trigger t20_check before insert or update on public.students
@@ -75,15 +94,24 @@ begin
     where t.id = any(p_student_ids) and w.problem is null
   )
   update public.student_schedule_slots s
-  set effective = s.effective * daterange(null, private.change_date(s.weekday, s.start_time, s.time_zone))
-  where s.student_id = any(p_student_ids) and upper_inf(s.effective)
+  set effective = case when t.start_date >= private.change_date(s.weekday, s.start_time, s.time_zone) then 'empty'
+    else s.effective * daterange(null, private.change_date(s.weekday, s.start_time, s.time_zone)) end
+  from public.students t
+  where t.id = s.student_id and s.student_id = any(p_student_ids) and upper_inf(s.effective)
     and not exists (
       select from wanted w
       where (w.student_id, w.weekday, w.start_time, w.end_time, w.time_zone) = (s.student_id, s.weekday, s.start_time, s.end_time, s.time_zone)
     );
   insert into public.student_schedule_slots (student_id, weekday, start_time, end_time, time_zone, effective)
   select t.id, w.weekday, w.start_time, w.end_time, t.time_zone,
-    daterange(case when t.start_date < c.since and exists (select from public.student_schedule_slots s where s.student_id = t.id) then c.since end, null)
+    daterange(greatest(
+      case when t.start_date < c.since and exists (select from public.student_schedule_slots s where s.student_id = t.id) then c.since end,
+      -- Not before a time that it replaces is over: that one ends on another day where zones differ, or has begun today.
+      (
+        select max(upper(s.effective)) from public.student_schedule_slots s
+        where s.student_id = t.id and s.weekday = w.weekday and s.start_time < w.end_time and w.start_time < s.end_time
+      )
+    ), null)
   from public.students t
   cross join lateral private.read_schedule(t.fixed_schedule, private.class_minutes(t.course_id)) w
   cross join lateral (select private.change_date(w.weekday, w.start_time, t.time_zone) as since) c

@@ -99,8 +99,10 @@ begin
   end if;
   p_new.starts_at := private.local_to_instant(p_new.date, p_new.start_time, p_new.time_zone);
   p_new.ends_at := private.local_end_to_instant(p_new.date, p_new.end_time, p_new.time_zone);
-  if p_new.status = 'cancelled' and p_old.status is distinct from 'cancelled' then
-    p_new.cancelled_at := case when p_old.id is null then coalesce(p_new.cancelled_at, private.now()) else private.now() end;
+  if p_new.status = 'cancelled' and (p_old.status is distinct from 'cancelled' or p_new.cancelled_by is distinct from p_old.cancelled_by) then
+    -- Who says only in whose name it was cancelled leaves it cancelled when it was.
+    p_new.cancelled_at := case when p_old.id is null then coalesce(p_new.cancelled_at, private.now())
+      when p_old.status = 'cancelled' then p_old.cancelled_at else private.now() end;
     p_new.cancelled_by := coalesce(p_new.cancelled_by, private.cancelling_party(p_new));
     v_terms := private.cancellation_terms(p_new.cancelled_by, p_new.starts_at, p_new.cancelled_at);
     p_new.is_charged := coalesce(v_terms.is_charged, false);
@@ -132,12 +134,13 @@ begin
     new := private.complete_class(new, case tg_op when 'UPDATE' then old end);
   end if;
   perform private.fail_input(private.tracked_class_errors(new, case tg_op when 'UPDATE' then old end));
+  if new.status in ('completed', 'missed') and new.starts_at > private.now()
+    and (tg_op = 'INSERT' or old.status not in ('completed', 'missed') or new.starts_at is distinct from old.starts_at) then
+    perform private.fail('illegal_transition', 'A class that has not begun is neither held nor missed', 'status',
+      jsonb_build_object('id', new.id, 'from', case tg_op when 'UPDATE' then old.status end, 'to', new.status));
+  end if;
   if tg_op = 'UPDATE' then
-    if new.status in ('completed', 'missed') and old.status not in ('completed', 'missed') and new.starts_at > private.now() then
-      perform private.fail('illegal_transition', 'A class that has not begun is neither held nor missed', 'status',
-        jsonb_build_object('id', new.id, 'from', old.status, 'to', new.status));
-    end if;
-    if old.status = 'rescheduled' and new.status <> 'rescheduled'
+    if old.status in ('rescheduled', 'cancelled') and new.status <> old.status
       and exists (select from public.classes c where c.rescheduled_from = new.id and c.status <> 'cancelled') then
       perform private.fail('illegal_transition', 'Another class stands for this one: cancel that first', 'status',
         jsonb_build_object('id', new.id, 'from', old.status, 'to', new.status));
@@ -145,7 +148,10 @@ begin
     if (new.slot_id, new.occurs_on, new.source) is distinct from (old.slot_id, old.occurs_on, old.source) then
       perform private.fail_input(private.input_error(true, 'slot_id', 'What a class was made for stays'));
     end if;
-    new.edited_at := private.now();
+    -- Its instants, worked out again, are nobody's doing.
+    if to_jsonb(new) - '{starts_at,ends_at,version,updated_at}'::text[] is distinct from to_jsonb(old) - '{starts_at,ends_at,version,updated_at}'::text[] then
+      new.edited_at := private.now();
+    end if;
   end if;
   return new;
 end;

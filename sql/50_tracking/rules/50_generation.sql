@@ -6,7 +6,7 @@
 -- the date is reported. A student who is taken loses at the class's own constraint, and the claim is given back.
 
 -- What is promised against what is there, in one pass. What is there during time off that was approved later stays:
--- somebody may cover it, as cover_requests say.
+-- somebody may cover it, as cover_requests say. So does what a zone that does not exist says nothing about.
 create function private.plan_generation(
   p_student_ids uuid[], p_since_start boolean, p_through date,
   out skipped private.promised_class[], out added public.classes[], out obsolete uuid[]
@@ -26,7 +26,7 @@ begin
       p.reason, c.id as class_id,
       c.id is not null and c.date >= m.yesterday
         and (p.student_id is null and (c.date <= p_through or private.has_ended(c.c))
-          or p.reason <> 'time_off'
+          or p.reason not in ('time_off', 'time_zone')
           or p.reason is null and (
             (p.start_time, p.end_time, p.time_zone) <> (c.start_time, c.end_time, c.time_zone)
             or (p.course_id, p.teacher_id) is distinct from (c.course_id, c.teacher_id)

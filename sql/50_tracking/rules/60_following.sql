@@ -14,10 +14,12 @@ begin
     join old_rows o on o.id = n.id
     where (n.start_date, n.end_date, n.fixed_schedule, n.time_zone, n.course_id, n.teacher_id, n.inactive_since)
       is distinct from (o.start_date, o.end_date, o.fixed_schedule, o.time_zone, o.course_id, o.teacher_id, o.inactive_since);
-    -- From before: all of it is generated.
+    -- From before, until later, or with a schedule for the first time: all of it is generated.
     delete from private.student_generation g
     using new_rows n, old_rows o
-    where n.id = o.id and n.start_date < o.start_date and g.student_id = n.id;
+    where n.id = o.id and g.student_id = n.id
+      and (n.start_date < o.start_date or coalesce(n.end_date, 'infinity') > coalesce(o.end_date, 'infinity')
+        or not exists (select from public.student_schedule_slots s where s.student_id = n.id));
   end if;
   if v_ids is not null then
     perform private.run_generation(lower(tg_op), v_ids, p_syncs_slots => true);
@@ -69,6 +71,7 @@ declare
   v_ids uuid[] := (select array_agg(s.id order by s.id) from public.students s where s.course_id = new.id and s.is_active);
 begin
   if v_ids is not null then
+    perform private.lock_all_students();
     perform private.run_generation('update', v_ids, p_syncs_slots => true);
   end if;
   return null;
@@ -84,6 +87,7 @@ create function private.lock_students_first() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
+  perform private.lock_all_students();
   perform from public.students s where s.is_active order by s.id for no key update;
   return null;
 end;

@@ -1,6 +1,40 @@
 -- Generating for many: bad data of one student never keeps the others from their classes.
 
--- All at once; after an error, in halves, until the one it is about stands alone and is written down.
+-- Each try is undone, so that nothing is held while the next one waits for its locks.
+create function private.students_in_error(p_operation text, p_student_ids uuid[], p_since_start boolean, p_through date, p_run_id bigint)
+returns table (student_id uuid, code text, message text)
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_half constant integer := cardinality(p_student_ids) / 2;
+  v_state text;
+  v_message text;
+begin
+  begin
+    perform private.run_generation(p_operation, p_student_ids, p_since_start, p_through, p_run_id);
+    raise sqlstate 'UNDO1';
+  exception
+    when sqlstate 'UNDO1' then
+      return;
+    when sqlstate 'PGRST' or data_exception or integrity_constraint_violation or syntax_error_or_access_rule_violation then
+      get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
+  end;
+  if v_half = 0 then
+    if v_state = 'PGRST' then
+      v_state := v_message::jsonb ->> 'code';
+      v_message := v_message::jsonb ->> 'message';
+    end if;
+    return query select p_student_ids[1], v_state, v_message;
+  else
+    return query select * from private.students_in_error(p_operation, p_student_ids[:v_half], p_since_start, p_through, p_run_id);
+    return query select * from private.students_in_error(p_operation, p_student_ids[v_half + 1:], p_since_start, p_through, p_run_id);
+  end if;
+end;
+$$;
+comment on function private.students_in_error(text, uuid[], boolean, date, bigint) is
+  'Those of these students whose classes cannot be generated, with the error each meets; found by halves.';
+
+-- All at once; after an error, all but those it is about, who are written down.
 create function private.generate_for(
   p_operation text, p_student_ids uuid[], p_since_start boolean, p_through date, p_run_id bigint,
   out created integer, out removed integer, out failed integer
@@ -9,38 +43,27 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_run private.generation_runs;
-  v_half integer := cardinality(p_student_ids) / 2;
-  v_state text;
-  v_message text;
-  v_one record;
-  v_other record;
+  v_bad uuid[];
 begin
+  failed := 0;
   begin
     v_run := private.run_generation(p_operation, p_student_ids, p_since_start, p_through, p_run_id);
-    created := v_run.classes_created;
-    removed := v_run.classes_removed;
-    failed := 0;
-    return;
   exception when sqlstate 'PGRST' or data_exception or integrity_constraint_violation or syntax_error_or_access_rule_violation then
-    get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
+    with bad as (
+      select e.* from private.students_in_error(p_operation, p_student_ids, p_since_start, p_through, p_run_id) e
+    ), written as (
+      insert into public.class_generation_logs (student_id, operation, status, message, error_details, run_id)
+      select b.student_id, p_operation, 'failed', left(b.message, 1000), jsonb_build_object('code', b.code, 'message', b.message), p_run_id
+      from bad b
+    )
+    select array_agg(b.student_id) into v_bad from bad b;
+    failed := coalesce(cardinality(v_bad), 0);
+    v_run := private.run_generation(p_operation, array(
+      select u.id from unnest(p_student_ids) as u(id) where u.id <> all(coalesce(v_bad, '{}'))
+    ), p_since_start, p_through, p_run_id);
   end;
-  if v_half > 0 then
-    select g.* into v_one from private.generate_for(p_operation, p_student_ids[:v_half], p_since_start, p_through, p_run_id) g;
-    select g.* into v_other from private.generate_for(p_operation, p_student_ids[v_half + 1:], p_since_start, p_through, p_run_id) g;
-    created := v_one.created + v_other.created;
-    removed := v_one.removed + v_other.removed;
-    failed := v_one.failed + v_other.failed;
-    return;
-  end if;
-  if v_state = 'PGRST' then
-    v_state := v_message::jsonb ->> 'code';
-    v_message := v_message::jsonb ->> 'message';
-  end if;
-  insert into public.class_generation_logs (student_id, operation, status, message, error_details, run_id)
-  values (p_student_ids[1], p_operation, 'failed', left(v_message, 1000), jsonb_build_object('code', v_state, 'message', v_message), p_run_id);
-  created := 0;
-  removed := 0;
-  failed := 1;
+  created := v_run.classes_created;
+  removed := v_run.classes_removed;
 end;
 $$;
 comment on function private.generate_for(text, uuid[], boolean, date, bigint) is
@@ -56,6 +79,7 @@ declare
   v_done record;
   v_log public.class_generation_logs;
 begin
+  perform private.lock_all_students();
   select g.* into v_done from private.generate_for(p_operation, v_ids, p_since_start, p_through, p_run_id) g;
   insert into public.class_generation_logs (operation, status, message, classes_created, classes_removed, error_details, duration_ms, run_id)
   select p_operation,

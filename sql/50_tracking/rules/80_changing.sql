@@ -51,6 +51,11 @@ begin
     perform private.fail('illegal_transition', format('A class that is %s is not cancelled', v_class.status), 'p_class_id',
       jsonb_build_object('id', v_class.id, 'from', v_class.status, 'to', 'cancelled'));
   end if;
+  -- What became of a class that has begun is for those to say who were asked to.
+  if v_class.starts_at <= private.now() and private.cancelling_party(v_class) = 'student' and not private.has_permission('update:class') then
+    perform private.fail('illegal_transition', 'The class has begun already', 'p_class_id',
+      jsonb_build_object('id', v_class.id, 'from', v_class.status, 'to', 'cancelled', 'starts_at', v_class.starts_at));
+  end if;
   update public.classes c
   set status = 'cancelled', cancellation_reason = p_reason, cancelled_by = coalesce(p_cancelled_by, private.cancelling_party(v_class))
   where c.id = p_class_id
@@ -65,7 +70,19 @@ end;
 $$;
 comment on function private.cancel_one(uuid, text, text) is 'Cancels a class for those who may, and returns it as far as they may read it.';
 
--- The old class keeps its place in the books, and the new one names it.
+-- In the order of whoever records payments and refunds: these first, then what they pay for.
+create function private.lock_payments_of(p_class_id uuid) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  select p.id
+  from public.payments p
+  where p.id in (select i.payment_id from public.payment_items i where i.source_table = 'classes' and i.source_id = p_class_id)
+  order by p.id
+  for no key update;
+end;
+comment on function private.lock_payments_of(uuid) is 'Locks what was paid for a class, before the class itself.';
+
+-- The new class names the old one. What was paid for a class that costs nothing any more is paid for the new one.
 create function private.replace_class(
   p_class public.classes, p_source text, p_date date, p_start_time time, p_end_time time, p_teacher_id uuid
 ) returns public.classes
@@ -105,6 +122,12 @@ begin
           and (c.rescheduled_from = p_class.id or c.date = p_date and c.start_time < v_end and p_start_time < c.end_time)
       ), 'Choose another time: offer_makeup() says when both are free.');
   end;
+  if (p_source = 'rescheduled' or not p_class.is_charged)
+    and exists (select from public.payment_items i where i.source_table = 'classes' and i.source_id = p_class.id) then
+    insert into private.payment_moves (source_table, from_id, to_id) values ('classes', p_class.id, v_new.id);
+    perform private.settle_classes(array[p_class.id, v_new.id]);
+    select c.* into v_new from public.classes c where c.id = v_new.id;
+  end if;
   return v_new;
 end;
 $$;
@@ -115,8 +138,10 @@ create function private.move_one(p_class_id uuid, p_date date, p_start_time time
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_class public.classes := private.class_for(p_class_id, 'p_class_id', 'update:class', false);
+  v_class public.classes;
 begin
+  perform private.lock_payments_of(p_class_id);
+  v_class := private.class_for(p_class_id, 'p_class_id', 'update:class', false);
   if v_class.status <> 'scheduled' then
     perform private.fail('illegal_transition', format('A class that is %s is not moved', v_class.status), 'p_class_id',
       jsonb_build_object('id', v_class.id, 'from', v_class.status, 'to', 'rescheduled'));
@@ -130,11 +155,21 @@ create function private.make_up_for(p_class_id uuid, p_date date, p_start_time t
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_class public.classes := private.class_for(p_class_id, 'p_class_id', 'create:class', false);
+  v_class public.classes;
+  v_pause public.student_pauses;
 begin
+  perform private.lock_payments_of(p_class_id);
+  v_class := private.class_for(p_class_id, 'p_class_id', 'create:class', false);
   if v_class.status not in ('cancelled', 'missed') then
     perform private.fail('illegal_transition', format('A class that is %s needs no make-up', v_class.status), 'p_class_id',
       jsonb_build_object('id', v_class.id, 'status', v_class.status));
+  end if;
+  select p.* into v_pause from public.student_pauses p
+  where p.student_id = v_class.student_id and daterange(p.starts_on, p.ends_on, '[]') @> p_date;
+  if found then
+    perform private.fail('time_conflict', format('The student pauses then: %s', v_pause.reason), 'p_date',
+      jsonb_build_object('pause_id', v_pause.id, 'starts_on', v_pause.starts_on, 'ends_on', v_pause.ends_on),
+      'Choose another time: offer_makeup() says when both are free.');
   end if;
   return private.replace_class(v_class, 'makeup', p_date, p_start_time, p_end_time, p_teacher_id);
 end;
@@ -161,6 +196,9 @@ begin
       select f.starts_at at time zone v_class.time_zone as starts, f.ends_at at time zone v_class.time_zone as ends
     ) l
     where f.starts_at > private.now() and (l.starts::date = l.ends::date or l.ends = l.starts::date + 1)
+      -- In the hour that happens twice only the first can be said by date and time.
+      and private.local_to_instant(l.starts::date, l.starts::time, v_class.time_zone) = f.starts_at
+      and private.local_end_to_instant(l.ends::date, l.ends::time, v_class.time_zone) = f.ends_at
       and not exists (
         select from public.classes c
         where c.student_id = v_class.student_id and (

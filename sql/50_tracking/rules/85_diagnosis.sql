@@ -55,6 +55,9 @@ begin
   if p_student.course_id is not null and not exists (select from public.courses c where c.id = p_student.course_id) then
     v_problems := v_problems || 'There is no such course'::text;
   end if;
+  if not coalesce(p_student.class_price between 0 and 9999999999.99, true) or not coalesce(p_student.teacher_pay between 0 and 9999999999.99, true) then
+    v_problems := v_problems || 'A class can neither cost nor pay such an amount'::text;
+  end if;
   return v_problems;
 end;
 $$;

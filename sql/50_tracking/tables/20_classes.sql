@@ -89,7 +89,7 @@ create table public.class_attendance (
   recorded_at timestamptz not null default private.now(),
   updated_at timestamptz not null default private.now(),
   constraint status_is_known check (status in ('present', 'late', 'absent', 'excused')),
-  constraint minutes_late_are_sensible check (minutes_late between 1 and 1440 and status = 'late'),
+  constraint minutes_late_are_sensible check (minutes_late is null or minutes_late between 1 and 1440 and status = 'late'),
   constraint note_is_short check (length(note) <= 1000)
 );
 create index class_attendance_recorded_by on public.class_attendance (recorded_by);
