@@ -15,17 +15,17 @@ begin
     raise sqlstate 'UNDO1';
   exception
     when sqlstate 'UNDO1' then
-      return;
+      null;
     when sqlstate 'PGRST' or data_exception or integrity_constraint_violation or syntax_error_or_access_rule_violation then
       get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
   end;
-  if v_half = 0 then
+  if v_half = 0 and v_state is not null then
     if v_state = 'PGRST' then
       v_state := v_message::jsonb ->> 'code';
       v_message := v_message::jsonb ->> 'message';
     end if;
     return query select p_student_ids[1], v_state, v_message;
-  else
+  elsif v_state is not null then
     return query select * from private.students_in_error(p_operation, p_student_ids[:v_half], p_since_start, p_through, p_run_id);
     return query select * from private.students_in_error(p_operation, p_student_ids[v_half + 1:], p_since_start, p_through, p_run_id);
   end if;

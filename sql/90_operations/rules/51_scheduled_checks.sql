@@ -43,7 +43,6 @@ declare
   v_found bigint;
   v_total bigint := 0;
   v_tries integer;
-  v_mended record;
   v_gave_up boolean;
 begin
   perform private.wait_for_diagnosis();
@@ -53,7 +52,7 @@ begin
     select count(*) into v_found from private.run_check(v_run_id, v_check, null);
     v_tries := coalesce((select t.tries from private.auto_fix_tries t where t.check_name = v_check.name), 0);
     if v_found > 0 and v_check.auto_fix and v_tries < v_check.fix_attempts then
-      select m.* into v_mended from private.mend_check(v_check, false, null, null) m;
+      perform from private.mend_check(v_check, false, null, null);
       select count(*) into v_found from private.run_check(v_run_id, v_check, null);
       if v_found > 0 then
         insert into private.auto_fix_tries as t (check_name, tries) values (v_check.name, 1)
