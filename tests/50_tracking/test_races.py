@@ -229,3 +229,33 @@ def test_a_class_that_is_being_cancelled_is_not_taken_away(town: Town, database:
         going.result()
     assert [row.status for row in tracking.classes(student)] == ["cancelled"]
     town.in_order()
+
+
+def test_paid_classes_are_moved_while_their_money_goes_back(tracking: Tracking, database: Database) -> None:
+    payer = tracking.world.user("member").profile_id
+    student = tracking.student([slot("monday", "10:00"), slot("friday", "10:00")], profile_id=payer).id
+    for row in tracking.classes(student):
+        tracking.db.execute(
+            "select public.record_payment(%s, 40, 'cash', %s)",
+            [payer, Jsonb([{"source_table": "classes", "source_id": str(row.id), "amount": 40}])],
+        )
+
+    def work(by: Connection, chance: random.Random) -> None:
+        found = by.execute(
+            "select c.id, i.payment_id from public.classes c join public.payment_items i on i.source_id = c.id "
+            "where c.status = 'scheduled' order by random() limit 1"
+        ).fetchone()
+        assert found is not None
+        if chance.random() < 0.5:
+            day = tracking.day(chance.randint(1, 25))
+            by.execute("select public.reschedule_class(%s, %s, '15:00')", [found[0], day])
+        else:
+            lines = Jsonb([{"source_table": "classes", "source_id": str(found[0]), "amount": 1}])
+            by.execute("select public.refund_payment(%s, 1, 'Asked.', %s)", [found[1], lines])
+
+    said = compete(database, 12, work, times=10)
+    assert set(said) <= {"", "time_conflict", "illegal_transition", "not_found", "limit_exceeded"}, said
+    assert said[""] > 30
+    assert tracking.one("select sum(amount) from public.payment_items") == 320
+    assert tracking.db.execute("select * from private.check_class_payments_differ()").fetchall() == []
+    assert tracking.db.execute(DOUBLED).fetchall() == []

@@ -21,6 +21,11 @@ declare
   v_links uuid[];
   v_attendance public.class_attendance[];
 begin
+  -- In the order of whoever records refunds.
+  perform from public.payments p
+  where p.id in (select i.payment_id from public.payment_items i where i.source_table = 'classes' and i.source_id = any(p_entity_ids::uuid[]))
+  order by p.id
+  for no key update;
   perform from public.classes c
   where c.id in (select d.id from private.duplicated_classes() d union select d.kept_id from private.duplicated_classes() d)
   order by c.id

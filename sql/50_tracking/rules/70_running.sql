@@ -1,5 +1,14 @@
 -- Generating for many: bad data of one student never keeps the others from their classes.
 
+create function private.end_try() returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  raise sqlstate 'UNDO1' using message = 'A try is over, and undone';
+end;
+$$;
+comment on function private.end_try() is 'Undoes what was done since the block began that catches UNDO1; nobody else ever sees that.';
+
 -- Each try is undone, so that nothing is held while the next one waits for its locks.
 create function private.students_in_error(p_operation text, p_student_ids uuid[], p_since_start boolean, p_through date, p_run_id bigint)
 returns table (student_id uuid, code text, message text)
@@ -12,7 +21,7 @@ declare
 begin
   begin
     perform private.run_generation(p_operation, p_student_ids, p_since_start, p_through, p_run_id);
-    raise sqlstate 'UNDO1';
+    perform private.end_try();
   exception
     when sqlstate 'UNDO1' then
       null;
