@@ -164,7 +164,11 @@ def test_through_rest_nobody_changes_what_is_not_theirs(lessons: Lessons, rest: 
     user, second = users[who], str(lessons.second)
     before = lessons.tracking.bytes()
     seen = rest.get("/classes?select=id", user=user)
-    assert (len(seen.json()) if seen.is_success else 0) == (4 if who in ("lina", "teacher") else 0)
+    assert (len(seen.json()) if seen.is_success else 0) == (4 if who == "teacher" else 0)
+    own = rest.get("/my_student_classes?select=id,price", user=user)
+    assert (len(own.json()) if own.is_success else 0) == (4 if who == "lina" else 0)
+    # Nobody tells a student what the teacher gets.
+    assert rest.get("/my_student_classes?select=teacher_pay", user=user).status_code >= 400
     for table, body in (
         ("classes", {"notes": "Mine."}), ("students", {"notes": "Mine."}), ("class_attendance", {"note": "Mine."}),
         ("cancellation_rules", {"is_charged": False}), ("student_pauses", {"reason": "Mine."}),
