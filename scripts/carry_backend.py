@@ -12,7 +12,6 @@ CARRIED = (
     "supabase/config.toml",
     "supabase/migrations",
     "supabase/seed.sql",
-    "functions",
     "package.json",
     "package-lock.json",
 )
@@ -27,3 +26,8 @@ class CarryBackend(BuildHookInterface[Any]):
             return
         for name in CARRIED:
             build_data["force_include"][str(Path(self.root) / name)] = f"classbase/_backend/{name}"
+        # File by file, since a folder is taken whole, and functions/.env holds somebody's secrets.
+        for path in sorted((Path(self.root) / "functions").rglob("*")):
+            if path.is_file() and not path.name.startswith("."):
+                carried = path.relative_to(self.root).as_posix()
+                build_data["force_include"][str(path)] = f"classbase/_backend/{carried}"

@@ -4,7 +4,8 @@
 -- A small studio: one person of every role, a teacher who has no login yet, two rooms, weekly classes of which one date
 -- is cancelled, a staff meeting, one class under two names, working hours and a day on which it is closed; what it
 -- teaches and sells; a member who bought two packages, paid one of them in part and paused the other; a month of classes
--- made from the weekly ones, some of them over, one of them nobody wants to teach, with bookings and pay. All dates lie
+-- made from the weekly ones, some of them over, one of them nobody wants to teach, with bookings and pay; and three
+-- students with lessons of their own every week, one of whom pauses and one of whom makes up for a lesson. All dates lie
 -- around today, whenever that is. The people have no password here, since it would
 -- be the same everywhere: `classbase up --sample` gives them one of the installation's own and shows it; on a hosted
 -- project set one in the dashboard.
@@ -25,6 +26,8 @@ declare
   v_crash_course uuid;
   v_paused uuid;
   v_plan jsonb;
+  v_lessons uuid;
+  v_lesson uuid;
 begin
   if exists (select from auth.users where email = 'admin@example.org') then
     return;
@@ -189,5 +192,52 @@ begin
   insert into public.class_assignments (class_type_id, package_id, instructor_id, location_id, date, start_time, end_time, payment_amount, schedule_type)
   select t.id, v_crash_course, v_guest, v_small_room, v_today + n.day, '13:00', '14:00', 30, 'crash'
   from public.class_types as t cross join generate_series(2, 4) as n (day) where t.name = 'Evening pilates';
+
+  -- Lessons, one to one, at hours at which nothing else is. Their classes come by themselves: from three weeks ago, as
+  -- far ahead as the setting says.
+  insert into public.courses (code, title, subject, duration_minutes, price) values ('BR 1', 'Breathing, one to one', 'Yoga', 45, 30)
+  returning id into v_lessons;
+  insert into public.students (first_name, last_name, email, user_id, course_id, teacher_id, start_date, class_price, fixed_schedule) values
+    ('Lena', 'Fischer', 'lena@example.com', null, v_lessons, v_instructor, v_today - 21, 25,
+      '[{"day": "tuesday", "start_time": "16:00"}, {"day": "thursday", "start_time": "16:00"}]'),
+    ('Omar', 'Haddad', 'omar@example.com', null, v_lessons, v_guest, v_today - 21, null, '{"friday": "15:00"}'),
+    ('Mei', 'Tanaka', 'member@example.org', (select u.id from auth.users as u where u.email = 'member@example.org'),
+      v_lessons, v_instructor, v_today - 21, null, '[{"day": "monday", "start_time": "14:00", "duration_minutes": 60}]');
+  insert into public.student_pauses (student_id, starts_on, ends_on, reason)
+  select s.id, v_today + 7, v_today + 20, 'Exams' from public.students as s where s.first_name = 'Omar';
+  -- What was held was attended, but for the first lesson of Omar and the last of Mei; she has paid for the one before.
+  insert into public.class_attendance (class_id, status, minutes_late)
+  select c.id,
+    case
+      when s.first_name = 'Omar' and c.no = 1 then 'excused' when s.first_name = 'Mei' and c.no = 3 then 'absent'
+      when s.first_name = 'Lena' and c.no = 4 then 'late' else 'present'
+    end,
+    case when s.first_name = 'Lena' and c.no = 4 then 10 end
+  from (
+    select k.id, k.student_id, row_number() over (partition by k.student_id order by k.date) as no
+    from public.classes as k where k.date < v_today
+  ) as c
+  join public.students as s on s.id = c.student_id
+  order by c.id;
+  perform public.record_payment(
+    v_member, 60, 'card',
+    (
+      select jsonb_agg(jsonb_build_object('source_table', 'classes', 'source_id', c.id, 'amount', 30))
+      from public.classes as c
+      join public.students as s on s.id = c.student_id and s.first_name = 'Mei'
+      where c.status = 'completed'
+    ),
+    'stripe', 'ch_lessons'
+  );
+  -- Lena calls a lesson off in time, and makes up for it as soon as Ines is free again.
+  select c.id into v_lesson
+  from public.classes as c
+  join public.students as s on s.id = c.student_id and s.first_name = 'Lena'
+  where c.date > v_today + 2 order by c.date limit 1;
+  perform public.cancel_class(v_lesson, 'Lena has a cold', 'student');
+  perform public.book_makeup(v_lesson, o.date, o.start_time)
+  from public.classes as c
+  cross join lateral public.offer_makeup(c.id, c.ends_at, p_limit => 1) as o
+  where c.id = v_lesson;
 end
 $$;

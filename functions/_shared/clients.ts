@@ -10,8 +10,18 @@ function setting(name: string): string {
   return value;
 }
 
-/** As nobody: what a visitor may see. A function serves many callers, so nothing of one is kept for the next. */
-export function visitorsClient(): SupabaseClient {
+// A function serves many callers, so nothing of one is kept for the next.
+function client(key: string): SupabaseClient {
   const auth = { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false };
-  return createClient(setting("SUPABASE_URL"), setting("SUPABASE_ANON_KEY"), { auth });
+  return createClient(setting("SUPABASE_URL"), setting(key), { auth });
+}
+
+/** As nobody: what a visitor may see. */
+export function visitorsClient(): SupabaseClient {
+  return client("SUPABASE_ANON_KEY");
+}
+
+/** As a server, which may do anything: only for a function that has looked at who calls it. */
+export function serversClient(): SupabaseClient {
+  return client("SUPABASE_SERVICE_ROLE_KEY");
 }

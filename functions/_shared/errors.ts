@@ -8,6 +8,7 @@ const statuses = {
   duplicate: 409,
   in_progress: 409,
   limit_exceeded: 413,
+  idempotency_mismatch: 422,
   rate_limited: 429,
   internal_error: 500,
   busy: 503,

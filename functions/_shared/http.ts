@@ -14,6 +14,28 @@ export function json(body: unknown, status = 200): Response {
   return Response.json(body, { status, headers: { ...crossOrigin, "Cache-Control": "no-store" } });
 }
 
+/**
+ * The body of a request as JSON; nothing at all is an empty object. Never reads more than it is told to, whatever the
+ * request says of its length.
+ */
+export async function readJson(request: Request, limit: number): Promise<unknown> {
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let length = 0;
+  for await (const part of request.body ?? []) {
+    length += part.byteLength;
+    if (length > limit) {
+      throw new Refusal("limit_exceeded", `The body is longer than ${limit} bytes.`, "Send less at once.");
+    }
+    parts.push(part);
+  }
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(await new Blob(parts).arrayBuffer());
+    return text.trim() === "" ? {} : JSON.parse(text);
+  } catch {
+    throw new Refusal("invalid_input", "The body is not JSON in UTF-8.", "Send an object, {} at least.");
+  }
+}
+
 /** Serves one function: answers preflights, refuses other methods, and turns what is thrown into an answer. */
 export function serve(methods: readonly string[], handler: (request: Request) => Promise<Response>): void {
   Deno.serve(async (request) => {

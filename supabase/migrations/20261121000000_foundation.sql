@@ -10610,6 +10610,16 @@ comment on column public.calendar_feeds.token_hash is 'SHA-256 of the secret par
 comment on column public.calendar_feeds.created_by is 'The login that made it, and whose rights it has; null when a server did.';
 comment on column public.calendar_feeds.revoked_at is 'When it was revoked, for good.';
 
+-- Later modules have happenings of their own to show.
+create table private.feed_sources (
+  name text primary key,
+  module text not null,
+  constraint name_is_snake_case check (name ~ '^[a-z][a-z0-9_]*$')
+);
+comment on table private.feed_sources is
+  'What feeds show besides weekly rules: for each name a function private.feed_<name>_events(resource_id uuid, from_date date) that returns events.';
+comment on column private.feed_sources.module is 'The module that ships it, such as 40_studio.';
+
 -- sql/40_studio/rules/05_reading.sql
 
 -- What functions are handed as JSON: every field of every row is looked at before anything is written.
@@ -14736,15 +14746,15 @@ begin
   if not found or not private.feed_is_open(v_feed) then
     perform private.fail('not_found', 'There is no such calendar', 'p_token', p_hint => 'It may have been revoked: make another feed.');
   end if;
-  select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(e)) order by e.uid, e.replaces nulls first), '[]') into v_events
-  from (
-    select * from private.feed_rule_events(v_feed.resource_id, v_from, v_until)
-    union all
-    select * from private.feed_assignment_events(v_feed.resource_id, v_from)
-    union all
-    select * from private.feed_meeting_events(v_feed.resource_id, v_from)
-    limit v_limit + 1
-  ) e;
+  execute format(
+    'select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(e)) order by e.uid, e.replaces nulls first), ''[]'')
+    from (select * from private.feed_rule_events($1, $2, $3)%s limit $4) e',
+    (
+      select string_agg(format(' union all select * from private.%I($1, $2)', 'feed_' || s.name || '_events'), '' order by s.name)
+      from private.feed_sources s
+    ))
+  into v_events
+  using v_feed.resource_id, v_from, v_until, v_limit + 1;
   if jsonb_array_length(v_events) > v_limit then
     perform private.fail('limit_exceeded', format('A calendar holds at most %s events', v_limit), 'p_token',
       jsonb_build_object('limit', v_limit), 'Make feeds for single rooms or people.');
@@ -14768,7 +14778,7 @@ create function public.calendar_feed(p_token text) returns jsonb
 language sql stable set search_path = ''
 return private.feed_document(p_token);
 comment on function public.calendar_feed(text) is
-  'What the calendar with this secret shows, for the Edge Function calendar-feed to write as iCalendar: name, the organisation''s time_zone, zones (their offsets and changes) and events (classes, weekly rules, meetings; from the first of the month 90 days ago on; no customers, notes or pay). Anybody may ask: the secret is the permission. Raises not_found when it is unknown or revoked, or its maker may no longer see what it shows; limit_exceeded when it holds too much.';
+  'What the calendar with this secret shows, for the Edge Function calendar-feed to write as iCalendar: name, the organisation''s time_zone, zones (their offsets and changes) and events (classes, weekly rules, meetings, and what other modules add; from the first of the month 90 days ago on; no customers, notes or pay). Anybody may ask: the secret is the permission. Raises not_found when it is unknown or revoked, or its maker may no longer see what it shows; limit_exceeded when it holds too much.';
 
 -- sql/40_studio/rpc/close_pay_period.sql
 
@@ -17086,6 +17096,9 @@ on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
 
+insert into private.feed_sources (name, module) values ('assignment', '40_studio'), ('meeting', '40_studio')
+on conflict (name) do update set module = excluded.module;
+
 -- sql/40_studio/reference/50_jobs.sql
 
 -- The jobs of this module, and how long they wait.
@@ -18588,6 +18601,15 @@ create trigger t00_no_truncate before truncate on public.student_pauses
 
 -- Generating for many: bad data of one student never keeps the others from their classes.
 
+create function private.end_try() returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  raise sqlstate 'UNDO1' using message = 'A try is over, and undone';
+end;
+$$;
+comment on function private.end_try() is 'Undoes what was done since the block began that catches UNDO1; nobody else ever sees that.';
+
 -- Each try is undone, so that nothing is held while the next one waits for its locks.
 create function private.students_in_error(p_operation text, p_student_ids uuid[], p_since_start boolean, p_through date, p_run_id bigint)
 returns table (student_id uuid, code text, message text)
@@ -18600,20 +18622,20 @@ declare
 begin
   begin
     perform private.run_generation(p_operation, p_student_ids, p_since_start, p_through, p_run_id);
-    raise sqlstate 'UNDO1';
+    perform private.end_try();
   exception
     when sqlstate 'UNDO1' then
-      return;
+      null;
     when sqlstate 'PGRST' or data_exception or integrity_constraint_violation or syntax_error_or_access_rule_violation then
       get stacked diagnostics v_state = returned_sqlstate, v_message = message_text;
   end;
-  if v_half = 0 then
+  if v_half = 0 and v_state is not null then
     if v_state = 'PGRST' then
       v_state := v_message::jsonb ->> 'code';
       v_message := v_message::jsonb ->> 'message';
     end if;
     return query select p_student_ids[1], v_state, v_message;
-  else
+  elsif v_state is not null then
     return query select * from private.students_in_error(p_operation, p_student_ids[:v_half], p_since_start, p_through, p_run_id);
     return query select * from private.students_in_error(p_operation, p_student_ids[v_half + 1:], p_since_start, p_through, p_run_id);
   end if;
@@ -19215,6 +19237,27 @@ create trigger t70_follow_class_payments after insert on public.payment_items
   referencing new table as new_rows for each statement execute function private.follow_class_payments();
 create trigger t70_follow_class_payments after insert on public.refund_items
   referencing new table as new_rows for each statement execute function private.follow_class_payments();
+
+-- sql/50_tracking/rules/95_feeds.sql
+
+-- Students' classes in calendar feeds: their teacher's, and those of everything.
+
+-- Called off and moved ones stay, so that a calendar that shows them already learns of it. Whose class it is, its price and
+-- notes are nobody's who has the address.
+create function private.feed_class_events(p_resource_id uuid, p_from date) returns setof private.feed_event
+language sql stable security definer set search_path = ''
+begin atomic
+  select format('classes-%s@classbase', c.id), c.version - 1, case when c.status in ('cancelled', 'rescheduled') then 'CANCELLED' else 'CONFIRMED' end,
+    coalesce(k.title, 'Class'), 'class', null::text, t.full_name,
+    date_trunc('second', c.created_at at time zone 'UTC'), date_trunc('second', c.updated_at at time zone 'UTC'),
+    c.time_zone, c.starts_at at time zone c.time_zone, c.ends_at at time zone c.time_zone,
+    null::date, null::timestamp, null::integer, null::timestamp, null::timestamp[]
+  from public.classes c
+  left join public.courses k on k.id = c.course_id
+  left join public.user_profiles t on t.id = c.teacher_id
+  where c.date >= p_from and (p_resource_id is null or c.teacher_id = p_resource_id);
+end;
+comment on function private.feed_class_events(uuid, date) is 'Students'' classes as events of a feed: those of a teacher (null: all) since a date.';
 
 -- sql/50_tracking/views.sql
 
@@ -19863,6 +19906,11 @@ declare
   v_links uuid[];
   v_attendance public.class_attendance[];
 begin
+  -- In the order of whoever records refunds.
+  perform from public.payments p
+  where p.id in (select i.payment_id from public.payment_items i where i.source_table = 'classes' and i.source_id = any(p_entity_ids::uuid[]))
+  order by p.id
+  for no key update;
   perform from public.classes c
   where c.id in (select d.id from private.duplicated_classes() d union select d.kept_id from private.duplicated_classes() d)
   order by c.id
@@ -19980,7 +20028,9 @@ begin atomic
     jsonb_build_object('students', count(*), 'generated_through', min(g.generated_through), 'expected', private.generation_through() - 7)
   from public.students s
   join private.student_generation g on g.student_id = s.id
+  -- Who starts later than the weekly run looks ahead is not its business yet.
   where s.is_active and g.generated_through < private.generation_through() - 7 and coalesce(g.generated_through < s.end_date, true)
+    and s.start_date <= private.generation_through() - 7
     and exists (select from public.student_schedule_slots k where k.student_id = s.id and upper_inf(k.effective))
   having count(*) > 0;
 end;
@@ -20237,6 +20287,12 @@ insert into public.integrity_checks (name, module, category, severity, descripti
 on conflict (name) do update set
   module = excluded.module, category = excluded.category, severity = excluded.severity,
   description = excluded.description, fix_description = excluded.fix_description;
+
+-- sql/50_tracking/reference/40_feeds.sql
+
+-- What this module adds to calendar feeds.
+insert into private.feed_sources (name, module) values ('class', '50_tracking')
+on conflict (name) do update set module = excluded.module;
 
 -- sql/90_operations/tables/10_fixes.sql
 
@@ -20565,6 +20621,22 @@ comment on column private.shipped_objects.relation is 'The table or view it belo
 comment on column private.shipped_objects.definition is 'What it says, as this server writes it; two that say the same are the same.';
 comment on column private.shipped_objects.statement is 'The SQL that makes it; null where that would bring back an empty shell only.';
 comment on column private.shipped_objects.removal is 'The SQL that takes one away that differs, where it cannot be replaced.';
+
+-- sql/90_operations/tables/70_sizes.sql
+
+-- How large the tables were on each day somebody looked, so that growth is known.
+
+create table private.table_size_readings (
+  taken_on date not null,
+  table_name text not null,
+  row_estimate bigint,
+  total_bytes bigint not null,
+  primary key (taken_on, table_name),
+  constraint sizes_are_not_below_zero check (row_estimate >= 0 and total_bytes >= 0)
+);
+comment on table private.table_size_readings is 'The size of each table, with its indexes and partitions, once a day at most.';
+comment on column private.table_size_readings.table_name is 'With its schema.';
+comment on column private.table_size_readings.row_estimate is 'As the last analyze or vacuum counted; null where none ran yet.';
 
 -- sql/90_operations/rules/10_images.sql
 
@@ -22256,7 +22328,6 @@ declare
   v_found bigint;
   v_total bigint := 0;
   v_tries integer;
-  v_mended record;
   v_gave_up boolean;
 begin
   perform private.wait_for_diagnosis();
@@ -22266,7 +22337,7 @@ begin
     select count(*) into v_found from private.run_check(v_run_id, v_check, null);
     v_tries := coalesce((select t.tries from private.auto_fix_tries t where t.check_name = v_check.name), 0);
     if v_found > 0 and v_check.auto_fix and v_tries < v_check.fix_attempts then
-      select m.* into v_mended from private.mend_check(v_check, false, null, null) m;
+      perform from private.mend_check(v_check, false, null, null);
       select count(*) into v_found from private.run_check(v_run_id, v_check, null);
       if v_found > 0 then
         insert into private.auto_fix_tries as t (check_name, tries) values (v_check.name, 1)
@@ -22545,6 +22616,91 @@ $$;
 comment on function private.schema_differences(text[]) is
   'In what the schema differs from what was recorded, of these kinds or all: missing, changed, or, for grants and policies on what was recorded, unexpected; with the SQL that mends it, where there is any.';
 
+-- sql/90_operations/rules/70_sizes.sql
+
+-- Sizes of tables, and who may reach which.
+
+create function private.measured_tables() returns table (table_name text, row_estimate bigint, table_bytes bigint, index_bytes bigint)
+language sql stable security definer set search_path = ''
+begin atomic
+  select format('%s.%s', n.nspname, r.relname), sum(nullif(c.reltuples, -1))::bigint, sum(pg_table_size(c.oid))::bigint, sum(pg_indexes_size(c.oid))::bigint
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_class r on r.oid = coalesce(pg_partition_root(c.oid)::oid, c.oid)
+  join pg_catalog.pg_namespace n on n.oid = r.relnamespace
+  where n.nspname in ('public', 'private') and c.relkind in ('r', 'p')
+  group by n.nspname, r.relname;
+end;
+comment on function private.measured_tables() is 'Every table of ours with its size as it is now; a partitioned one with all its partitions.';
+
+create function private.take_size_reading() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_taken integer;
+begin
+  insert into private.table_size_readings as r (taken_on, table_name, row_estimate, total_bytes)
+  select private.today(), m.table_name, m.row_estimate, m.table_bytes + m.index_bytes
+  from private.measured_tables() m
+  order by m.table_name
+  on conflict (taken_on, table_name) do update set row_estimate = excluded.row_estimate, total_bytes = excluded.total_bytes;
+  get diagnostics v_taken = row_count;
+  delete from private.table_size_readings r where r.taken_on < private.today() - 800;
+  return v_taken;
+end;
+$$;
+comment on function private.take_size_reading() is 'Job: writes down how large each table is today, and forgets readings of more than two years ago; returns how many tables there are.';
+
+create function private.sizes_for_caller() returns table (
+  table_name text, row_estimate bigint, table_bytes bigint, index_bytes bigint, total_bytes bigint, bytes_before bigint, measured_on date
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('read:diagnostics');
+  return query
+    select m.table_name, m.row_estimate, m.table_bytes, m.index_bytes, m.table_bytes + m.index_bytes, b.total_bytes, b.taken_on
+    from private.measured_tables() m
+    left join lateral (
+      select r.total_bytes, r.taken_on
+      from private.table_size_readings r
+      where r.table_name = m.table_name and r.taken_on < private.today()
+      order by r.taken_on desc
+      limit 1
+    ) b on true
+    order by m.table_bytes + m.index_bytes desc, m.table_name;
+end;
+$$;
+comment on function private.sizes_for_caller() is 'Sizes of tables, for a holder of read:diagnostics.';
+
+create function private.access_for_caller() returns table (
+  table_name text, is_protected boolean, policies integer, commands text[], granted_to text[]
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('read:diagnostics');
+  return query
+    select c.relname::text, c.relrowsecurity, count(p.oid)::integer,
+      coalesce(array_agg(distinct k.name order by k.name) filter (where p.oid is not null), '{}'),
+      array(
+        select r.rolname::text
+        from pg_catalog.pg_roles r
+        where r.rolname in ('anon', 'authenticated')
+          and (has_table_privilege(r.oid, c.oid, 'select,insert,update,delete,truncate') or has_any_column_privilege(r.oid, c.oid, 'select,insert,update'))
+        order by r.rolname
+      )
+    from pg_catalog.pg_class c
+    left join pg_catalog.pg_policy p on p.polrelid = c.oid
+    left join lateral (
+      select case p.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete' else 'all' end as name
+    ) k on true
+    where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+    group by c.oid, c.relname, c.relrowsecurity
+    order by c.relname;
+end;
+$$;
+comment on function private.access_for_caller() is 'Row level security of the tables of public, for a holder of read:diagnostics.';
+
 -- sql/90_operations/views/50_findings.sql
 
 create view public.finding_history with (security_invoker = true) as
@@ -22571,6 +22727,18 @@ left join lateral (
   where f.check_name = c.name and f.resolved_at is not null
 ) t on true;
 comment on view public.check_overview is 'Each check with what it last said, since when its oldest finding is open, and how long putting right took so far.';
+
+-- sql/90_operations/rpc/access_overview.sql
+
+create function public.access_overview() returns table (
+  table_name text, is_protected boolean, policies integer, commands text[], granted_to text[]
+)
+language sql stable set search_path = ''
+begin atomic
+  select * from private.access_for_caller();
+end;
+comment on function public.access_overview() is
+  'Of each table of the API: whether row level security is on (is_protected), how many policies it has and for which commands, and to which of anon and authenticated anything of it is granted. A table that is granted and not protected is open to everybody. Needs read:diagnostics.';
 
 -- sql/90_operations/rpc/acknowledge_alert.sql
 
@@ -22910,14 +23078,15 @@ as $$
 begin
   -- Duplicates first: they are in the way of the keys, which this puts back as well.
   return query
-    select f.* from public.apply_fixes(p_checks => array['classes_duplicated'], p_dry_run => p_dry_run, p_idempotency_key => p_idempotency_key) f;
+    select f.check_name, f.faults, f.fixed, f.remaining, f.description, f.fix_id
+    from public.apply_fixes(p_checks => array['classes_duplicated'], p_dry_run => p_dry_run, p_idempotency_key => p_idempotency_key) f;
   return query
-    select f.*
+    select f.check_name, f.faults, f.fixed, f.remaining, f.description, f.fix_id
     from public.apply_fixes(p_checks => array['class_keys_missing'], p_dry_run => p_dry_run, p_idempotency_key => p_idempotency_key || ' keys') f;
 end;
 $$;
 comment on function public.remove_duplicate_classes(boolean, text) is
-  'Removes classes that are there more than once, all but the oldest, to which attendance, payments and links of the others move, and puts keys of the table that were lost back. It is the repair of the checks classes_duplicated and class_keys_missing, and can be undone like every repair. Returns what apply_fixes() returns. Needs apply:fixes.';
+  'Removes classes that are there more than once, all but the oldest, to which attendance, payments and links of the others move, and puts keys of the table that were lost back. It is the repair of the checks classes_duplicated and class_keys_missing, and can be undone like every repair. Returns the first columns of what apply_fixes() returns, a row for each of the two. Needs apply:fixes.';
 
 -- sql/90_operations/rpc/resolve_alert.sql
 
@@ -23096,6 +23265,18 @@ end;
 $$;
 comment on function public.start_diagnostics(text) is
   'Begins a run of diagnosis and returns its number for run_diagnostics(p_run_id => …), so that checks asked for one by one, as somebody watches, are one run. Needs read:diagnostics.';
+
+-- sql/90_operations/rpc/table_sizes.sql
+
+create function public.table_sizes() returns table (
+  table_name text, row_estimate bigint, table_bytes bigint, index_bytes bigint, total_bytes bigint, bytes_before bigint, measured_on date
+)
+language sql stable set search_path = ''
+begin atomic
+  select * from private.sizes_for_caller();
+end;
+comment on function public.table_sizes() is
+  'How large each table is, the largest first: rows as the last analyze or vacuum counted (null where none ran), bytes of the table and of its indexes, and what both were together (bytes_before) when they were last measured on an earlier day (measured_on), which the job take_size_reading does daily. Needs read:diagnostics.';
 
 -- sql/90_operations/rpc/undo_fix.sql
 
@@ -23407,6 +23588,11 @@ create policy "holders of manage:checks choose what checks may do" on public.int
 grant execute on function public.run_diagnostics(text[], text[], timestamptz, bigint), public.start_diagnostics(text), public.consistency_score(),
   public.acknowledge_alert(bigint), public.resolve_alert(bigint, text) to authenticated, service_role;
 grant execute on function private.find_faults(text[], text[], timestamptz, bigint), private.open_run(), private.settle_alert(bigint, boolean, text)
+  to authenticated, service_role;
+
+-- sql/90_operations/policies/70_sizes.sql
+
+grant execute on function public.table_sizes(), public.access_overview(), private.sizes_for_caller(), private.access_for_caller()
   to authenticated, service_role;
 
 -- sql/90_operations/checks/access_changed.sql
@@ -23902,6 +24088,14 @@ insert into public.integrity_checks (name, module, category, severity, descripti
 on conflict (name) do update set
   module = excluded.module, category = excluded.category, severity = excluded.severity,
   description = excluded.description, fix_description = excluded.fix_description;
+
+-- sql/90_operations/reference/70_sizes.sql
+
+-- Rows this module ships.
+insert into public.scheduled_jobs (name, module, cron, command, description) values
+  ('take_size_reading', '90_operations', '50 3 * * *', 'private.take_size_reading', 'Writes down how large each table is, so that growth is known.')
+on conflict (name) do update set
+  module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description;
 
 -- sql/90_operations/reference/99_recorded_schema.sql
 

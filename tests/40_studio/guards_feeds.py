@@ -7,6 +7,7 @@ from tests.support.guards import guards
 from tests.support.stage import Stage
 
 REFUSED = {
+    "private.feed_sources.name_is_snake_case": "insert into private.feed_sources (name, module) values ('A b', '40_studio')",
     "public.calendar_feeds.name_is_given": "update public.calendar_feeds set name = ' '",
     "public.calendar_feeds.token_hash_is_sha256": (
         "insert into public.calendar_feeds (name, token_hash) values ('Short', 'abc')"

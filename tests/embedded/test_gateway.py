@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -12,7 +13,7 @@ import jwt
 import pytest
 
 from classbase.embedded.processes import LOOPBACK
-from tests.embedded.conftest import Origin
+from tests.embedded.conftest import Backend, Origin
 from tests.support.waiting import until
 
 
@@ -156,6 +157,20 @@ def test_a_calendar_program_need_not_sign_in(origin: Origin) -> None:
         answer = client.get(f"/functions/v1/calendar-feed/{'0' * 63}.ics")
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_function_has_the_secrets_of_the_project(new_backend: Callable[..., Backend]) -> None:
+    backend = new_backend()
+    functions = backend.directory / "supabase" / "functions"
+    functions.mkdir(parents=True)
+    (functions / ".env").write_text(
+        "# ours\n\nCLASS_GENERATION_SECRET = 'local = secret'\nSUPABASE_ANON_KEY=no\nno line\n"
+    )
+    address = backend.up()["functions_url"] + "/class-generation/generate-weekly"
+    for secret, status in (("local = secret", 200), ("'local = secret'", 403), ("", 403)):
+        answer = httpx.post(address, json={}, headers={"x-webhook-secret": secret}, timeout=60, trust_env=False)
+        assert answer.status_code == status, answer.text
+    assert httpx.get(backend.status()["functions_url"] + "/health", timeout=60, trust_env=False).json()["healthy"]
 
 
 def test_a_function_sees_the_call_as_the_platform_shows_it(origin: Origin) -> None:

@@ -163,3 +163,23 @@ def functions_beside(node_modules: Path, source: Path) -> Path:
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(source, copy)
     return copy
+
+
+def read_secrets(path: Path) -> dict[str, str]:
+    """The functions' own secrets from a file of NAME=value lines, as the Supabase CLI reads them; none without a file.
+
+    Names that begin with SUPABASE_ are the platform's and left out.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    found = {}
+    for line in lines:
+        name, is_set, value = line.strip().removeprefix("export ").partition("=")
+        name, value = name.strip(), value.strip()
+        if len(value) > 1 and value[0] in "\"'" and value[-1] == value[0]:
+            value = value[1:-1]
+        if is_set and name.isidentifier() and not name.startswith("SUPABASE_"):
+            found[name] = value
+    return found

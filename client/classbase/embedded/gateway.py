@@ -32,7 +32,7 @@ from classbase.embedded.auth.routes import AuthRoutes
 from classbase.embedded.auth.service import AuthService
 from classbase.embedded.auth.store import Conn
 from classbase.embedded.config import Config, read_config
-from classbase.embedded.edge import EdgeFunctions, functions_beside
+from classbase.embedded.edge import EdgeFunctions, functions_beside, read_secrets
 from classbase.embedded.errors import EmbeddedError
 from classbase.embedded.job_process import JobProcess
 from classbase.embedded.postgrest import PostgrestServer
@@ -92,6 +92,7 @@ class Gateway:
         if deno is None or not modules:
             return None
         environment = {
+            **read_secrets(self.project.directory / "supabase" / "functions" / ".env"),
             "SUPABASE_URL": self.url,
             "SUPABASE_ANON_KEY": self.settings.anon_key,
             "SUPABASE_SERVICE_ROLE_KEY": self.settings.service_role_key,

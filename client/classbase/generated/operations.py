@@ -11,9 +11,19 @@ from classbase.models import UNSET, Row, Unset
 from classbase.transport.async_caller import AsyncCaller
 from classbase.transport.caller import Caller
 from classbase.transport.function import Function
-from classbase.values import Duration, Instant, Json, Number
+from classbase.values import Day, Duration, Instant, Json, Number
 
 from . import rows
+
+
+class AccessOverviewRow(Row):
+    """A row of what access_overview answers; the catalogue does not say which are never null."""
+
+    table_name: str | None
+    is_protected: bool | None
+    policies: int | None
+    commands: list[str] | None
+    granted_to: list[str] | None
 
 
 class ApplyFixesRow(Row):
@@ -147,6 +157,18 @@ class RunJobRow(Row):
     error_message: str | None
 
 
+class TableSizesRow(Row):
+    """A row of what table_sizes answers; the catalogue does not say which are never null."""
+
+    table_name: str | None
+    row_estimate: int | None
+    table_bytes: int | None
+    index_bytes: int | None
+    total_bytes: int | None
+    bytes_before: int | None
+    measured_on: Day | None
+
+
 class UndoFixRow(Row):
     """A row of what undo_fix answers; the catalogue does not say which are never null."""
 
@@ -157,6 +179,9 @@ class UndoFixRow(Row):
     removed: int | None
 
 
+_ACCESS_OVERVIEW: Function[list[AccessOverviewRow]] = Function(
+    "access_overview", {}, "rows", list[AccessOverviewRow], read_only=True
+)
 _ACKNOWLEDGE_ALERT: Function[rows.Alerts | None] = Function(
     "acknowledge_alert", {"p_id": "bigint"}, "row", rows.Alerts | None
 )
@@ -217,6 +242,7 @@ _RUN_JOB: Function[list[RunJobRow]] = Function(
 _START_DIAGNOSTICS: Function[int | None] = Function(
     "start_diagnostics", {"p_idempotency_key": "text"}, "value", int | None
 )
+_TABLE_SIZES: Function[list[TableSizesRow]] = Function("table_sizes", {}, "rows", list[TableSizesRow], read_only=True)
 _UNDO_FIX: Function[list[UndoFixRow]] = Function(
     "undo_fix", {"p_fix_id": "bigint", "p_dry_run": "boolean", "p_idempotency_key": "text"}, "rows", list[UndoFixRow]
 )
@@ -227,6 +253,15 @@ class AsyncOperations:
 
     def __init__(self, caller: AsyncCaller) -> None:
         self._caller = caller
+
+    async def access_overview(self) -> list[AccessOverviewRow]:
+        """Of each table of the API: whether row level security is on (is_protected), how many policies it has and
+        for which commands, and to which of anon and authenticated anything of it is granted. A table that is
+        granted and not protected is open to everybody. Needs read:diagnostics.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_ACCESS_OVERVIEW, {})
 
     async def acknowledge_alert(self, id: int) -> rows.Alerts | None:
         """Says that the caller is looking at an open alert; who said so first stays. Saying it again changes
@@ -342,8 +377,8 @@ class AsyncOperations:
     ) -> list[RemoveDuplicateClassesRow]:
         """Removes classes that are there more than once, all but the oldest, to which attendance, payments and
         links of the others move, and puts keys of the table that were lost back. It is the repair of the checks
-        classes_duplicated and class_keys_missing, and can be undone like every repair. Returns what
-        apply_fixes() returns. Needs apply:fixes.
+        classes_duplicated and class_keys_missing, and can be undone like every repair. Returns the first
+        columns of what apply_fixes() returns, a row for each of the two. Needs apply:fixes.
 
         Args:
             dry_run: boolean, by default false.
@@ -448,6 +483,16 @@ class AsyncOperations:
         """
         return await self._caller.call(_START_DIAGNOSTICS, {"p_idempotency_key": idempotency_key})
 
+    async def table_sizes(self) -> list[TableSizesRow]:
+        """How large each table is, the largest first: rows as the last analyze or vacuum counted (null where none
+        ran), bytes of the table and of its indexes, and what both were together (bytes_before) when they were
+        last measured on an earlier day (measured_on), which the job take_size_reading does daily. Needs
+        read:diagnostics.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_TABLE_SIZES, {})
+
     async def undo_fix(
         self, fix_id: int, *, dry_run: bool | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
     ) -> list[UndoFixRow]:
@@ -475,6 +520,15 @@ class Operations:
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
+
+    def access_overview(self) -> list[AccessOverviewRow]:
+        """Of each table of the API: whether row level security is on (is_protected), how many policies it has and
+        for which commands, and to which of anon and authenticated anything of it is granted. A table that is
+        granted and not protected is open to everybody. Needs read:diagnostics.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_ACCESS_OVERVIEW, {})
 
     def acknowledge_alert(self, id: int) -> rows.Alerts | None:
         """Says that the caller is looking at an open alert; who said so first stays. Saying it again changes
@@ -590,8 +644,8 @@ class Operations:
     ) -> list[RemoveDuplicateClassesRow]:
         """Removes classes that are there more than once, all but the oldest, to which attendance, payments and
         links of the others move, and puts keys of the table that were lost back. It is the repair of the checks
-        classes_duplicated and class_keys_missing, and can be undone like every repair. Returns what
-        apply_fixes() returns. Needs apply:fixes.
+        classes_duplicated and class_keys_missing, and can be undone like every repair. Returns the first
+        columns of what apply_fixes() returns, a row for each of the two. Needs apply:fixes.
 
         Args:
             dry_run: boolean, by default false.
@@ -695,6 +749,16 @@ class Operations:
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
         return self._caller.call(_START_DIAGNOSTICS, {"p_idempotency_key": idempotency_key})
+
+    def table_sizes(self) -> list[TableSizesRow]:
+        """How large each table is, the largest first: rows as the last analyze or vacuum counted (null where none
+        ran), bytes of the table and of its indexes, and what both were together (bytes_before) when they were
+        last measured on an earlier day (measured_on), which the job take_size_reading does daily. Needs
+        read:diagnostics.
+
+        Reads only; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_TABLE_SIZES, {})
 
     def undo_fix(
         self, fix_id: int, *, dry_run: bool | Unset = UNSET, idempotency_key: str | None | Unset = UNSET

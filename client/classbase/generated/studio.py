@@ -493,9 +493,9 @@ class AsyncStudio:
     async def calendar_feed(self, token: str) -> Json:
         """What the calendar with this secret shows, for the Edge Function calendar-feed to write as iCalendar:
         name, the organisation's time_zone, zones (their offsets and changes) and events (classes, weekly rules,
-        meetings; from the first of the month 90 days ago on; no customers, notes or pay). Anybody may ask: the
-        secret is the permission. Raises not_found when it is unknown or revoked, or its maker may no longer see
-        what it shows; limit_exceeded when it holds too much.
+        meetings, and what other modules add; from the first of the month 90 days ago on; no customers, notes or
+        pay). Anybody may ask: the secret is the permission. Raises not_found when it is unknown or revoked, or
+        its maker may no longer see what it shows; limit_exceeded when it holds too much.
 
         Args:
             token: text.
@@ -1206,9 +1206,9 @@ class Studio:
     def calendar_feed(self, token: str) -> Json:
         """What the calendar with this secret shows, for the Edge Function calendar-feed to write as iCalendar:
         name, the organisation's time_zone, zones (their offsets and changes) and events (classes, weekly rules,
-        meetings; from the first of the month 90 days ago on; no customers, notes or pay). Anybody may ask: the
-        secret is the permission. Raises not_found when it is unknown or revoked, or its maker may no longer see
-        what it shows; limit_exceeded when it holds too much.
+        meetings, and what other modules add; from the first of the month 90 days ago on; no customers, notes or
+        pay). Anybody may ask: the secret is the permission. Raises not_found when it is unknown or revoked, or
+        its maker may no longer see what it shows; limit_exceeded when it holds too much.
 
         Args:
             token: text.

@@ -16,3 +16,6 @@ insert into private.personal_data
 on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+insert into private.feed_sources (name, module) values ('assignment', '40_studio'), ('meeting', '40_studio')
+on conflict (name) do update set module = excluded.module;

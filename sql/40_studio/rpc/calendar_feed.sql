@@ -15,15 +15,15 @@ begin
   if not found or not private.feed_is_open(v_feed) then
     perform private.fail('not_found', 'There is no such calendar', 'p_token', p_hint => 'It may have been revoked: make another feed.');
   end if;
-  select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(e)) order by e.uid, e.replaces nulls first), '[]') into v_events
-  from (
-    select * from private.feed_rule_events(v_feed.resource_id, v_from, v_until)
-    union all
-    select * from private.feed_assignment_events(v_feed.resource_id, v_from)
-    union all
-    select * from private.feed_meeting_events(v_feed.resource_id, v_from)
-    limit v_limit + 1
-  ) e;
+  execute format(
+    'select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(e)) order by e.uid, e.replaces nulls first), ''[]'')
+    from (select * from private.feed_rule_events($1, $2, $3)%s limit $4) e',
+    (
+      select string_agg(format(' union all select * from private.%I($1, $2)', 'feed_' || s.name || '_events'), '' order by s.name)
+      from private.feed_sources s
+    ))
+  into v_events
+  using v_feed.resource_id, v_from, v_until, v_limit + 1;
   if jsonb_array_length(v_events) > v_limit then
     perform private.fail('limit_exceeded', format('A calendar holds at most %s events', v_limit), 'p_token',
       jsonb_build_object('limit', v_limit), 'Make feeds for single rooms or people.');
@@ -47,4 +47,4 @@ create function public.calendar_feed(p_token text) returns jsonb
 language sql stable set search_path = ''
 return private.feed_document(p_token);
 comment on function public.calendar_feed(text) is
-  'What the calendar with this secret shows, for the Edge Function calendar-feed to write as iCalendar: name, the organisation''s time_zone, zones (their offsets and changes) and events (classes, weekly rules, meetings; from the first of the month 90 days ago on; no customers, notes or pay). Anybody may ask: the secret is the permission. Raises not_found when it is unknown or revoked, or its maker may no longer see what it shows; limit_exceeded when it holds too much.';
+  'What the calendar with this secret shows, for the Edge Function calendar-feed to write as iCalendar: name, the organisation''s time_zone, zones (their offsets and changes) and events (classes, weekly rules, meetings, and what other modules add; from the first of the month 90 days ago on; no customers, notes or pay). Anybody may ask: the secret is the permission. Raises not_found when it is unknown or revoked, or its maker may no longer see what it shows; limit_exceeded when it holds too much.';

@@ -21,3 +21,13 @@ comment on column public.calendar_feeds.resource_id is 'Whose or what room''s ca
 comment on column public.calendar_feeds.token_hash is 'SHA-256 of the secret part of the address, in hexadecimal; the secret itself is kept nowhere.';
 comment on column public.calendar_feeds.created_by is 'The login that made it, and whose rights it has; null when a server did.';
 comment on column public.calendar_feeds.revoked_at is 'When it was revoked, for good.';
+
+-- Later modules have happenings of their own to show.
+create table private.feed_sources (
+  name text primary key,
+  module text not null,
+  constraint name_is_snake_case check (name ~ '^[a-z][a-z0-9_]*$')
+);
+comment on table private.feed_sources is
+  'What feeds show besides weekly rules: for each name a function private.feed_<name>_events(resource_id uuid, from_date date) that returns events.';
+comment on column private.feed_sources.module is 'The module that ships it, such as 40_studio.';
