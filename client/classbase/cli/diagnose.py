@@ -14,6 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from classbase.cli import tracking_page
 from classbase.cli.checks import (
     COLOURS,
     SEVERITIES,
@@ -36,6 +37,7 @@ from classbase.cli.options import (
     resolve_target,
 )
 from classbase.cli.output import OK, PROBLEMS, Output, printable
+from classbase.cli.students import StudentOption, find_student
 from classbase.database.migrations import has_books, migration_state
 
 SHOWN = 5
@@ -61,6 +63,7 @@ def diagnose(
         str | None,
         typer.Option("--since", metavar="WHEN", help="Only what was first seen since then: 2030-12-31, 12h, 7d."),
     ] = None,
+    student: StudentOption = None,
     show_all: Annotated[bool, typer.Option("--all", help=f"Show every finding, not {SHOWN} a check.")] = False,
     url: UrlOption = None,
     key: KeyOption = None,
@@ -71,6 +74,7 @@ def diagnose(
 ) -> None:
     """Run the integrity checks and say what is wrong, gravest first, and since when.
 
+    `diagnose tracking` also has a line for each student, and with --student only that student's.
     Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 wrong usage, 3 could not run.
     """
     out = Output(as_json=as_json, quiet=quiet)
@@ -78,8 +82,15 @@ def diagnose(
     target = resolve_target(url, key, db_url, project_dir)
     started = time.monotonic()
     findings: list[dict[str, Any]] = []
+    of_students = names in (["tracking"], ["50_tracking"])
+    students: list[dict[str, Any]] = []
     with open_client(target) as cb:
+        if student is not None:
+            raise typer.Exit(tracking_page.diagnose_page(out, cb, find_student(cb, student), show_all=show_all))
         checks = chosen(registered_checks(cb), names, also=(MIGRATIONS,))
+        if of_students:
+            with tracking_page.working(out, "Comparing what was promised with what is there"):
+                students = tracking_page.read_students(cb)
         run_id = cb.operations.start_diagnostics() if checks else None
         with each_in_turn(out, "Checking", len(checks)) as step:
             for check in checks:
@@ -97,7 +108,7 @@ def diagnose(
         checks.append(behind)
         findings += behind["findings"]
     counts = Counter(finding["severity"] for finding in findings)
-    report = {
+    report: dict[str, Any] = {
         "run_id": run_id,
         "counts": {severity: counts[severity] for severity in SEVERITIES},
         "fixable": sum(1 for finding in findings if finding["can_be_fixed"]),
@@ -109,9 +120,13 @@ def diagnose(
         "consistency": list(scores.values()),
         "findings": findings,
     }
+    if of_students:
+        report |= {"students": students, "totals": tracking_page.totals(students)}
     if as_json:
         out.json(report)
     else:
+        if of_students:
+            tracking_page.print_lines(out, students, show_all=show_all)
         _Page(out, None if show_all else SHOWN).show(checks, scores, time.monotonic() - started)
     grave = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
     raise typer.Exit(PROBLEMS if any(counts[severity] for severity in grave) else OK)
@@ -213,7 +228,7 @@ class _Page:
                 )
         else:
             grid.add_row(Text("Nothing found: everything is as it should be.", "bold green"))
-        if score is not None:
+        if score is not None and score["looked_at"]:
             grid.add_row(
                 Text("consistency", "dim"),
                 Text(_percent(score["score"]), "bold").append(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from classbase.cli import tracking_page
 from classbase.cli.checks import chosen, each_in_turn, registered_checks
 from classbase.cli.connection import open_client
 from classbase.cli.diagnose import NamesArgument
@@ -61,7 +62,10 @@ def fix(
         from classbase.cli.schema import fix_schema
 
         fix_schema(out, target.database(), strict=strict, dry_run=dry_run, yes=yes)
+    of_students = names in (["tracking"], ["50_tracking"]) and run_id is None and not entities
+    students: list[dict[str, Any]] = []
     with open_client(target) as cb:
+        lacking = tracking_page.read_students(cb) if of_students and not dry_run else []
         checks = [check["check_name"] for check in chosen(registered_checks(cb), names) if check["fix_description"]]
         rows = _apply(out, cb, "Trying", checks, run_id, entities, dry_run=True)
         if rows and not dry_run:
@@ -69,12 +73,16 @@ def fix(
                 _print(out, rows, dry_run=True)
             out.confirm("Mend these?", yes=yes)
             rows = _apply(out, cb, "Mending", [row["check_name"] for row in rows], run_id, entities, dry_run=False)
+            if lacking:
+                students = tracking_page.mended(lacking, tracking_page.read_students(cb))
     if as_json:
-        out.json({"dry_run": dry_run, "fixes": rows})
+        out.json({"dry_run": dry_run, "fixes": rows} | ({"students": students} if of_students else {}))
     elif not rows:
         out.text("Nothing to mend.")
     else:
         _print(out, rows, dry_run=dry_run)
+        if students:
+            tracking_page.print_mended(out, students)
         if any(row["fix_id"] for row in rows):
             out.notice("`classbase undo FIX` puts back what a fix changed.")
     raise typer.Exit(PROBLEMS if any(row["remaining"] or row["failure"] for row in rows) else OK)

@@ -203,6 +203,42 @@ def counted(count: int, thing: str) -> str:
     return f"{count:,} {thing if count == 1 else plural}"
 
 
+def print_lines(out: Output, rows: Sequence[Row], *, show_all: bool) -> None:
+    """One line a student, and the totals: what `classbase diagnose tracking` shows above its findings."""
+    _print_students(out, rows, show_all=show_all)
+    _print_totals(out, totals(rows))
+
+
+def mended(before: Sequence[Row], after: Sequence[Row]) -> list[dict[str, Any]]:
+    """For each student who missed classes: how many of them are there now, and which are missing still."""
+    now = {row["student_id"]: row for row in after}
+    return [
+        {
+            "student_id": row["student_id"],
+            "student_name": row["student_name"],
+            "created": row["missing"] - now[row["student_id"]]["missing"],
+            "still_missing": now[row["student_id"]]["missing"],
+            "missing_dates": now[row["student_id"]]["missing_dates"],
+        }
+        for row in before
+        if row["missing"] and row["student_id"] in now
+    ]
+
+
+def print_mended(out: Output, rows: Sequence[Row]) -> None:
+    """One line for each student who missed classes, and how many were made in all."""
+    for row in rows[:LINES]:
+        said = f"{counted(row['created'], 'class')} made"
+        if row["still_missing"]:
+            said += f", {row['still_missing']:,} still missing: {_dates(row['missing_dates'], row['still_missing'])}"
+        out.stdout.print(
+            _marked("missing" if row["still_missing"] else "valid", row["student_name"], said), soft_wrap=True
+        )
+    if len(rows) > LINES:
+        out.stdout.print(f"[dim]   … and {len(rows) - LINES:,} more[/dim]")
+    out.text(f"{counted(sum(row['created'] for row in rows), 'class')} made for {counted(len(rows), 'student')}.")
+
+
 def _print_plan(out: Output, lacking: Sequence[Row]) -> None:
     if not lacking:
         out.stdout.print("[bold green]No class is missing.[/bold green]")
