@@ -18914,6 +18914,28 @@ $$;
 comment on function private.replace_class(public.classes, text, date, time, time, uuid) is
   'A class in the place of another: one that is moved, or a make-up for one that was cancelled, which costs nothing where the cancelled one was charged.';
 
+-- At the end of the transaction, because the class that was moved is written before the one that stands for it.
+create function private.check_replacement() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_id constant uuid := case tg_op when 'DELETE' then old.rescheduled_from else new.id end;
+begin
+  if exists (select from public.classes c where c.id = v_id and c.status = 'rescheduled')
+    and not exists (select from public.classes r where r.rescheduled_from = v_id) then
+    perform private.fail('illegal_transition', 'No class stands for the one that was moved', 'status', jsonb_build_object('id', v_id),
+      'Move a class with reschedule_class(); one that stands for another is cancelled, not deleted.');
+  end if;
+  return null;
+end;
+$$;
+comment on function private.check_replacement() is 'Constraint trigger on classes: one that was moved has another that stands for it, or a promised class would be missing.';
+
+create constraint trigger t60_is_replaced after insert or update of status on public.classes
+  deferrable initially deferred for each row when (new.status = 'rescheduled') execute function private.check_replacement();
+create constraint trigger t60_still_replaces after delete on public.classes
+  deferrable initially deferred for each row when (old.rescheduled_from is not null) execute function private.check_replacement();
+
 create function private.move_one(p_class_id uuid, p_date date, p_start_time time, p_end_time time, p_teacher_id uuid) returns public.classes
 language plpgsql volatile security definer set search_path = ''
 as $$

@@ -83,6 +83,7 @@ REFUSED = {
     "public.classes.source_is_known": CLASS.format("source = 'thin air'"),
     "public.classes.slot_says_which_date": f"update public.classes set occurs_on = null where slot_id = {SLOT}",
     "public.classes.generated_from_a_slot": CLASS.format("source = 'generated'"),
+    "public.classes.t60_is_replaced": CLASS.format("status = 'rescheduled'"),
     "public.classes.replaces_another": CLASS.format("rescheduled_from = id"),
     "public.classes.price_is_an_amount": CLASS.format("price = 'NaN'"),
     "public.classes.teacher_pay_is_an_amount": CLASS.format("teacher_pay = -1"),
@@ -120,6 +121,12 @@ SCENARIOS = [
         "select price = 25 and ends_at = starts_at + interval '30 min' from public.classes where date = private.today() + 99",
     ),
     works(
+        "public.classes.t98_audit_insert",
+        f"insert into public.classes (student_id, date, start_time) values ({LENA}, private.today() + 99, '10:00')",
+        "select exists (select from public.audit_log where table_name = 'classes' and operation = 'insert' "
+        "and new_values ->> 'date' = (private.today() + 99)::text)",
+    ),
+    works(
         "public.student_pauses.t20_check",
         PAUSE.format("reason = '  Away. '"),
         f"select reason = 'Away.' from public.student_pauses where student_id = {LENA}",
@@ -141,3 +148,15 @@ def a_pause_ends_after_it_begins(stage: Stage) -> None:
     stage.db.execute("alter table public.student_pauses disable trigger user")
     with pytest.raises(psycopg.errors.CheckViolation), stage.db.transaction():
         stage.db.execute(PAUSE.format("ends_on = starts_on - 1").encode())
+
+
+@guards("public.classes.t60_still_replaces")
+def a_class_that_stands_for_another_is_not_deleted(stage: Stage) -> None:
+    """Otherwise the one that was moved would be held by nobody."""
+    db = stage.db
+    db.execute(
+        "select private.move_one(id, date + 40, '05:00', null, null) from public.classes where notes = 'To come Lena'"
+    )
+    db.execute("set constraints all immediate")
+    with pytest.raises(psycopg.Error, match="No class stands for"), db.transaction():
+        db.execute("delete from public.classes where source = 'rescheduled'")

@@ -199,6 +199,18 @@ def test_through_rest_nobody_changes_what_is_not_theirs(lessons: Lessons, rest: 
     assert lessons.tracking.bytes() == before
 
 
+def test_a_class_is_called_moved_only_when_another_stands_for_it(lessons: Lessons, rest: Rest) -> None:
+    answer = rest.patch(f"/classes?id=eq.{lessons.second}", {"status": "rescheduled"}, user=lessons.staff)
+    assert answer.json()["code"] == "illegal_transition"
+    [moved] = call(
+        lessons.db, lessons.staff, "reschedule_class", p_class_id=lessons.second, p_date="2027-06-16",
+        p_start_time="10:00",
+    )  # fmt: skip
+    gone = rest.delete(f"/classes?id=eq.{moved['id']}", user=lessons.tracking.world.user("manager"))
+    assert gone.json()["code"] == "illegal_transition"
+    assert lessons.row(lessons.second).status == "rescheduled"
+
+
 def test_a_class_is_moved(lessons: Lessons) -> None:
     moved = call(lessons.db, lessons.tracking.teacher, "reschedule_class", p_class_id=lessons.second, p_date="2027-06-16", p_start_time="23:00", p_idempotency_key="k")  # fmt: skip
     again = call(lessons.db, lessons.tracking.teacher, "reschedule_class", p_class_id=lessons.second, p_date="2027-06-16", p_start_time="23:00", p_idempotency_key="k")  # fmt: skip
