@@ -43,10 +43,12 @@ def asha(db: psycopg.Connection[Any], world: World) -> User:
 
 
 def everything(db: psycopg.Connection[Any]) -> str:
-    """Every row of every table of ours and of the login's, as text."""
+    """Every row of every table of ours and of the login's, as text; but for our own code, which says what a phone number
+    looks like."""
     tables = db.execute(
         "select format('%I.%I', table_schema, table_name) from information_schema.tables "
-        "where table_schema in ('public', 'private', 'auth') and table_type = 'BASE TABLE'"
+        "where table_schema in ('public', 'private', 'auth') and table_type = 'BASE TABLE' "
+        "and table_name <> 'shipped_objects'"
     ).fetchall()
     return "\n".join(str(db.execute(f"select * from {name}".encode()).fetchall()) for (name,) in tables)
 

@@ -18,7 +18,9 @@ def prepare(town: Town) -> None:
             teacher,
             hour,
         )
-    town.db.execute("update public.classes set status = 'completed' where ends_at < private.now() and status = 'scheduled'")
+    town.db.execute(
+        "update public.classes set status = 'completed' where ends_at < private.now() and status = 'scheduled'"
+    )
     for number, name in enumerate(("early", "forgotten", "seen"), 3):
         names[name] = one(
             "select id from public.classes where student_id = %s and date = private.today() - %s", names["mia"], number
