@@ -10704,7 +10704,7 @@ return p_prefix || '-' || to_char(p_day, 'YYYYMMDD') || '-' || (
   select string_agg(substr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', 1 + (p_number % 1679616 * 1000003 % 1679616 / d.place % 36)::integer, 1), '' order by d.place desc)
   from unnest(array[46656, 1296, 36, 1]) as d(place)
 );
-comment on function private.booking_code(text, date, bigint) is 'The code of the n-th booking drawn, for a day: PREFIX-YYYYMMDD-XXXX.';
+comment on function private.booking_code(text, date, bigint) is 'The code of the n-th booking drawn, for a day: the prefix, the day, and four of 36 letters and digits, as in YOG-20260131-04K7.';
 
 -- Else every booking would be refused from then on.
 create function private.check_booking_prefix() returns trigger
@@ -19444,9 +19444,12 @@ begin
       ) s
     ),
     'created', (
-      select jsonb_build_object('on_this_day', count(*) filter (where c.created_at >= v_midnight),
-        'this_week', count(*) filter (where c.created_at >= v_monday), 'in_all', count(*))
-      from public.classes c
+      select to_jsonb(k)
+      from (
+        select count(*) filter (where c.created_at >= v_midnight) as today, count(*) filter (where c.created_at >= v_monday) as this_week,
+          count(*) as in_all
+        from public.classes c
+      ) k
     ),
     'students', (
       select jsonb_build_object('in_all', count(*), 'active', count(*) filter (where s.is_active),
@@ -19491,7 +19494,7 @@ begin
 end;
 $$;
 comment on function public.class_statistics(date, date) is
-  'Figures of the classes of p_from (four weeks ago) to p_to (today), as a document: classes; by_status and by_payment_status, each {"count", "percent"}; by_student (the thousand with most); created (on_this_day, this_week, in_all); students (in_all, active, new); generation (runs, students_processed, classes_created, failures, partial, average_duration_ms, last_run_at); growth, a row a month. For holders of generate:classes or read:diagnostics. Raises invalid_input.';
+  'Figures of the classes of p_from (four weeks ago) to p_to (today), as a document: classes; by_status and by_payment_status, each {"count", "percent"}; by_student (the thousand with most); created (today, this_week, in_all); students (in_all, active, new); generation (runs, students_processed, classes_created, failures, partial, average_duration_ms, last_run_at); growth, a row a month. For holders of generate:classes or read:diagnostics. Raises invalid_input.';
 
 -- sql/50_tracking/rpc/clean_old_class_generation_logs.sql
 

@@ -35,10 +35,10 @@ REFUSED = {
     "public.payments.note_is_short": "update public.payments set note = repeat('x', 1001)",
     "public.payments.t10_only_added_to": "update public.payments set note = 'Mine.'",
     "public.payments.t20_check": (
-        "insert into public.payments (payer_id, amount, currency, method) select payer_id, 1, 'XXX', 'cash' "
+        "insert into public.payments (payer_id, amount, currency, method) select payer_id, 1, 'CHF', 'cash' "
         "from public.payments limit 1"
     ),
-    "public.settings.t30_keep_currency": "update public.settings set value = '\"XXX\"' where key = 'currency'",
+    "public.settings.t30_keep_currency": "update public.settings set value = '\"CHF\"' where key = 'currency'",
     "public.payment_items.amount_is_above_zero": "update public.payment_items set amount = 0",
     "public.payment_items.t10_only_added_to": "update public.payment_items set amount = 1",
     "public.payment_items.t20_check": (

@@ -96,7 +96,7 @@ def test_every_wrong_argument_is_named(till: Till) -> None:
         call(
             till.db, None, "record_payment", p_payer_id=None, p_amount="1.001", p_method="shells", p_items=Jsonb({}),
             p_provider="Stripe!", p_provider_reference="x" * 201, p_received_at="infinity", p_status="lost",
-            p_currency="XXX", p_note="x" * 1001,
+            p_currency="CHF", p_note="x" * 1001,
         )  # fmt: skip
     assert refusal.fields == {
         "p_payer_id", "p_amount", "p_method", "p_items", "p_provider", "p_provider_reference", "p_received_at",
@@ -185,7 +185,7 @@ def test_lines_are_never_more_than_the_payment(till: Till) -> None:
 def test_a_plain_row_obeys_as_well(till: Till, world: World) -> None:
     person = till.person()
     for wrong, field in (
-        ({"amount": -1}, "amount"), ({"amount": 1, "currency": "XXX"}, "currency"), ({"amount": 1, "method": "x"}, "method"),
+        ({"amount": -1}, "amount"), ({"amount": 1, "currency": "CHF"}, "currency"), ({"amount": 1, "method": "x"}, "method"),
         ({"amount": 1, "status": "x"}, "status"), ({"amount": 1, "received_at": "2190-01-01"}, "received_at"),
         ({"amount": 1, "provider": "stripe"}, "provider_reference"), ({"amount": 1, "note": "x" * 1001}, "note"),
     ):  # fmt: skip

@@ -434,7 +434,7 @@ def test_the_figures_are_those_of_a_plain_count(lessons: Lessons) -> None:
     }
     assert answer["created"]["in_all"] == len(lessons.tracking.rows())
     made = lessons.db.execute("select created_at from public.classes").fetchall()
-    assert answer["created"]["on_this_day"] == sum(at.date() == lessons.tracking.now.date() for (at,) in made) > 0
+    assert answer["created"]["today"] == sum(at.date() == lessons.tracking.now.date() for (at,) in made) > 0
     assert answer["created"]["this_week"] == sum(at >= datetime(2027, 6, 14, tzinfo=UTC) for (at,) in made)
     assert answer["students"] == {"in_all": 2, "active": 2, "new": 0}
     assert sum(month["classes"] for month in answer["growth"]) == len(rows)

@@ -189,7 +189,7 @@ def figures(walk: Walk) -> Step:
     )
     step = Step("figures", "Today" if days == 1 else f"The last {days} days")
     step.figures = {
-        "classes_created_today": numbers["created"]["on_this_day"],
+        "classes_created_today": numbers["created"]["today"],
         "classes_generated": runs["classes_created"],
         "students_processed": runs["students_processed"],
         "runs": runs["runs"],

@@ -50,9 +50,7 @@ def print_figures(out: Output, figures: Mapping[str, Any], *, students: int | No
         _growth(out, figures["growth"])
         _by_student(out, figures["by_student"], students)
     created, people, runs = figures["created"], figures["students"], figures["generation"]
-    out.text(
-        f"Created    {created['on_this_day']:,} today, {created['this_week']:,} this week, {created['in_all']:,} in all"
-    )
+    out.text(f"Created    {created['today']:,} today, {created['this_week']:,} this week, {created['in_all']:,} in all")
     out.text(f"Students   {people['active']:,} active of {people['in_all']:,}, {people['new']:,} new in these weeks")
     out.text(
         f"Generation {runs['runs']:,} runs made {runs['classes_created']:,} classes of {runs['students_processed']:,} "

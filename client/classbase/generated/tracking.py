@@ -219,7 +219,7 @@ class AsyncTracking:
 
     async def class_statistics(self, *, from_: date | None | Unset = UNSET, to: date | None | Unset = UNSET) -> Json:
         """Figures of the classes of p_from (four weeks ago) to p_to (today), as a document: classes; by_status and
-        by_payment_status, each {"count", "percent"}; by_student (the thousand with most); created (on_this_day,
+        by_payment_status, each {"count", "percent"}; by_student (the thousand with most); created (today,
         this_week, in_all); students (in_all, active, new); generation (runs, students_processed,
         classes_created, failures, partial, average_duration_ms, last_run_at); growth, a row a month. For
         holders of generate:classes or read:diagnostics. Raises invalid_input.
@@ -494,7 +494,7 @@ class Tracking:
 
     def class_statistics(self, *, from_: date | None | Unset = UNSET, to: date | None | Unset = UNSET) -> Json:
         """Figures of the classes of p_from (four weeks ago) to p_to (today), as a document: classes; by_status and
-        by_payment_status, each {"count", "percent"}; by_student (the thousand with most); created (on_this_day,
+        by_payment_status, each {"count", "percent"}; by_student (the thousand with most); created (today,
         this_week, in_all); students (in_all, active, new); generation (runs, students_processed,
         classes_created, failures, partial, average_duration_ms, last_run_at); growth, a row a month. For
         holders of generate:classes or read:diagnostics. Raises invalid_input.

@@ -10,7 +10,7 @@ return p_prefix || '-' || to_char(p_day, 'YYYYMMDD') || '-' || (
   select string_agg(substr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', 1 + (p_number % 1679616 * 1000003 % 1679616 / d.place % 36)::integer, 1), '' order by d.place desc)
   from unnest(array[46656, 1296, 36, 1]) as d(place)
 );
-comment on function private.booking_code(text, date, bigint) is 'The code of the n-th booking drawn, for a day: PREFIX-YYYYMMDD-XXXX.';
+comment on function private.booking_code(text, date, bigint) is 'The code of the n-th booking drawn, for a day: the prefix, the day, and four of 36 letters and digits, as in YOG-20260131-04K7.';
 
 -- Else every booking would be refused from then on.
 create function private.check_booking_prefix() returns trigger

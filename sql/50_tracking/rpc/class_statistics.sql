@@ -52,9 +52,12 @@ begin
       ) s
     ),
     'created', (
-      select jsonb_build_object('on_this_day', count(*) filter (where c.created_at >= v_midnight),
-        'this_week', count(*) filter (where c.created_at >= v_monday), 'in_all', count(*))
-      from public.classes c
+      select to_jsonb(k)
+      from (
+        select count(*) filter (where c.created_at >= v_midnight) as today, count(*) filter (where c.created_at >= v_monday) as this_week,
+          count(*) as in_all
+        from public.classes c
+      ) k
     ),
     'students', (
       select jsonb_build_object('in_all', count(*), 'active', count(*) filter (where s.is_active),
@@ -99,4 +102,4 @@ begin
 end;
 $$;
 comment on function public.class_statistics(date, date) is
-  'Figures of the classes of p_from (four weeks ago) to p_to (today), as a document: classes; by_status and by_payment_status, each {"count", "percent"}; by_student (the thousand with most); created (on_this_day, this_week, in_all); students (in_all, active, new); generation (runs, students_processed, classes_created, failures, partial, average_duration_ms, last_run_at); growth, a row a month. For holders of generate:classes or read:diagnostics. Raises invalid_input.';
+  'Figures of the classes of p_from (four weeks ago) to p_to (today), as a document: classes; by_status and by_payment_status, each {"count", "percent"}; by_student (the thousand with most); created (today, this_week, in_all); students (in_all, active, new); generation (runs, students_processed, classes_created, failures, partial, average_duration_ms, last_run_at); growth, a row a month. For holders of generate:classes or read:diagnostics. Raises invalid_input.';
