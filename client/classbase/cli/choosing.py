@@ -1,13 +1,15 @@
-"""Whose calendar, and in which zone: what `calendar` and `export` have in common."""
+"""Whose calendar, which week, and in which zone: what all commands that show a timetable have in common."""
 
 from __future__ import annotations
 
+from datetime import date, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import typer
 
+from classbase.calendar.entries import parse_week
 from classbase.cli.output import UsageError
 from classbase.client import Classbase
 
@@ -22,6 +24,35 @@ ZoneOption = Annotated[
     str | None,
     typer.Option("--time-zone", help="The zone to show times in; by default the organisation's.", metavar="ZONE"),
 ]
+
+
+WeekOption = Annotated[
+    str | None, typer.Option("--week", help="An ISO week, such as 2026-W48; by default this one.", metavar="WEEK")
+]
+
+
+def read_week(week: str | None) -> date | None:
+    """The Monday of the week that is named, None where none is: read before anything is connected to.
+
+    Raises:
+        UsageError: that is no week.
+    """
+    try:
+        return None if week is None else parse_week(week)
+    except ValueError as error:
+        raise UsageError(f"{error}.") from error
+
+
+def this_monday(zone: ZoneInfo) -> date:
+    """The Monday of the week it is in that zone."""
+    today = datetime.now(zone).date()
+    return today - timedelta(days=today.weekday())
+
+
+def week_heading(monday: date, zone: ZoneInfo, *whose: str | None) -> str:
+    """What is written above a week: whose it is, which one, and in which zone."""
+    year, number, _ = monday.isocalendar()
+    return " · ".join(filter(None, [*whose, f"week {number} of {year}", zone.key]))
 
 
 def choose_zone(cb: Classbase, name: str | None) -> ZoneInfo:

@@ -5,18 +5,27 @@ from __future__ import annotations
 import csv
 import sys
 from collections import Counter
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import typer
 
-from classbase.calendar.entries import parse_week
 from classbase.calendar.grid import week_grid
-from classbase.calendar.studio import read_week
+from classbase.calendar.studio import read_week as read_classes
 from classbase.calendar.tables import to_rows
-from classbase.cli.choosing import PersonOption, PlaceOption, ZoneOption, choose_resources, choose_zone
+from classbase.cli.choosing import (
+    PersonOption,
+    PlaceOption,
+    WeekOption,
+    ZoneOption,
+    choose_resources,
+    choose_zone,
+    read_week,
+    this_monday,
+    week_heading,
+)
 from classbase.cli.connection import open_client
 from classbase.cli.naming import find_id
 from classbase.cli.options import (
@@ -48,9 +57,7 @@ def register(app: typer.Typer) -> None:
 
 @studio_app.command("week")
 def week(
-    week: Annotated[
-        str | None, typer.Option("--week", help="An ISO week, such as 2026-W48; by default this one.", metavar="WEEK")
-    ] = None,
+    week: WeekOption = None,
     person: PersonOption = None,
     place: PlaceOption = None,
     time_zone: ZoneOption = None,
@@ -63,21 +70,16 @@ def week(
 ) -> None:
     """Print a week of classes as a grid: who teaches what where, whether they said yes, and how many booked."""
     out = Output(as_json=as_json, quiet=quiet)
-    try:
-        chosen = None if week is None else parse_week(week)
-    except ValueError as error:
-        raise UsageError(f"{error}.") from error
+    chosen = read_week(week)
     with open_client(resolve_target(url, key, db_url, project_dir)) as cb:
         zone = choose_zone(cb, time_zone)
-        today = datetime.now(zone).date()
-        monday = chosen or today - timedelta(days=today.weekday())
+        monday = chosen or this_monday(zone)
         ids, whose = choose_resources(cb, person, place, None)
-        entries, untimed = read_week(cb, monday, zone, ids, whose.split(", ") if whose else ())
+        entries, untimed = read_classes(cb, monday, zone, ids, whose.split(", ") if whose else ())
     if as_json:
         out.json({"classes": to_rows(entries), "to_be_arranged": [dict(row) for row in untimed]})
         return
-    year, number, _ = monday.isocalendar()
-    heading = " · ".join(filter(None, [whose, f"week {number} of {year}", zone.key]))
+    heading = week_heading(monday, zone, whose)
     if entries:
         out.stdout.print(week_grid(entries, monday, title=escape(heading)))
     else:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import typer
 
-from classbase.calendar.entries import parse_week
 from classbase.calendar.grid import week_grid
 from classbase.calendar.tables import to_rows
 from classbase.calendar.tracking import COLUMNS, to_entries, week_span
-from classbase.cli.choosing import ZoneOption, choose_zone
+from classbase.cli.choosing import WeekOption, ZoneOption, choose_zone, read_week, this_monday, week_heading
 from classbase.cli.connection import open_client
 from classbase.cli.naming import find_id
 from classbase.cli.options import (
@@ -139,9 +138,7 @@ def generate(
 
 @tracking_app.command("week")
 def week(
-    week: Annotated[
-        str | None, typer.Option("--week", help="An ISO week, such as 2026-W48; by default this one.", metavar="WEEK")
-    ] = None,
+    week: WeekOption = None,
     student: StudentOption = None,
     teacher: Annotated[
         str | None, typer.Option("--teacher", help="Only what this teacher teaches.", metavar="NAME|ID")
@@ -156,14 +153,10 @@ def week(
 ) -> None:
     """Print a week of students' classes as a grid: whose, with whom, and what became of each."""
     out = Output(as_json=as_json, quiet=quiet)
-    try:
-        chosen = None if week is None else parse_week(week)
-    except ValueError as error:
-        raise UsageError(f"{error}.") from error
+    chosen = read_week(week)
     with open_client(resolve_target(url, key, db_url, project_dir)) as cb:
         zone = choose_zone(cb, time_zone)
-        today = datetime.now(zone).date()
-        monday = chosen or today - timedelta(days=today.weekday())
+        monday = chosen or this_monday(zone)
         starts, ends = week_span(monday, zone)
         conditions: list[Condition] = [("starts_at", "gte", starts), ("starts_at", "lt", ends)]
         ids = {"student_id": find_student(cb, student), "teacher_id": find_id(cb, "people_directory", teacher)}
@@ -174,9 +167,8 @@ def week(
     if as_json:
         out.json(to_rows(entries))
         return
-    year, number, _ = monday.isocalendar()
     whose = [students.get(str(ids["student_id"])), teachers.get(str(ids["teacher_id"]))]
-    heading = " · ".join(filter(None, [*whose, f"week {number} of {year}", zone.key]))
+    heading = week_heading(monday, zone, *whose)
     if not entries:
         out.text(f"{heading}: no classes.")
     elif len(entries) > GRID:
