@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
 from tests.support.calls import call, refused
-from tests.support.identity import User
+from tests.support.importing import CHAIN, Connection, count, run
 from tests.support.ledger import Ledger
-from tests.support.server import Database
 from tests.support.timetables import lesson
-from tests.support.world import World
-
-Connection = psycopg.Connection[Any]
-Report = dict[str, Any]
-
-
-def run(
-    db: Connection, rows: Any, on_conflict: str = "refuse", caller: User | str | None = None, **more: Any
-) -> Report:
-    arguments = {"p_time_zone": "America/New_York", "p_on_conflict": on_conflict, **more}
-    [answer] = call(db, caller, "import_meetings", p_rows=Jsonb(rows), **arguments)
-    report: Report = answer["import_meetings"]
-    return report
 
 
 def meetings(db: Connection) -> list[tuple[Any, ...]]:
@@ -35,12 +19,6 @@ def meetings(db: Connection) -> list[tuple[Any, ...]]:
         "array(select r.name from public.meeting_participants p join public.resources r on r.id = p.resource_id "
         "where p.meeting_id = m.id order by r.kind) from public.meetings m order by starts_at, title"
     ).fetchall()
-
-
-def count(db: Connection, table: str) -> int:
-    row = db.execute(f"select count(*) from public.{table}").fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 TABLES = (
@@ -57,11 +35,6 @@ TABLES = (
 
 def contents(db: Connection) -> dict[str, int]:
     return {table: count(db, table) for table in TABLES}
-
-
-@pytest.fixture
-def ledger(database: Database) -> Ledger:
-    return Ledger(database)
 
 
 def test_rows_become_meetings_of_people_and_places(db: Connection) -> None:
@@ -122,15 +95,6 @@ def test_whom_nobody_can_tell_apart_is_a_fault(db: Connection, ledger: Ledger) -
     [error] = refusal.details["errors"]
     assert (error["row"], error["line"], error["column"], error["value"]) == (2, 3, "instructor", "Ann Lee")
     assert contents(db) == before
-
-
-# Three sections in one room, the second overlapping both others; a fourth with the first one's teacher.
-CHAIN = [
-    lesson("1", "Room A", "Ann", "09:00-10:00"),
-    lesson("2", "Room A", "Bo", "09:30-10:30"),
-    lesson("3", "Room A", "Cy", "10:00-11:00"),
-    lesson("4", "Room B", "Ann", "09:00-09:30"),
-]
 
 
 def test_a_dry_run_tells_everything_and_changes_nothing(db: Connection, ledger: Ledger) -> None:
@@ -448,115 +412,3 @@ def test_a_crowd_in_one_place_is_named_before_it_is_compared(db: Connection) -> 
     with refused("limit_exceeded") as refusal:
         run(db, [lesson(str(number), "Online") for number in range(6400)], p_dry_run=True)
     assert refusal.details == {"name": "Online", "date": "2018-10-01", "rows": 6400, "field": "p_rows"}
-
-
-# -- who ---------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("role", ["member", "instructor", "staff", "anon"])
-def test_others_may_not_import(db: Connection, world: World, role: str) -> None:
-    caller = role if role == "anon" else world.user(role)
-    if role == "anon":
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            run(db, [lesson()], caller=caller)
-        return
-    for dry in (False, True):
-        with refused("forbidden") as refusal:
-            run(db, [lesson()], caller=caller, p_dry_run=dry)
-        assert refusal.details["permission"] == "bulk:calendar"
-
-
-def test_managers_import_and_are_named(db: Connection, world: World) -> None:
-    manager = world.user("manager")
-    report = run(db, CHAIN, "override", manager)
-    assert report["imported"] == 4
-    assert db.execute("select distinct created_by from public.meetings").fetchall() == [(manager.id,)]
-    assert db.execute("select granted_by from public.overrides").fetchall() == [(manager.id,)]
-
-
-@pytest.fixture
-def clerk(db: Connection, world: World) -> Callable[..., User]:
-    """Somebody who holds exactly these permissions."""
-
-    def make(*permissions: str) -> User:
-        user = world.user("member")
-        for permission in permissions:
-            db.execute("insert into public.user_permissions values (%s, %s, true, 'Imports')", [user.id, permission])
-        return user
-
-    return make
-
-
-def test_overriding_needs_a_permission_of_its_own(db: Connection, clerk: Callable[..., User]) -> None:
-    caller = clerk("bulk:calendar")
-    with refused("forbidden") as refusal:
-        run(db, CHAIN, "override", caller)
-    assert refusal.details["permission"] == "grant:override"
-    own = [lesson("1", "Room A", times="09:00-12:00"), lesson("1", "Room A", times="09:00-10:00")]
-    assert run(db, own, "refuse", caller)["overrides"]["groups"] == 1, "a section is no stranger to itself"
-
-
-def test_joining_a_granted_group_needs_the_permission_too(
-    db: Connection, ledger: Ledger, clerk: Callable[..., User]
-) -> None:
-    """Otherwise a row of the same section would take a group that ends into one that never does."""
-    run(db, [lesson("1", "Room A", times="09:00-12:00")])
-    [(meeting, room)] = db.execute("select source_id, resource_id from public.claims").fetchall()
-    ends = ledger.one("select private.now() + interval '1 day'")
-    other = ledger.meeting(
-        "Other", date="2018-10-01", start_time="11:00", end_time="12:00", time_zone="America/New_York"
-    )
-    ledger.override(meeting, other, expires_at=ends)
-    db.execute("insert into public.meeting_participants values (%s, %s)", [other, room])
-    rows = [lesson("1", "Room A", times="09:00-12:00"), lesson("1", "Room A", times="09:00-10:00")]
-    with refused("forbidden"):
-        run(db, rows, "skip", clerk("bulk:calendar"))
-    assert run(db, rows, "skip", clerk("bulk:calendar", "grant:override"))["imported"] == 1
-    assert ledger.faults() == []
-
-
-def test_who_may_not_read_the_calendar_learns_only_that_time_is_taken(
-    db: Connection, ledger: Ledger, clerk: Callable[..., User]
-) -> None:
-    room = ledger.place("Room A")
-    ledger.meeting(
-        "Secret", room, date="2018-10-01", start_time="09:00", end_time="10:00", time_zone="America/New_York"
-    )
-    caller = clerk("bulk:calendar")
-    report = run(db, CHAIN, "skip", caller, p_dry_run=True)
-    assert "Secret" not in str(report)
-    assert set(report["left_out"][0]["with"]) == {"starts_at", "ends_at"}
-    with refused("time_conflict") as refusal:
-        run(db, CHAIN[:1], "refuse", caller)
-    assert "Secret" not in refusal.message + str(refusal.details)
-    assert "taken by something else" in refusal.message
-    assert "Secret" in str(run(db, CHAIN, "skip", clerk("bulk:calendar", "read:calendar"), p_dry_run=True))
-
-
-# -- once --------------------------------------------------------------------------------------------------------------
-
-
-def test_a_retried_call_gets_the_first_answer(db: Connection, world: World) -> None:
-    manager = world.user("manager")
-    first = run(db, CHAIN, "skip", manager, p_idempotency_key="k1")
-    db.execute("delete from public.meetings")
-    assert run(db, CHAIN, "skip", manager, p_idempotency_key="k1") == first
-    assert count(db, "meetings") == 0
-    with refused("idempotency_mismatch"):
-        run(db, CHAIN[:3], "skip", manager, p_idempotency_key="k1")
-    with refused("idempotency_mismatch"):
-        run(db, CHAIN, "override", manager, p_idempotency_key="k1")
-    assert run(db, CHAIN, "skip", manager, p_idempotency_key="k2")["imported"] == 2
-
-
-def test_a_refused_call_may_be_made_again_under_its_key(db: Connection) -> None:
-    with refused("time_conflict"):
-        run(db, CHAIN, p_idempotency_key="k1")
-    assert run(db, CHAIN[:1], p_idempotency_key="k1")["imported"] == 1
-
-
-def test_other_isolation_levels_are_refused(database: Database) -> None:
-    connection = database.connect(autocommit=False)
-    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-    with refused("invalid_input"):
-        run(connection, [lesson()])

@@ -1,7 +1,10 @@
+"""Students and their classes, for tests of this module."""
+
 from __future__ import annotations
 
 import pytest
 
+from tests.support.lessons import Lessons
 from tests.support.tracking import Tracking
 from tests.support.world import World
 
@@ -10,3 +13,9 @@ from tests.support.world import World
 def tracking(world: World) -> Tracking:
     """Two teachers and a course, on a Monday morning."""
     return Tracking(world)
+
+
+@pytest.fixture
+def lessons(tracking: Tracking) -> Lessons:
+    """A student with a login, four classes ahead."""
+    return Lessons(tracking)
