@@ -33,14 +33,6 @@ class School(Repairs):
     `makeup` stands for it, `coming` is to come, `moved` was moved to another day, `later`. `ada` has classes on Tuesdays.
     """
 
-    def found(self) -> set[tuple[str, str]]:
-        """Checks that find something, and about what; what operations say of a clock that was moved aside."""
-        return set(
-            self.db.execute(
-                "select check_name, entity_id from public.run_diagnostics() where module <> '90_operations'"
-            ).fetchall()
-        )
-
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.tracking = tracking = Tracking(World(self.db))
