@@ -277,7 +277,7 @@ def test_a_table_nobody_audits_is_found_and_mended(database: Database) -> None:
     repairs.behind.execute("drop trigger t98_audit_insert on public.calendar_feeds")
     repairs.behind.execute("drop trigger t98_no_truncate on public.class_types")
     repairs.db.execute("create table public.newcomers (id integer primary key)")
-    found = {entity for name, entity in repairs.found() if name == "audit_triggers_missing"}
+    found = {entity for name, entity in repairs.found(schema=True) if name == "audit_triggers_missing"}
     assert found == {"public.locations", "public.calendar_feeds", "public.class_types", "public.newcomers"}
     faults, fixed, remaining, _ = repairs.try_fix("audit_triggers_missing")
     assert (faults, fixed, remaining) == (4, 4, 0)

@@ -315,7 +315,7 @@ def test_images_of_the_erased_are_erased(place: Place) -> None:
 def test_a_table_without_images_is_found(place: Place) -> None:
     place.behind.execute("alter table public.claims disable trigger t99_keep_image")
     place.behind.execute("drop trigger t99_keep_image on public.locations")
-    found = {entity for name, entity in place.found() if name == "tables_without_images"}
+    found = {entity for name, entity in place.found(schema=True) if name == "tables_without_images"}
     assert found == {"public.claims", "public.locations"}
     place.db.execute("select private.attach_images()")
-    assert place.found() == set()
+    assert place.found(schema=True) == set()

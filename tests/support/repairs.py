@@ -51,13 +51,11 @@ class Repairs:
         """Every trigger, and whether it fires."""
         return self.db.execute("select tgrelid, tgname, tgenabled from pg_trigger order by 1, 2").fetchall()
 
-    def found(self) -> set[tuple[str, str]]:
-        """Checks of rows that find something, and about what."""
-        return set(
-            self.db.execute(
-                f"select check_name, entity_id from public.run_diagnostics(p_checks => ({CHECKS_OF_ROWS}))"
-            ).fetchall()
-        )
+    def found(self, *, schema: bool = False) -> set[tuple[str, str]]:
+        """Checks of rows, or those of the schema and of jobs as well, that find something, and about what."""
+        checks = "null" if schema else f"({CHECKS_OF_ROWS})"
+        query = f"select check_name, entity_id from public.run_diagnostics(p_checks => {checks})"
+        return set(self.db.execute(query.encode()).fetchall())
 
     def finds(self, check: str) -> list[str]:
         """What one check says."""
