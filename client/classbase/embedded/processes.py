@@ -56,6 +56,8 @@ def fingerprint(pid: int) -> list[str] | None:
     """
     try:
         process = psutil.Process(pid)
+        # Between the moment it becomes another program and the one when its words are in place it has none.
+        wait_until(lambda: bool(process.cmdline()), 1.0, step=0.001)
         return [*process.cmdline(), process.cwd()]
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
