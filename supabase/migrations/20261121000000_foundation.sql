@@ -11183,6 +11183,11 @@ as $$
 declare
   v_is_as_long constant boolean := p_new.end_time - p_new.start_time is not distinct from p_old.end_time - p_old.start_time;
 begin
+  -- An expression with a query in it costs several times one without.
+  if p_new.instructor_id is distinct from p_old.instructor_id and p_new.class_status = 'scheduled'
+    and not exists (select from public.user_profiles p where p.id = p_new.instructor_id and p.is_active) then
+    return false;
+  end if;
   return coalesce(
     p_new.date between date '1970-01-01' and date '2199-12-31'
     and (p_new.start_time is null and p_new.end_time is null or p_new.start_time < p_new.end_time)
@@ -11199,9 +11204,7 @@ begin
     and (p_new.notes is null or length(p_new.notes) <= 1000)
     and (p_new.schedule_id is null or p_new.occurs_on is not null)
     and (p_new.date is not distinct from p_old.date or p_new.class_status <> 'scheduled'
-      or p_new.date <= private.today() + private.setting_integer('days_ahead'))
-    and (p_new.instructor_id is not distinct from p_old.instructor_id or p_new.class_status <> 'scheduled'
-      or exists (select from public.user_profiles p where p.id = p_new.instructor_id and p.is_active)),
+      or p_new.date <= private.today() + private.setting_integer('days_ahead')),
     false);
 end;
 $$;
@@ -11235,16 +11238,16 @@ begin
       old.schedule_id, old.occurs_on, old.starts_at, old.ends_at) then
     if not private.is_plain_assignment(new, case tg_op when 'UPDATE' then old end) then
       perform private.fail_input(private.assignment_errors(new, case tg_op when 'UPDATE' then old end));
-  -- Of two at once the index refuses the second.
-  if new.schedule_id is not null and new.class_status <> 'cancelled'
-    and (tg_op = 'INSERT' or (new.schedule_id, new.occurs_on) is distinct from (old.schedule_id, old.occurs_on))
-    and exists (
-      select from public.class_assignments a
-      where a.schedule_id = new.schedule_id and a.occurs_on = new.occurs_on and a.class_status <> 'cancelled' and a.id <> new.id
-    ) then
-    perform private.fail('time_conflict', format('%s of this schedule is already assigned', new.occurs_on), 'occurs_on',
-      jsonb_build_object('schedule_id', new.schedule_id, 'occurs_on', new.occurs_on));
-  end if;
+    end if;
+    -- Of two at once the index refuses the second.
+    if new.schedule_id is not null and new.class_status <> 'cancelled'
+      and (tg_op = 'INSERT' or (new.schedule_id, new.occurs_on) is distinct from (old.schedule_id, old.occurs_on))
+      and exists (
+        select from public.class_assignments a
+        where a.schedule_id = new.schedule_id and a.occurs_on = new.occurs_on and a.class_status <> 'cancelled' and a.id <> new.id
+      ) then
+      perform private.fail('time_conflict', format('%s of this schedule is already assigned', new.occurs_on), 'occurs_on',
+        jsonb_build_object('schedule_id', new.schedule_id, 'occurs_on', new.occurs_on));
     end if;
     new.starts_at := private.local_to_instant(new.date, new.start_time, new.time_zone);
     new.ends_at := private.local_end_to_instant(new.date, new.end_time, new.time_zone);
@@ -18052,6 +18055,8 @@ comment on type private.promised_class is
 create function private.promised_classes(p_student_ids uuid[], p_since_start boolean, p_through date) returns setof private.promised_class
 language plpgsql stable security definer set search_path = ''
 as $$
+declare
+  v_yesterday constant date := private.today() - 1;
 begin
   return query
   with slots as materialized (
@@ -18062,7 +18067,7 @@ begin
     cross join lateral (
       select
         greatest(lower(s.effective), t.start_date,
-          case when not p_since_start and g.generated_through is not null then least(g.generated_through + 1, private.today() - 1) end) as first,
+          case when not p_since_start and g.generated_through is not null then least(g.generated_through + 1, v_yesterday) end) as first,
         least(upper(s.effective) - 1, t.end_date, t.inactive_since - 1, p_through) as last
     ) b
     where t.id = any(p_student_ids) and not isempty(s.effective) and b.first <= b.last
@@ -18200,7 +18205,7 @@ begin
         c.status, c.edited_at, c.starts_at, c
       from public.classes c
       where c.student_id = any(p_student_ids) and c.slot_id is not null
-        and (p_since_start or c.occurs_on >= least((select min(q.occurs_on) from promised q), private.today() - 400))
+        and (p_since_start or c.occurs_on >= (select least((select min(q.occurs_on) from promised q), m.yesterday - 399) from moment m))
     ) c on c.slot_id = p.slot_id and c.student_id = p.student_id and c.occurs_on = p.occurs_on
     cross join moment m
     where p.student_id is null or c.id is null or p.reason is not null
@@ -18380,6 +18385,8 @@ create function private.generate_classes() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
+  v_plans constant text := current_setting('plan_cache_mode');
+  v_are_many constant boolean := cardinality(new.student_ids) > 100;
   v_skipped private.promised_class[];
   v_obsolete uuid[];
   v_new public.classes[];
@@ -18388,7 +18395,7 @@ declare
   v_created integer;
 begin
   perform private.require_read_committed();
-  if cardinality(new.student_ids) > 100 then
+  if v_are_many then
     -- Plans made for one student would look up everybody's rows one by one.
     perform set_config('plan_cache_mode', 'force_custom_plan', true);
   end if;
@@ -18415,7 +18422,12 @@ begin
     select array_agg(g.student_id) into v_removed from gone g;
   end if;
   if v_new is not null then
+    -- Keys and checks would be planned anew for every row.
+    perform set_config('plan_cache_mode', v_plans, true);
     v_left := private.make_classes(v_new);
+    if v_are_many then
+      perform set_config('plan_cache_mode', 'force_custom_plan', true);
+    end if;
   end if;
   v_created := coalesce(cardinality(v_new), 0) - coalesce(cardinality(v_left), 0);
   insert into private.student_generation as g (student_id, generated_through)

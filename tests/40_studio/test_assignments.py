@@ -115,8 +115,9 @@ def test_it_takes_over_the_date_of_its_schedule(studio: Studio, ledger: Ledger) 
     assert studio.claims(studio.teacher.profile_id, 0, 7) == [
         ("class_assignments", studio.day(0)), ("weekly_rules", studio.day(7))
     ]  # fmt: skip
-    with refused("time_conflict"):
+    with refused("time_conflict") as refusal:
         studio.assignment(0, "15:00", "16:00", schedule_id=schedule.id, instructor_id=studio.other.profile_id)
+    assert refusal.message == f"{studio.monday} of this schedule is already assigned"
     studio.db.execute("delete from public.class_assignments")
     assert studio.claims(studio.teacher.profile_id) == [("weekly_rules", studio.day(0))]
     assert ledger.faults() == []

@@ -13,6 +13,8 @@ comment on type private.promised_class is
 create function private.promised_classes(p_student_ids uuid[], p_since_start boolean, p_through date) returns setof private.promised_class
 language plpgsql stable security definer set search_path = ''
 as $$
+declare
+  v_yesterday constant date := private.today() - 1;
 begin
   return query
   with slots as materialized (
@@ -23,7 +25,7 @@ begin
     cross join lateral (
       select
         greatest(lower(s.effective), t.start_date,
-          case when not p_since_start and g.generated_through is not null then least(g.generated_through + 1, private.today() - 1) end) as first,
+          case when not p_since_start and g.generated_through is not null then least(g.generated_through + 1, v_yesterday) end) as first,
         least(upper(s.effective) - 1, t.end_date, t.inactive_since - 1, p_through) as last
     ) b
     where t.id = any(p_student_ids) and not isempty(s.effective) and b.first <= b.last

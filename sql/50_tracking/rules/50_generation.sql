@@ -39,7 +39,7 @@ begin
         c.status, c.edited_at, c.starts_at, c
       from public.classes c
       where c.student_id = any(p_student_ids) and c.slot_id is not null
-        and (p_since_start or c.occurs_on >= least((select min(q.occurs_on) from promised q), private.today() - 400))
+        and (p_since_start or c.occurs_on >= (select least((select min(q.occurs_on) from promised q), m.yesterday - 399) from moment m))
     ) c on c.slot_id = p.slot_id and c.student_id = p.student_id and c.occurs_on = p.occurs_on
     cross join moment m
     where p.student_id is null or c.id is null or p.reason is not null
@@ -219,6 +219,8 @@ create function private.generate_classes() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
+  v_plans constant text := current_setting('plan_cache_mode');
+  v_are_many constant boolean := cardinality(new.student_ids) > 100;
   v_skipped private.promised_class[];
   v_obsolete uuid[];
   v_new public.classes[];
@@ -227,7 +229,7 @@ declare
   v_created integer;
 begin
   perform private.require_read_committed();
-  if cardinality(new.student_ids) > 100 then
+  if v_are_many then
     -- Plans made for one student would look up everybody's rows one by one.
     perform set_config('plan_cache_mode', 'force_custom_plan', true);
   end if;
@@ -254,7 +256,12 @@ begin
     select array_agg(g.student_id) into v_removed from gone g;
   end if;
   if v_new is not null then
+    -- Keys and checks would be planned anew for every row.
+    perform set_config('plan_cache_mode', v_plans, true);
     v_left := private.make_classes(v_new);
+    if v_are_many then
+      perform set_config('plan_cache_mode', 'force_custom_plan', true);
+    end if;
   end if;
   v_created := coalesce(cardinality(v_new), 0) - coalesce(cardinality(v_left), 0);
   insert into private.student_generation as g (student_id, generated_through)
