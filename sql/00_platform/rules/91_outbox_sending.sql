@@ -13,7 +13,7 @@ comment on function private.spread_wait(integer, integer, integer) is
   'How long to wait after so many times in a row: the first wait doubled each time, at most the third argument, times 0.5 to 1.5 by chance.';
 
 -- Two claimers never get the same message: what one has locked the other skips, and what it has changed since the other
--- began to look no longer fits. Where a breaker is not closed, one message tries; of two claimers one changes its row.
+-- began to look no longer fits. Where a breaker is not closed, one message tries; and of two claimers one gets to say so.
 create function private.claim_messages(p_channels text[], p_limit integer, p_lease_seconds integer) returns setof public.outbox
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -38,8 +38,13 @@ begin
     exit when v_left <= 0;
     v_take := v_left;
     if v_provider.state <> 'closed' then
+      -- Nobody waits: two that hold one breaker each would wait for the other's.
       update public.outbox_providers p set state = 'half_open', retry_at = v_until, changed_at = private.now()
-      where p.name = v_provider.name and p.state <> 'closed' and p.retry_at <= private.now();
+      where p.name in (
+        select o.name from public.outbox_providers o
+        where o.name = v_provider.name and o.state <> 'closed' and o.retry_at <= private.now()
+        for no key update skip locked
+      );
       continue when not found;
       v_take := 1;
     end if;
