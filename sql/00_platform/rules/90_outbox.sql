@@ -21,7 +21,7 @@ begin
   new.next_attempt_at := coalesce(new.next_attempt_at, new.created_at);
   new.expires_at := coalesce(new.expires_at, new.next_attempt_at + make_interval(hours => private.setting_integer('outbox_hours')));
   -- A line break that somebody typed into a name must not stop what the message tells about.
-  new.subject := left(regexp_replace(new.subject, '[[:cntrl:]]+', ' ', 'g'), 300);
+  new.subject := left(regexp_replace(new.subject, '[[:cntrl:][:space:]]+', ' ', 'g'), 300);
   return new;
 end;
 $$;

@@ -22,7 +22,7 @@ create function private.clean_notification() returns trigger
 language plpgsql volatile set search_path = ''
 as $$
 begin
-  new.title := left(btrim(regexp_replace(new.title, '[[:cntrl:]]+', ' ', 'g')), 300);
+  new.title := left(btrim(regexp_replace(new.title, '[[:cntrl:][:space:]]+', ' ', 'g')), 300);
   new.body := left(private.clean_text(new.body), 20000);
   return new;
 end;
@@ -122,7 +122,7 @@ begin
           when jsonb_typeof(e.value) <> 'object' then 'Not an object'
           when not exists (select from public.notification_kinds k where k.name = e.value ->> 'kind') then 'There is no such kind'
           when coalesce(e.value ->> 'channel', '') not in ('email', 'sms', 'whatsapp') then 'A channel is email, sms or whatsapp'
-          when jsonb_typeof(e.value -> 'is_wanted') not in ('boolean', 'null') then 'is_wanted is true, false, or null for the default'
+          when coalesce(jsonb_typeof(e.value -> 'is_wanted'), '') not in ('boolean', 'null') then 'is_wanted is true, false, or null for the default'
         end as fault
     ) f
     where f.fault is not null
