@@ -89,7 +89,7 @@ begin
     from ahead a where a.status_before = 'scheduled' and a.status = 'scheduled' and a.is_given_on and a.was_not_declined
     union all
     select private.instructor_news('assignment_given', a.class, a.instructor_id)
-    from ahead a where a.status = 'scheduled' and (a.is_given_on or a.status_before = 'cancelled')
+    from ahead a where a.status = 'scheduled' and a.is_given_on
     union all
     select private.instructor_news('assignment_rescheduled', a.class, a.instructor_id, private.class_in_words(a.before))
     from ahead a where a.status_before = 'scheduled' and a.status = 'scheduled' and a.is_moved and not a.is_given_on and a.is_not_declined
