@@ -3,7 +3,7 @@
 create function private.when_in_words(p_date date, p_start_time time, p_end_time time, p_time_zone text) returns text
 language sql stable set search_path = ''
 return to_char(p_date::timestamp, 'FMDay FMDD FMMonth YYYY')
-  || coalesce(format(', %s–%s (%s)', left(p_start_time::text, 5), left(p_end_time::text, 5), p_time_zone), '');
+  || coalesce(', ' || left(p_start_time::text, 5) || '–' || left(p_end_time::text, 5) || format(' (%s)', p_time_zone), '');
 comment on function private.when_in_words(date, time, time, text) is
   'A local date and time as people say it: Monday 2 March 2026, 09:00–10:30 (Europe/Paris); without a time just the day.';
 
