@@ -25,7 +25,9 @@ REFUSED = {
     "public.outbox.attempts_are_not_below_zero": WAITING.format("attempts = -1"),
     "public.outbox.sending_means_leased": WAITING.format("leased_until = private.now()"),
     "public.outbox.sent_says_when": SENDING.format("status = 'sent', leased_until = null"),
-    "public.outbox.failed_says_when_and_why": SENDING.format("status = 'failed', leased_until = null, failed_at = private.now()"),
+    "public.outbox.failed_says_when_and_why": SENDING.format(
+        "status = 'failed', leased_until = null, failed_at = private.now()"
+    ),
     "public.outbox.t10_check": WAITING.format("body = 'Something else.'"),
     "public.outbox_providers.channel_is_known": PROVIDER.format("channel = 'pigeon'"),
     "public.outbox_providers.state_is_known": PROVIDER.format("state = 'ajar', retry_at = private.now()"),
@@ -42,5 +44,7 @@ def it_begins_now(stage: Stage) -> None:
 @guards("public.outbox.t20_know_providers")
 def its_provider_is_known(stage: Stage) -> None:
     stage.db.execute(QUEUE.format("'webhook', 'https://new.example.org/x', null, '{}', 'news'").encode())
-    known = stage.db.execute("select count(*) from public.outbox_providers where name = 'webhook new.example.org'").fetchone()
+    known = stage.db.execute(
+        "select count(*) from public.outbox_providers where name = 'webhook new.example.org'"
+    ).fetchone()
     assert known == (1,)

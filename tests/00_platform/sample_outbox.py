@@ -27,8 +27,15 @@ def fill(world: World, people: Mapping[str, User]) -> None:
         if what == "sent":
             db.execute("select public.complete_outbox(id, lease, 'one') from public.outbox where subject = 'sent'")
         if what == "dead":
-            db.execute("select public.fail_outbox(id, lease, 'no', 'permanent') from public.outbox where subject = 'dead'")
+            db.execute(
+                "select public.fail_outbox(id, lease, 'no', 'permanent') from public.outbox where subject = 'dead'"
+            )
     world.insert(
-        "public.outbox", channel="sms", recipient="+15550199", body="There is news.", kind="stage", dedupe_key="stage sms"
+        "public.outbox",
+        channel="sms",
+        recipient="+15550199",
+        body="There is news.",
+        kind="stage",
+        dedupe_key="stage sms",
     )
     db.execute("update public.settings set value = null where key = 'send_email'")

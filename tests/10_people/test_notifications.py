@@ -41,7 +41,9 @@ def tell(db: psycopg.Connection[Any], *people: User, kind: str = "news", title: 
 
 
 def queued(db: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
-    return db.execute("select channel, recipient, subject, kind from public.outbox order by channel, recipient").fetchall()
+    return db.execute(
+        "select channel, recipient, subject, kind from public.outbox order by channel, recipient"
+    ).fetchall()
 
 
 def prefer(db: psycopg.Connection[Any], who: User, *choices: tuple[str, str, bool | None]) -> list[dict[str, Any]]:
@@ -101,7 +103,9 @@ def test_what_people_were_told_stays(db: psycopg.Connection[Any], outbox: Outbox
         tell(db, mia, kind="unheard_of")
 
 
-def test_everyone_reads_and_marks_their_own(db: psycopg.Connection[Any], outbox: Outbox, world: World, mia: User) -> None:
+def test_everyone_reads_and_marks_their_own(
+    db: psycopg.Connection[Any], outbox: Outbox, world: World, mia: User
+) -> None:
     leo = world.user("admin")
     tell(db, mia, mia, leo)
     with as_user(db, mia) as acting:
@@ -161,7 +165,9 @@ def test_preferences_that_make_no_sense_are_named_at_once(
             call(db, mia, "set_notification_preferences", p_preferences=Jsonb(said))
 
 
-def test_who_is_erased_is_written_to_no_more(db: psycopg.Connection[Any], outbox: Outbox, world: World, mia: User) -> None:
+def test_who_is_erased_is_written_to_no_more(
+    db: psycopg.Connection[Any], outbox: Outbox, world: World, mia: User
+) -> None:
     leo = world.user("member")
     prefer(db, mia, ("news", "sms", True))
     tell(db, mia, leo)

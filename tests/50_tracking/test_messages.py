@@ -52,9 +52,7 @@ def test_a_class_that_is_cancelled(tracking: Tracking, db: psycopg.Connection[An
 
 def test_a_class_that_is_moved(tracking: Tracking, db: psycopg.Connection[Any]) -> None:
     payer = tracking.world.user("member", full_name="Pay Parent")
-    student = tracking.student(
-        [slot("friday", "10:00")], profile_id=payer.profile_id, time_zone="America/New_York"
-    ).id
+    student = tracking.student([slot("friday", "10:00")], profile_id=payer.profile_id, time_zone="America/New_York").id
     first, second = tracking.classes(student)[:2]
     call(db, None, "reschedule_class", p_class_id=first.id, p_date=tracking.day(5), p_start_time="15:00")
     said = told(db)

@@ -9,6 +9,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.support.calls import refused
+from tests.support.identity import as_user
 from tests.support.outbox import Outbox
 from tests.support.world import World
 
@@ -81,3 +82,9 @@ def test_addresses_are_addresses(outbox: Outbox) -> None:
     with refused("invalid_input"):
         outbox.set("alert_recipients", "ops@example.org, the boss")
     outbox.set("alert_recipients", "")
+
+
+def test_who_manages_settings_says_whom(outbox: Outbox, world: World) -> None:
+    change = "update public.settings set value = %s where key = 'alert_recipients'"
+    with as_user(outbox.db, world.user("admin")) as acting:
+        assert acting.execute(change, [Jsonb("ops@example.org")]).rowcount == 1

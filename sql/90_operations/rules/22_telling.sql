@@ -12,7 +12,7 @@ return array(select distinct a.a from unnest(regexp_split_to_array(lower(coalesc
 comment on function private.addresses_in(text) is 'The addresses in a text, between which are commas, semicolons or spaces.';
 
 create function private.check_alert_recipients() returns trigger
-language plpgsql set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
 begin
   perform private.fail_input((
