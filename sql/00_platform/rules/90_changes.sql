@@ -2,7 +2,7 @@
 
 -- A restore to another server changes the system's identifier, one to an earlier moment (or a promotion) the timeline, a
 -- copy the database's number, and a dump loaded over the old tables the table's.
-create function private.feed_identity() returns text
+create function private.feed_history() returns text
 language sql stable set search_path = ''
 return substr(encode(sha256(convert_to(concat_ws(' ',
     (select c.system_identifier from pg_catalog.pg_control_system() c),
@@ -10,30 +10,22 @@ return substr(encode(sha256(convert_to(concat_ws(' ',
     (select d.oid from pg_catalog.pg_database d where d.datname = current_database()),
     'public.changes'::regclass::oid
   ), 'UTF8')), 'hex'), 1, 16);
-comment on function private.feed_identity() is
+comment on function private.feed_history() is
   'Names the history transaction ids belong to: this server, since it was last restored or promoted, this database, this table.';
 
--- Comes before the rows are written, and only the first writer after a restore has anything to do: the others wait for
--- it, so that every row of the new history has a number from first_id on.
-create function private.begin_history() returns trigger
-language plpgsql volatile security definer set search_path = ''
+-- Asking costs as much as writing a row, so it is asked once a statement. Nothing reads the setting but the next trigger.
+create function private.name_history() returns trigger
+language plpgsql volatile set search_path = ''
 as $$
-declare
-  v_identity constant text := private.feed_identity();
 begin
-  if not exists (select from private.feed_state s where s.identity = v_identity) then
-    perform from private.feed_state s for no key update;
-    update private.feed_state s
-    set identity = v_identity, first_id = nextval('private.changes_id'), forgotten_transaction_id = '0'
-    where s.identity is distinct from v_identity;
-  end if;
+  perform set_config('classbase.feed_history', private.feed_history(), true);
   return null;
 end;
 $$;
-comment on function private.begin_history() is 'Statement trigger: the first change after a restore begins a new history, in which old cursors mean nothing.';
+comment on function private.name_history() is 'Statement trigger: says which history the changes about to be written belong to.';
 
-create trigger t10_begin_history before insert on public.changes
-  for each statement execute function private.begin_history();
+create trigger t10_name_history before insert on public.changes
+  for each statement execute function private.name_history();
 
 create function private.stamp_change() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -42,6 +34,7 @@ begin
   new.id := nextval('private.changes_id');
   new.transaction_id := pg_current_xact_id();
   new.created_at := private.now();
+  new.history := current_setting('classbase.feed_history');
   return new;
 end;
 $$;
@@ -70,20 +63,20 @@ create trigger t30_never_truncated before truncate on public.changes
 create function private.note_forgotten() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  v_history constant text := private.feed_history();
 begin
   if exists (
-    select
-    from old_rows o
-    cross join private.feed_state s
-    where o.id >= s.first_id and o.created_at > private.now() - make_interval(days => private.setting_integer('changes_kept_days'))
+    select from old_rows o
+    where o.history = v_history and o.created_at > private.now() - make_interval(days => private.setting_integer('changes_kept_days'))
   ) then
     perform private.fail('forbidden', 'The change feed is only ever added to', p_details => jsonb_build_object('table', tg_table_name, 'operation', tg_op),
       p_hint => 'Changes are deleted once they are older than the setting changes_kept_days.');
   end if;
   update private.feed_state s
-  set forgotten_transaction_id = forgotten.latest
-  from (select max(o.transaction_id) as latest from old_rows o cross join private.feed_state f where o.id >= f.first_id) forgotten
-  where forgotten.latest > s.forgotten_transaction_id;
+  set history = v_history, forgotten_transaction_id = forgotten.latest
+  from (select max(o.transaction_id) as latest from old_rows o where o.history = v_history) forgotten
+  where forgotten.latest is not null and (s.history is distinct from v_history or forgotten.latest > s.forgotten_transaction_id);
   return null;
 end;
 $$;
@@ -160,7 +153,7 @@ declare
 begin
   delete from public.changes c
   where c.created_at < private.now() - make_interval(days => private.setting_integer('changes_kept_days'))
-    or c.id < (select s.first_id from private.feed_state s);
+    or c.history <> private.feed_history();
   get diagnostics v_changes = row_count;
   return v_changes;
 end;

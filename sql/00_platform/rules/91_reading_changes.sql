@@ -57,18 +57,18 @@ return (
 );
 comment on function private.feed_snapshot() is 'Which transactions are over for the statement that asks: the place in the feed up to which it can read.';
 
--- A cursor is IDENTITY.SNAPSHOT, or IDENTITY.SNAPSHOT.TARGET.ID in the middle of what lies between two snapshots.
-create function private.read_cursor(p_cursor text, out identity text, out seen pg_snapshot, out target pg_snapshot, out last_id bigint)
+-- A cursor is HISTORY.SNAPSHOT, or HISTORY.SNAPSHOT.TARGET.ID in the middle of what lies between two snapshots.
+create function private.read_cursor(p_cursor text, out history text, out seen pg_snapshot, out target pg_snapshot, out last_id bigint)
 language plpgsql immutable set search_path = ''
 as $$
 declare
   v_parts constant text[] := string_to_array(p_cursor, '.');
 begin
   if length(p_cursor) > 100000
-    or p_cursor !~ '^[0-9a-f]{16}\.[0-9]+:[0-9]+:[0-9,]*(\.[0-9]+:[0-9]+:[0-9,]*\.[0-9]{1,18})?$' then
+    or p_cursor !~ '^[0-9a-f]{16}\.[0-9]{1,18}:[0-9]{1,18}:[0-9,]*(\.[0-9]{1,18}:[0-9]{1,18}:[0-9,]*\.[0-9]{1,18})?$' then
     raise invalid_text_representation;
   end if;
-  identity := v_parts[1];
+  history := v_parts[1];
   seen := v_parts[2]::pg_snapshot;
   target := v_parts[3]::pg_snapshot;
   last_id := v_parts[4]::bigint;
@@ -123,43 +123,38 @@ language plpgsql stable security definer set search_path = ''
 set plan_cache_mode = force_custom_plan
 as $$
 declare
-  v_identity constant text := private.feed_identity();
+  v_history constant text := private.feed_history();
   v_now constant pg_snapshot := private.feed_snapshot();
   v_state private.feed_state;
   v_seen pg_snapshot;
   v_target pg_snapshot;
   v_last_id bigint;
   v_open xid8[];
-  v_is_first boolean;
+  v_is_ours boolean;
 begin
   perform private.check_topics(p_topics);
   if p_limit not between 1 and 1000 then
     perform private.fail('limit_exceeded', 'Between 1 and 1000 changes can be read at once', 'p_limit', jsonb_build_object('limit', 1000));
   end if;
   if p_cursor is null then
-    return query select v_identity || '.' || v_now, false, null::bigint, null::text, null::text, null::jsonb, null::timestamptz;
+    return query select v_history || '.' || v_now, false, null::bigint, null::text, null::text, null::jsonb, null::timestamptz;
     return;
   end if;
 
-  select c.identity = v_identity, c.seen, coalesce(c.target, v_now), c.last_id
-  into v_is_first, v_seen, v_target, v_last_id
+  select c.history = v_history, c.seen, coalesce(c.target, v_now), c.last_id
+  into v_is_ours, v_seen, v_target, v_last_id
   from private.read_cursor(p_cursor) c;
   select s.* into v_state from private.feed_state s;
   -- A cursor from the future is one of a past that was undone, such as a crash of a server that does not wait for its disk.
-  if not v_is_first or pg_snapshot_xmax(v_target) > pg_snapshot_xmax(v_now)
-    or (v_state.identity = v_identity and pg_snapshot_xmin(v_seen) <= v_state.forgotten_transaction_id) then
+  if not v_is_ours or greatest(pg_snapshot_xmax(v_seen), pg_snapshot_xmax(v_target)) > pg_snapshot_xmax(v_now)
+    or (v_state.history = v_history and pg_snapshot_xmin(v_seen) <= v_state.forgotten_transaction_id) then
     perform private.fail('cursor_expired', 'What followed this cursor is no longer known',
-      p_details => jsonb_build_object('reason', case when v_is_first and pg_snapshot_xmax(v_target) <= pg_snapshot_xmax(v_now) then 'forgotten' else 'restored' end),
+      p_details => jsonb_build_object('reason', case when v_is_ours and greatest(pg_snapshot_xmax(v_seen), pg_snapshot_xmax(v_target)) <= pg_snapshot_xmax(v_now) then 'forgotten' else 'restored' end),
       p_hint => 'Start again: ask without a cursor, then read the rows themselves.');
   end if;
 
-  if v_state.identity is distinct from v_identity then
-    -- Nothing was published since the restore; what is there is from before.
-    v_last_id := 9223372036854775807;
-  end if;
   v_open := array(select pg_snapshot_xip(v_seen));
-  v_is_first := v_last_id is null;
-  if v_is_first then
+  if v_last_id is null then
     -- Where what is new begins, so that the feed is not walked from its beginning.
     select min(found.id) into v_last_id
     from (
@@ -168,12 +163,10 @@ begin
       where (c.transaction_id >= pg_snapshot_xmax(v_seen) or c.transaction_id = any(v_open))
         and pg_visible_in_snapshot(c.transaction_id, v_target)
         and (p_topics is null or c.topic = any(p_topics))
-        and c.id >= v_state.first_id
+        and c.history = v_history
       offset 0
     ) found;
     v_last_id := v_last_id - 1;
-  else
-    v_last_id := greatest(v_last_id, v_state.first_id - 1);
   end if;
 
   return query
@@ -186,18 +179,19 @@ begin
           and (c.transaction_id >= pg_snapshot_xmax(v_seen) or c.transaction_id = any(v_open))
           and pg_visible_in_snapshot(c.transaction_id, v_target)
           and (p_topics is null or c.topic = any(p_topics))
+          and c.history = v_history
         order by c.id
         limit p_limit + 1
       ) c
     )
     select
-      case when p.position = p.found then v_identity || '.' || v_target else concat_ws('.', v_identity, v_seen, v_target, p.id) end,
+      case when p.position = p.found then v_history || '.' || v_target else concat_ws('.', v_history, v_seen, v_target, p.id) end,
       p.position < p.found, p.id, p.topic, p.event, p.payload, p.created_at
     from page p
     where p.position <= p_limit
     order by p.position;
   if not found then
-    return query select v_identity || '.' || v_target, false, null::bigint, null::text, null::text, null::jsonb, null::timestamptz;
+    return query select v_history || '.' || v_target, false, null::bigint, null::text, null::text, null::jsonb, null::timestamptz;
   end if;
 end;
 $$;

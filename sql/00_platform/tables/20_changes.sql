@@ -8,8 +8,8 @@
 --
 -- The life of a change: written by a rule, served to every reader whose cursor is older, deleted by a job after
 -- changes_kept_days. The life of a feed: transaction ids mean something only to the server and the history they were
--- given in, so private.feed_identity() names both, and cursors carry that name. After a restore, a promotion or a move
--- the name is another, every old cursor is refused with cursor_expired, and changes written before count as read.
+-- given in, so private.feed_history() names both, and changes and cursors carry that name. After a restore, a promotion
+-- or a move the name is another: every old cursor is refused with cursor_expired, and older changes are served no more.
 --
 -- Promises: no change is skipped or served twice to a reader that follows its cursors; changes of one row come in the
 -- order in which the row changed; nobody, the owner included, changes a change, deletes a young one or chooses its
@@ -41,6 +41,7 @@ create table public.changes (
   payload jsonb not null default '{}',
   transaction_id xid8 not null,
   created_at timestamptz not null,
+  history text not null,
   constraint topic_is_prefix_and_id check (topic ~ '^[a-z][a-z0-9_]*(:[A-Za-z0-9_.-]+)?$' and length(topic) <= 150),
   constraint event_is_kebab_case check (event ~ '^[a-z][a-z0-9]*(-[a-z0-9]+)*$' and length(event) <= 100),
   constraint payload_is_an_object check (jsonb_typeof(payload) = 'object'),
@@ -56,15 +57,14 @@ comment on column public.changes.id is 'Counts the changes; larger is later for 
 comment on column public.changes.topic is 'What it is about: a prefix of private.feed_topics, or prefix:id.';
 comment on column public.changes.event is 'What happened, such as session-update.';
 comment on column public.changes.transaction_id is 'The transaction that wrote it, by which readers tell what is new.';
+comment on column public.changes.history is 'What private.feed_history() was: where the transaction''s id means something.';
 
 create table private.feed_state (
   is_only boolean primary key default true,
-  identity text,
-  first_id bigint not null default 1,
+  history text,
   forgotten_transaction_id xid8 not null default '0',
   constraint is_the_only_one check (is_only)
 );
-comment on table private.feed_state is 'One row: which history the changes belong to, from which on they do, and up to where they were deleted.';
-comment on column private.feed_state.identity is 'What private.feed_identity() was when the last change was written; null before the first.';
-comment on column private.feed_state.first_id is 'Changes with a smaller number are of an earlier history and never served.';
+comment on table private.feed_state is 'One row: up to where changes were deleted.';
+comment on column private.feed_state.history is 'The history whose changes were deleted.';
 comment on column private.feed_state.forgotten_transaction_id is 'The latest transaction of which a change was deleted: a cursor that may not have seen it is refused.';
