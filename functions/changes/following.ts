@@ -35,6 +35,8 @@ export class Follower implements Sleeper, UnderlyingDefaultSource<Uint8Array> {
   #state: "live" | "polling" | null = null;
   #isWoken = true; // between the first read and now something may have been published
   #isOver = false;
+  /** What the reader has, once it has read what it was sent. */
+  #sentCursor: string;
   #rouse: (() => void) | null = null;
   #lookedAt = 0;
 
@@ -44,6 +46,7 @@ export class Follower implements Sleeper, UnderlyingDefaultSource<Uint8Array> {
     this.#wakes = wakes;
     this.#asking = asking;
     this.#waiting = [];
+    this.#sentCursor = asking.cursor ?? "";
     this.#take(first);
     wakes.add(this);
   }
@@ -109,8 +112,6 @@ export class Follower implements Sleeper, UnderlyingDefaultSource<Uint8Array> {
     }
     return null;
   }
-
-  #sentCursor = "";
 
   async #look(): Promise<void> {
     const early = this.#lookedAt + leastPause - Date.now();
