@@ -13,8 +13,7 @@ create table public.session_holds (
   constraint held_until_is_finite check (isfinite(held_until))
 );
 create index session_holds_session on public.session_holds (session_id);
-create index session_holds_user on public.session_holds (user_id, session_id) where released_at is null;
-create index session_holds_of_user on public.session_holds (user_id);
+create index session_holds_user on public.session_holds (user_id, session_id);
 create index session_holds_held_until on public.session_holds (held_until);
 comment on table public.session_holds is 'Seats kept for somebody who is about to book, such as for a checkout; it is over when held_until has passed.';
 comment on column public.session_holds.user_id is 'For whom: bookings this login makes, or is booked into, use these seats first. Null when a server holds them for nobody in particular.';
@@ -38,8 +37,8 @@ create table public.session_seats (
     references public.session_bookings (id, session_id, is_live),
   constraint seat_is_held_by_a_hold_of_its_session foreign key (held_by, session_id) references public.session_holds (id, session_id)
 );
-create index session_seats_booking on public.session_seats (booking_id) where booking_id is not null;
-create index session_seats_held on public.session_seats (held_by) where held_by is not null;
+create index session_seats_booking on public.session_seats (booking_id, session_id, owner_live) where booking_id is not null;
+create index session_seats_held on public.session_seats (held_by, session_id) where held_by is not null;
 create index session_seats_free on public.session_seats (session_id, seat_no) include (held_until) where booking_id is null;
 comment on table public.session_seats is
   'The capacity itself: one row for each seat of each session, owned by one live booking or by nobody. Kept by triggers.';
