@@ -4,15 +4,16 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
   v_attendees constant jsonb := coalesce(p_attendees, '[{}]');
-  v_request jsonb := jsonb_build_object('session_id', p_session_id, 'attendees', v_attendees);
-  v_answer jsonb := private.answered_before('book_session', p_idempotency_key, v_request);
+  v_request jsonb;
+  v_answer jsonb;
 begin
+  if p_idempotency_key is null then
+    return query select * from private.book_attendees(p_session_id, v_attendees);
+    return;
+  end if;
+  v_request := jsonb_build_object('session_id', p_session_id, 'attendees', v_attendees);
+  v_answer := private.answered_before('book_session', p_idempotency_key, v_request);
   if v_answer is null then
-    perform private.fail_input(private.input_error(p_session_id is null, 'p_session_id', 'Say which session') || private.attendee_errors(v_attendees));
-    if p_idempotency_key is null then
-      return query select * from private.book_attendees(p_session_id, v_attendees);
-      return;
-    end if;
     v_answer := (select jsonb_agg(to_jsonb(b)) from private.book_attendees(p_session_id, v_attendees) b);
     perform private.remember_answer('book_session', p_idempotency_key, v_request, v_answer);
   end if;

@@ -75,7 +75,7 @@ declare
   v_left constant integer := private.seats_free(p_session_id);
 begin
   perform private.fail('seats_full',
-    case when v_left = 0 then 'All seats are taken' else format('Only %s seats are left, not %s', v_left, p_wanted) end, 'session_id',
+    case when v_left = 0 then 'All seats are taken' else format('%s seats are wanted, and %s left', p_wanted, v_left) end, 'session_id',
     jsonb_build_object('session_id', p_session_id, 'wanted', p_wanted, 'seats_left', v_left),
     'calendar_availability() says which sessions have seats left.');
 end;
@@ -181,7 +181,7 @@ comment on function private.lock_free_seats(uuid, integer, uuid[], boolean, bool
   'Locks so many free seats of a session, those of these holds first, and returns their numbers. Raises seats_full; in_progress for who may not wait.';
 
 -- A statement that comes later in a transaction that took seats must not wait. A setting says so, since it goes with the
--- transaction, or with the savepoint that took them; whoever sets it themselves is asked to try again more often.
+-- transaction, or with the savepoint that took them; whoever sets it themselves is only asked to try again more often.
 create function private.may_wait_for_seats() returns boolean
 language sql stable set search_path = ''
 return coalesce(current_setting('classbase.has_seats', true), '') <> 'yes';

@@ -65,106 +65,124 @@ $$;
 comment on function private.refuse_unqualified(uuid[]) is
   'Raises invalid_input for bookings of people who lack a required course, duplicate for those who take a course again that nobody takes twice.';
 
+-- Several bookings of one session share out the seats that were found for all of them.
+create function private.share_out_seats(p_session_id uuid, p_booking_ids uuid[], p_seats integer[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update public.session_seats s
+  set booking_id = n.booking_id, owner_live = true, held_by = null, held_until = null
+  from (
+    select b.id as booking_id, p_seats[row_number() over (order by b.id)] as seat_no
+    from public.session_bookings b
+    cross join lateral generate_series(1, b.seats - (select count(*) from public.session_seats o where o.booking_id = b.id)) g
+    where b.id = any(p_booking_ids)
+  ) n
+  where s.session_id = p_session_id and s.seat_no = n.seat_no;
+end;
+$$;
+comment on function private.share_out_seats(uuid, uuid[], integer[]) is 'Gives bookings of one session the seats they lack, out of these.';
+
 -- The seats these bookings of one session lack. What became of the session is read when a seat is owned, in a statement of
--- its own: whoever cancels the session waits for this seat, or was here before.
-create function private.fill_seats(p_session_id uuid, p_booking_ids uuid[], p_waits boolean) returns void
+-- its own: whoever cancels the session waits for this seat, or was here before. This is what everybody waits for when a
+-- session sells out, hence as few statements as it takes.
+create function private.fill_seats(p_session_id uuid, p_booking_ids uuid[], p_wanted integer, p_login_ids uuid[], p_waits boolean) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
+  v_now constant timestamptz := private.now();
+  v_before record;
   v_session public.course_sessions;
-  v_wanted integer;
-  v_hold_ids uuid[];
   v_seats integer[];
 begin
-  select sum(b.seats) - (select count(*) from public.session_seats s where s.booking_id = any(p_booking_ids)) into v_wanted
-  from public.session_bookings b
-  where b.id = any(p_booking_ids);
-  if v_wanted > 0 then
-    v_hold_ids := array(
-      select h.id
-      from public.session_holds h
-      where h.session_id = p_session_id and h.released_at is null and h.held_until > private.now()
-        and h.user_id in (
-          select u.id from public.session_bookings b cross join lateral (values (b.booked_by), (b.user_id)) as u (id) where b.id = any(p_booking_ids)
-        )
-    );
-    -- Reaching the minimum changes the session's row. Where that may happen it is locked before the seats.
-    v_seats := private.lock_free_seats(p_session_id, v_wanted, v_hold_ids,
-      (select s.status = 'tentative' from public.course_sessions s where s.id = p_session_id), p_waits);
-    if cardinality(p_booking_ids) = 1 then
+  -- Reaching the minimum changes the session's row: where that may happen it is locked before the seats.
+  select s.status = 'tentative' as queues_first,
+    not c.is_repeatable or exists (select from public.course_prerequisites p where p.course_id = c.id) as asks_who,
+    array(
+      select h.id from public.session_holds h
+      where h.session_id = p_session_id and h.user_id = any(p_login_ids) and h.released_at is null and h.held_until > v_now
+    ) as hold_ids
+  into v_before
+  from public.course_sessions s
+  join public.courses c on c.id = s.course_id
+  where s.id = p_session_id;
+  if v_before.asks_who then
+    perform private.refuse_unqualified(p_booking_ids);
+  end if;
+  if p_wanted > 0 then
+    v_seats := private.lock_free_seats(p_session_id, p_wanted, v_before.hold_ids, v_before.queues_first, p_waits);
+    if cardinality(p_booking_ids) > 1 then
+      perform private.share_out_seats(p_session_id, p_booking_ids, v_seats);
+    else
       update public.session_seats s
       set booking_id = p_booking_ids[1], owner_live = true, held_by = null, held_until = null
       where s.session_id = p_session_id and s.seat_no = any(v_seats);
-    else
-      update public.session_seats s
-      set booking_id = n.booking_id, owner_live = true, held_by = null, held_until = null
-      from (
-        select b.id as booking_id, v_seats[row_number() over (order by b.id)] as seat_no
-        from public.session_bookings b
-        cross join lateral generate_series(1, b.seats - (select count(*) from public.session_seats o where o.booking_id = b.id)) g
-        where b.id = any(p_booking_ids)
-      ) n
-      where s.session_id = p_session_id and s.seat_no = n.seat_no;
     end if;
   end if;
   select s.* into v_session from public.course_sessions s where s.id = p_session_id;
-  perform private.refuse_closed(v_session);
-  if v_session.status = 'tentative' and private.seats_taken(p_session_id) >= v_session.min_bookings then
-    update public.course_sessions s set status = 'scheduled' where s.id = p_session_id;
+  if v_session.status <> 'scheduled' or v_session.starts_at <= v_now then
+    perform private.refuse_closed(v_session);
+    if private.seats_taken(p_session_id) >= v_session.min_bookings then
+      update public.course_sessions s set status = 'scheduled' where s.id = p_session_id;
+    end if;
   end if;
 end;
 $$;
-comment on function private.fill_seats(uuid, uuid[], boolean) is
+comment on function private.fill_seats(uuid, uuid[], integer, uuid[], boolean) is
   'Gives bookings of one session the seats they lack, or raises seats_full; raises illegal_transition where the session cannot be booked. With as many as it needs, a tentative session is scheduled.';
 
--- Only ids are taken from the transition tables: a later trigger may have changed the rows again.
 create function private.take_seats() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_ids uuid[];
   v_group record;
 begin
-  if tg_op = 'INSERT' then
-    v_ids := array(select n.id from new_rows n where n.is_live);
-  else
-    v_ids := array(
-      select n.id from new_rows n
-      join old_rows o on o.id = n.id
-      where n.is_live and (n.session_id, n.seats) <> (o.session_id, o.seats)
-    );
-  end if;
-  if v_ids = '{}' then
-    return null;
-  end if;
-  if exists (
-    select
-    from public.session_bookings b
-    join public.course_sessions s on s.id = b.session_id
-    join public.courses c on c.id = s.course_id
-    where b.id = any(v_ids) and (not c.is_repeatable or exists (select from public.course_prerequisites p where p.course_id = c.id))
-  ) then
-    perform private.refuse_unqualified(v_ids);
-  end if;
   for v_group in
-    select b.session_id, array_agg(b.id) as ids
-    from public.session_bookings b
-    where b.id = any(v_ids)
-    group by b.session_id
-    order by b.session_id
+    select n.session_id, array_agg(n.id) as ids, sum(n.seats)::integer as wanted,
+      array_remove(array_agg(n.booked_by) || array_agg(n.user_id), null) as login_ids
+    from new_rows n
+    where n.is_live
+    group by n.session_id
+    order by n.session_id
   loop
-    perform private.fill_seats(v_group.session_id, v_group.ids, tg_op = 'INSERT' and private.may_wait_for_seats());
+    perform private.fill_seats(v_group.session_id, v_group.ids, v_group.wanted, v_group.login_ids,
+      coalesce(current_setting('classbase.has_seats', true), '') <> 'yes');
   end loop;
   perform set_config('classbase.has_seats', 'yes', true);
   return null;
 end;
 $$;
-comment on function private.take_seats() is 'Statement trigger: live bookings take the seats they lack, session by session, or the statement fails.';
+comment on function private.take_seats() is 'Statement trigger: new bookings take their seats, session by session, or the statement fails.';
+
+create function private.take_other_seats() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_group record;
+begin
+  for v_group in
+    select n.session_id, array_agg(n.id) as ids,
+      (sum(n.seats) - sum((select count(*) from public.session_seats s where s.booking_id = n.id)))::integer as wanted,
+      array_remove(array_agg(n.booked_by) || array_agg(n.user_id), null) as login_ids
+    from new_rows n
+    join old_rows o on o.id = n.id
+    where n.is_live and (n.session_id, n.seats) <> (o.session_id, o.seats)
+    group by n.session_id
+    order by n.session_id
+  loop
+    perform private.fill_seats(v_group.session_id, v_group.ids, v_group.wanted, v_group.login_ids, false);
+    perform set_config('classbase.has_seats', 'yes', true);
+  end loop;
+  return null;
+end;
+$$;
+comment on function private.take_other_seats() is
+  'Statement trigger: bookings that were moved to another session, or need more seats, take them, or the statement fails.';
 
 create trigger t50_take_seats_insert after insert on public.session_bookings
   referencing new table as new_rows for each statement execute function private.take_seats();
 create trigger t50_take_seats_update after update on public.session_bookings
-  referencing old table as old_rows new table as new_rows for each statement execute function private.take_seats();
+  referencing old table as old_rows new table as new_rows for each statement execute function private.take_other_seats();
 
 -- Before the booking changes, since afterwards the foreign key refuses what it says.
 create function private.give_seats_back() returns trigger
@@ -196,7 +214,7 @@ create trigger t40_give_seats_back_delete before delete on public.session_bookin
 
 -- What no foreign key can say: that a live booking has as many seats as it says. At the end of the transaction, because a
 -- booking has to be there before it can own any.
-create function private.check_seat_count() returns trigger
+create function private.fail_seat_count(p_booking_id uuid) returns void
 language plpgsql stable security definer set search_path = ''
 as $$
 declare
@@ -205,22 +223,43 @@ begin
   select b.id, b.seats, count(s.booking_id) as owned into v_booking
   from public.session_bookings b
   left join public.session_seats s on s.booking_id = b.id and s.session_id = b.session_id
-  where b.id = case tg_table_name when 'session_bookings' then (to_jsonb(new) ->> 'id')::uuid else (to_jsonb(old) ->> 'booking_id')::uuid end
-    and b.is_live
+  where b.id = p_booking_id and b.is_live
   group by b.id;
   if v_booking.owned <> v_booking.seats then
     perform private.fail('seats_full', format('A booking of %s seats has %s', v_booking.seats, v_booking.owned), 'seats',
       jsonb_build_object('booking_id', v_booking.id, 'seats', v_booking.seats, 'owned', v_booking.owned));
   end if;
+end;
+$$;
+comment on function private.fail_seat_count(uuid) is 'Raises seats_full where a live booking owns more or fewer seats than it says.';
+
+create function private.check_booking_seats() returns trigger
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  -- What nobody changed since is asked in the cheapest way; whatever else is looked at as it is now.
+  if (select count(*) from public.session_seats s where s.booking_id = new.id and s.session_id = new.session_id) <> new.seats then
+    perform private.fail_seat_count(new.id);
+  end if;
   return null;
 end;
 $$;
-comment on function private.check_seat_count() is 'Constraint trigger on bookings and seats: a live booking owns as many seats as it says.';
+comment on function private.check_booking_seats() is 'Constraint trigger on bookings: a live booking owns as many seats as it says.';
+
+create function private.check_lost_seat() returns trigger
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  perform private.fail_seat_count(old.booking_id);
+  return null;
+end;
+$$;
+comment on function private.check_lost_seat() is 'Constraint trigger on seats: whoever gives one up is a booking that has as many as it says.';
 
 create constraint trigger t60_owns_its_seats after insert or update of status, seats, session_id on public.session_bookings
-  deferrable initially deferred for each row when (new.is_live) execute function private.check_seat_count();
+  deferrable initially deferred for each row when (new.is_live) execute function private.check_booking_seats();
 create constraint trigger t60_is_not_lost after update of booking_id or delete on public.session_seats
-  deferrable initially deferred for each row when (old.booking_id is not null) execute function private.check_seat_count();
+  deferrable initially deferred for each row when (old.booking_id is not null) execute function private.check_lost_seat();
 
 -- Cancelling a session cancels what was booked, once nobody can book any more.
 create function private.close_session() returns trigger

@@ -23,13 +23,15 @@ comment on function private.session_booking_errors(public.session_bookings, publ
 create function private.complete_session_booking(p_new public.session_bookings, p_session public.course_sessions) returns public.session_bookings
 language plpgsql stable security definer set search_path = ''
 as $$
+declare
+  v_caller_id constant uuid := private.caller_id();
 begin
-  if private.caller_id() is not null then
-    p_new.booked_by := private.caller_id();
+  if v_caller_id is not null then
+    p_new.booked_by := v_caller_id;
     p_new.booked_at := private.now();
   end if;
   if p_new.profile_id is null and p_new.user_id is null and p_new.attendee_name is null then
-    p_new.user_id := private.caller_id();
+    p_new.user_id := v_caller_id;
   end if;
   if p_new.profile_id is null and p_new.user_id is not null then
     p_new.profile_id := (select p.id from public.user_profiles p where p.user_id = p_new.user_id);
@@ -43,18 +45,24 @@ $$;
 comment on function private.complete_session_booking(public.session_bookings, public.course_sessions) is
   'A new booking with who takes part, who booked and what it costs filled in.';
 
+-- Asked one by one, so that each finds its key.
 create function private.refuse_second_booking(p_new public.session_bookings) returns void
 language plpgsql stable security definer set search_path = ''
 as $$
 declare
   v_other_id uuid;
 begin
-  select b.id into v_other_id
-  from public.session_bookings b
-  where b.session_id = p_new.session_id and b.is_live and b.id <> p_new.id
-    and (b.profile_id = p_new.profile_id or b.attendee_email = p_new.attendee_email)
-  limit 1;
-  if found then
+  if p_new.profile_id is not null then
+    select b.id into v_other_id
+    from public.session_bookings b
+    where b.session_id = p_new.session_id and b.profile_id = p_new.profile_id and b.is_live and b.id <> p_new.id;
+  end if;
+  if p_new.attendee_email is not null and v_other_id is null then
+    select b.id into v_other_id
+    from public.session_bookings b
+    where b.session_id = p_new.session_id and b.attendee_email = p_new.attendee_email and b.is_live and b.id <> p_new.id;
+  end if;
+  if v_other_id is not null then
     perform private.fail('duplicate', 'This person has booked the session already',
       case when p_new.profile_id is null then 'attendee_email' else 'profile_id' end,
       jsonb_build_object('session_id', p_new.session_id, 'booking_id', v_other_id));
@@ -63,26 +71,60 @@ end;
 $$;
 comment on function private.refuse_second_booking(public.session_bookings) is 'Raises duplicate for whoever has a live booking of the session; of two at once the keys refuse the second.';
 
+-- True for what is clearly right; whatever else is looked at field by field, to say what is wrong with it.
+create function private.is_plain_booking(p_new public.session_bookings) returns boolean
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return coalesce(
+    p_new.status = 'confirmed' and p_new.seats between 1 and 1000 and p_new.price between 0 and 9999999999.99
+    and p_new.cancellation_reason is null
+    and (p_new.attendee_name is null or length(p_new.attendee_name) <= 200)
+    and (p_new.notes is null or length(p_new.notes) <= 1000)
+    and (p_new.attendee_email is null or private.is_email(p_new.attendee_email))
+    and case when p_new.profile_id is null then p_new.attendee_name is not null
+      else exists (select from public.user_profiles p where p.id = p_new.profile_id and p.is_active) end,
+    false);
+end;
+$$;
+comment on function private.is_plain_booking(public.session_bookings) is 'Whether private.session_booking_errors would find nothing wrong with a new booking; quickly.';
+
+create function private.tidy_session_booking(p_new public.session_bookings) returns public.session_bookings
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  p_new.attendee_name := case when p_new.attendee_name is not null then private.clean_name(p_new.attendee_name) end;
+  p_new.attendee_email := case when p_new.attendee_email is not null then lower(private.clean_text(p_new.attendee_email)) end;
+  p_new.cancellation_reason := case when p_new.cancellation_reason is not null then private.clean_text(p_new.cancellation_reason) end;
+  p_new.notes := case when p_new.notes is not null then private.clean_text(p_new.notes) end;
+  return p_new;
+end;
+$$;
+comment on function private.tidy_session_booking(public.session_bookings) is 'A booking with its texts cleaned.';
+
 create function private.check_session_booking() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_session public.course_sessions;
 begin
+  if coalesce(new.attendee_name, new.attendee_email, new.cancellation_reason, new.notes) is not null then
+    new := private.tidy_session_booking(new);
+  end if;
   select s.* into v_session from public.course_sessions s where s.id = new.session_id;
-  new.attendee_name := private.clean_name(new.attendee_name);
-  new.attendee_email := lower(private.clean_text(new.attendee_email));
-  new.cancellation_reason := private.clean_text(new.cancellation_reason);
-  new.notes := private.clean_text(new.notes);
   if tg_op = 'INSERT' then
     new := private.complete_session_booking(new, v_session);
-    perform private.fail_input(private.session_booking_errors(new, null));
-    if new.status <> 'cancelled' then
-      perform private.refuse_closed(v_session);
-      perform private.refuse_second_booking(new);
+    if not private.is_plain_booking(new) then
+      perform private.fail_input(private.session_booking_errors(new, null));
     end if;
     if new.status in ('attended', 'no_show') then
       perform private.fail('illegal_transition', 'Nobody attended a session to come', 'status');
+    end if;
+    if new.status <> 'cancelled' then
+      if (v_session.status = 'scheduled' and v_session.starts_at > private.now()) is not true then
+        perform private.refuse_closed(v_session);
+      end if;
+      perform private.refuse_second_booking(new);
     end if;
   else
     perform private.fail_input(private.session_booking_errors(new, old));
@@ -91,7 +133,11 @@ begin
       new.price := case when new.session_id = old.session_id then old.price / old.seats else v_session.price end * new.seats;
     end if;
   end if;
-  new.cancelled_at := case when new.status = 'cancelled' then coalesce(case when tg_op = 'UPDATE' then old.cancelled_at end, private.now()) end;
+  if new.status = 'cancelled' then
+    new.cancelled_at := coalesce(case when tg_op = 'UPDATE' then old.cancelled_at end, private.now());
+  else
+    new.cancelled_at := null;
+  end if;
   return new;
 end;
 $$;

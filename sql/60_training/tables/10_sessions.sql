@@ -101,7 +101,8 @@ create table public.session_bookings (
   version integer not null default 1,
   created_at timestamptz not null default private.now(),
   updated_at timestamptz not null default private.now(),
-  constraint session_bookings_seats_belong_to unique (id, session_id, is_live),
+  -- The session first, so that it also finds the bookings of one.
+  constraint session_bookings_seats_belong_to unique (session_id, id, is_live),
   constraint status_is_known check (status in ('confirmed', 'cancelled', 'attended', 'no_show')),
   constraint seats_are_few check (seats between 1 and 1000),
   constraint somebody_takes_part check (profile_id is not null or attendee_name is not null),
@@ -110,13 +111,13 @@ create table public.session_bookings (
   constraint cancelled_says_when check ((status = 'cancelled') = (cancelled_at is not null)),
   constraint texts_are_short check (length(attendee_name) <= 200 and length(cancellation_reason) <= 1000 and length(notes) <= 1000)
 );
-create unique index session_bookings_one_a_person on public.session_bookings (session_id, profile_id) where is_live;
+create unique index session_bookings_one_a_person on public.session_bookings (session_id, profile_id)
+  where is_live and profile_id is not null;
 create unique index session_bookings_one_an_address on public.session_bookings (session_id, attendee_email)
   where is_live and attendee_email is not null;
-create index session_bookings_session on public.session_bookings (session_id);
-create index session_bookings_user on public.session_bookings (user_id);
-create index session_bookings_profile on public.session_bookings (profile_id);
-create index session_bookings_booked_by on public.session_bookings (booked_by);
+create index session_bookings_user on public.session_bookings (user_id) where user_id is not null;
+create index session_bookings_profile on public.session_bookings (profile_id) where profile_id is not null;
+create index session_bookings_booked_by on public.session_bookings (booked_by) where booked_by is not null;
 comment on table public.session_bookings is
   'Who has a place in which session: somebody with a profile, or a guest by name. A booking takes its seats when it is written, or fails.';
 comment on column public.session_bookings.user_id is 'The login of who takes part; follows from profile_id where only that is given.';
