@@ -17,7 +17,7 @@ grant insert (booking_id), update (revoked_at, revocation_reason) on public.cert
 create policy "people see their certificates, holders of issue:certificates all" on public.certificates for select to authenticated
   using (user_id = (select private.caller_id()) or (select private.has_permission('issue:certificates')));
 
-grant execute on function public.verify_certificate(text), private.certificate_by_code(text) to anon, authenticated, service_role;
+grant execute on function public.verify_certificate(text), private.verified_certificate(text) to anon, authenticated, service_role;
 grant execute on function
   public.mark_attendance(uuid, jsonb, text), public.issue_certificates(uuid, text), public.revoke_certificate(uuid, text, text),
   public.certificate_eligibility(uuid), private.mark_register(uuid, jsonb), private.certify(uuid), private.revoke_one_certificate(uuid, text),
@@ -26,6 +26,5 @@ grant execute on function
 
 grant execute on function
   public.search_sessions(uuid, uuid, uuid, date, date, integer[], time, time, integer, numeric, text[], text, text, integer, integer),
-  private.search_errors(date, date, integer[], time, time, integer, numeric, text[], text, text, integer, integer),
   private.found_sessions(uuid, uuid, uuid, date, date, integer[], time, time, integer, numeric, text[], text, text, integer, integer)
   to anon, authenticated, service_role;

@@ -34,7 +34,10 @@ language plpgsql stable security definer set search_path = '' set plan_cache_mod
 as $$
 #variable_conflict use_column
 declare
+  -- Whoever may not know who teaches may not find it out by asking either.
   v_is_public constant boolean := private.caller_id() is null and not private.is_trusted();
+  v_from constant date := coalesce(p_from, private.today());
+  v_statuses constant text[] := coalesce(p_statuses, '{tentative,scheduled,in_progress}');
   v_pattern constant text := '%' || regexp_replace(private.clean_text(p_text), '([\\%_])', '\\\1', 'g') || '%';
   v_courses uuid[] := array(select c.id from public.courses c where c.is_active or not v_is_public);
   v_named uuid[] := array(
@@ -42,19 +45,21 @@ declare
   );
   v_places uuid[] := array(select l.id from public.locations l where v_pattern is not null and l.name ilike v_pattern);
 begin
+  perform private.fail_input(private.search_errors(p_from, p_to, p_weekdays, p_time_from, p_time_to, p_seats_at_least, p_price_at_most, p_statuses,
+    p_text, p_order, p_page, p_page_size));
   return query
     with matching as (
       select s.*
       from public.course_sessions s
-      where s.session_date >= p_from and (p_to is null or s.session_date <= p_to)
+      where s.session_date >= v_from and (p_to is null or s.session_date <= p_to)
         and (p_course_id is null or s.course_id = p_course_id)
         and (p_location_id is null or s.location_id = p_location_id)
-        and (p_instructor_id is null or s.instructor_id = p_instructor_id)
+        and (p_instructor_id is null or v_is_public or s.instructor_id = p_instructor_id)
         and (p_weekdays is null or extract(dow from s.session_date)::integer = any(p_weekdays))
         and (p_time_from is null or s.start_time >= p_time_from)
         and (p_time_to is null or s.end_time <= p_time_to)
         and (p_price_at_most is null or s.price <= p_price_at_most)
-        and s.status = any(p_statuses)
+        and s.status = any(v_statuses)
         and s.course_id = any(v_courses)
         and (v_pattern is null or s.course_id = any(v_named) or s.location_id = any(v_places))
         and (p_seats_at_least is null or p_seats_at_least <= (
@@ -101,19 +106,11 @@ create function public.search_sessions(
   session_date date, start_time time, end_time time, time_zone text, starts_at timestamptz, ends_at timestamptz, status text, max_capacity integer,
   seats_left integer, price numeric, series_id uuid
 )
-language plpgsql stable set search_path = ''
-as $$
-begin
-  perform private.fail_input(private.search_errors(p_from, p_to, p_weekdays, p_time_from, p_time_to, p_seats_at_least, p_price_at_most, p_statuses,
-    p_text, p_order, p_page, p_page_size));
-  return query
-    select * from private.found_sessions(p_course_id, p_location_id,
-      -- Whoever may not know who teaches may not find it out by asking either.
-      case when private.caller_id() is not null or private.is_trusted() then p_instructor_id end,
-      coalesce(p_from, private.today()), p_to, p_weekdays, p_time_from, p_time_to, p_seats_at_least, p_price_at_most,
-      coalesce(p_statuses, '{tentative,scheduled,in_progress}'), p_text, p_order, p_page, p_page_size);
+language sql stable set search_path = ''
+begin atomic
+  select * from private.found_sessions(p_course_id, p_location_id, p_instructor_id, p_from, p_to, p_weekdays, p_time_from, p_time_to,
+    p_seats_at_least, p_price_at_most, p_statuses, p_text, p_order, p_page, p_page_size);
 end;
-$$;
 comment on function public.search_sessions(
   uuid, uuid, uuid, date, date, integer[], time, time, integer, numeric, text[], text, text, integer, integer
 ) is

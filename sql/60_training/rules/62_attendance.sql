@@ -1,6 +1,6 @@
 -- The register, whoever writes it: only from the session's start, and the booking follows.
 
-create function private.check_attendance() returns trigger
+create function private.check_mark() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
@@ -38,16 +38,16 @@ begin
   return new;
 end;
 $$;
-comment on function private.check_attendance() is
+comment on function private.check_mark() is
   'Row trigger: a mark is one of a live booking, from the session''s start; says who made it and when.';
 
 create trigger t10_keep_version before update on public.attendance
   for each row execute function private.keep_version();
 -- Who left is forgotten without that being a mark.
 create trigger t20_check before insert or update of booking_id, session_id, booking_live, status, notes on public.attendance
-  for each row execute function private.check_attendance();
+  for each row execute function private.check_mark();
 
-create function private.follow_attendance() returns trigger
+create function private.follow_marks() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
@@ -63,12 +63,12 @@ begin
   return null;
 end;
 $$;
-comment on function private.follow_attendance() is
+comment on function private.follow_marks() is
   'Statement trigger: bookings of who was there become attended, of who was not no_show, and confirmed again when a mark is taken back.';
 
 create trigger t60_follow_insert after insert on public.attendance
-  referencing new table as new_rows for each statement execute function private.follow_attendance();
+  referencing new table as new_rows for each statement execute function private.follow_marks();
 create trigger t60_follow_update after update on public.attendance
-  referencing new table as new_rows for each statement execute function private.follow_attendance();
+  referencing new table as new_rows for each statement execute function private.follow_marks();
 create trigger t60_follow_delete after delete on public.attendance
-  referencing old table as old_rows for each statement execute function private.follow_attendance();
+  referencing old table as old_rows for each statement execute function private.follow_marks();
