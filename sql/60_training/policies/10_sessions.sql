@@ -13,9 +13,8 @@ begin atomic
 end;
 comment on function private.taught_session_ids() is 'The sessions the caller teaches.';
 
--- What is planned is for everybody to see, but for the notes, which are the organisation's.
-grant select (id, course_id, location_id, instructor_id, session_date, start_time, end_time, time_zone, starts_at, ends_at, max_capacity, min_bookings,
-  decide_by, status, series_id, price, cancellation_reason, cancelled_at, version, created_at, updated_at) on public.course_sessions to anon;
+-- What is planned is for everybody to see, all of it: seats_left, as a column, needs the whole row.
+grant select on public.course_sessions to anon;
 grant select, delete on public.course_sessions to authenticated, service_role;
 grant insert (id, course_id, location_id, instructor_id, session_date, start_time, end_time, time_zone, max_capacity, min_bookings, decide_by, price,
   series_id, notes) on public.course_sessions to authenticated;

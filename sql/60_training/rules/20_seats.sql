@@ -88,7 +88,8 @@ return (select count(*) from public.session_seats s where s.session_id = p_sessi
 comment on function private.seats_taken(uuid) is 'How many seats of a session are owned by bookings.';
 
 -- Past the locked ones, and never fewer than asked for: too few are given back, by way of the subtransaction that took them.
--- Somebody who looks for one seat and finds none has nothing to give back.
+-- So is what was locked in vain: a seat that was taken between being found and being locked is not returned, and stays
+-- locked nevertheless.
 create function private.skip_to_free_seats(p_session_id uuid, p_count integer, p_hold_ids uuid[]) returns integer[]
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -96,13 +97,6 @@ declare
   v_now constant timestamptz := private.now();
   v_seats integer[] := '{}';
 begin
-  if p_count = 1 and p_hold_ids = '{}' then
-    return array(
-      select s.seat_no from public.session_seats s
-      where s.session_id = p_session_id and s.booking_id is null and (s.held_until is null or s.held_until <= v_now)
-      order by s.seat_no limit 1 for no key update skip locked
-    );
-  end if;
   begin
     if p_hold_ids <> '{}' then
       v_seats := array(
@@ -111,12 +105,14 @@ begin
         order by s.seat_no limit p_count for no key update skip locked
       );
     end if;
-    v_seats := v_seats || array(
-      select s.seat_no from public.session_seats s
-      where s.session_id = p_session_id and s.booking_id is null and (s.held_until is null or s.held_until <= v_now)
-        and s.seat_no <> all(v_seats)
-      order by s.seat_no limit p_count - cardinality(v_seats) for no key update skip locked
-    );
+    if cardinality(v_seats) < p_count then
+      v_seats := v_seats || array(
+        select s.seat_no from public.session_seats s
+        where s.session_id = p_session_id and s.booking_id is null and (s.held_until is null or s.held_until <= v_now)
+          and s.seat_no <> all(v_seats)
+        order by s.seat_no limit p_count - cardinality(v_seats) for no key update skip locked
+      );
+    end if;
     if cardinality(v_seats) < p_count then
       raise sqlstate 'CB001';
     end if;

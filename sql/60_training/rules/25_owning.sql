@@ -131,22 +131,38 @@ $$;
 comment on function private.fill_seats(uuid, uuid[], integer, uuid[], boolean) is
   'Gives bookings of one session the seats they lack, or raises seats_full; raises illegal_transition where the session cannot be booked. With as many as it needs, a tentative session is scheduled.';
 
+-- Whoever takes seats of several sessions would wait for the second while holding those of the first.
+create function private.queue_for_sessions(p_ids uuid[], p_waits boolean) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if p_waits then
+    perform from public.course_sessions s where s.id = any(p_ids) order by s.id for no key update;
+  end if;
+end;
+$$;
+comment on function private.queue_for_sessions(uuid[], boolean) is 'Locks several sessions, in the order everybody locks them in, for whoever may wait.';
+
 create function private.take_seats() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
+  v_waits constant boolean := private.may_wait_for_seats();
   v_group record;
 begin
   for v_group in
     select n.session_id, array_agg(n.id) as ids, sum(n.seats)::integer as wanted,
-      array_remove(array_agg(n.booked_by) || array_agg(n.user_id), null) as login_ids
+      array_remove(array_agg(n.booked_by) || array_agg(n.user_id), null) as login_ids,
+      count(*) over () as sessions, row_number() over (order by n.session_id) as position
     from new_rows n
     where n.is_live
     group by n.session_id
     order by n.session_id
   loop
-    perform private.fill_seats(v_group.session_id, v_group.ids, v_group.wanted, v_group.login_ids,
-      coalesce(current_setting('classbase.has_seats', true), '') <> 'yes');
+    if v_group.sessions > 1 and v_group.position = 1 then
+      perform private.queue_for_sessions(array(select n.session_id from new_rows n), v_waits);
+    end if;
+    perform private.fill_seats(v_group.session_id, v_group.ids, v_group.wanted, v_group.login_ids, v_waits);
   end loop;
   perform set_config('classbase.has_seats', 'yes', true);
   return null;

@@ -41,6 +41,9 @@ declare
   v_seats integer[];
   v_waits constant boolean := private.may_wait_for_seats();
 begin
+  if (select count(distinct n.session_id) from new_rows n) > 1 then
+    perform private.queue_for_sessions(array(select n.session_id from new_rows n), v_waits);
+  end if;
   for v_hold in
     select h.* from public.session_holds h where h.id in (select n.id from new_rows n) order by h.session_id, h.id
   loop

@@ -81,6 +81,7 @@ comment on column public.course_sessions.status is 'tentative (until min_booking
 comment on column public.course_sessions.series_id is 'The series it was made from; null for a single one.';
 comment on column public.course_sessions.price is 'What a seat costs, in the organisation''s currency; the course''s price where none is given.';
 comment on column public.course_sessions.cancellation_reason is 'Why it was cancelled; whoever booked is told.';
+comment on column public.course_sessions.notes is 'What whoever thinks of booking should know; everybody sees it.';
 
 create table public.session_bookings (
   id uuid primary key default gen_random_uuid(),
