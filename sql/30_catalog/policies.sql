@@ -40,11 +40,12 @@ create policy "holders of manage:catalog delete packages" on public.packages for
   using ((select private.has_permission('manage:catalog')));
 
 grant insert (
-  code, title, description, subject, kind, duration_minutes, default_capacity, credits, price, certificate_validity_days, is_active
+  code, title, description, subject, kind, duration_minutes, default_capacity, credits, price, certificate_validity_days, is_active,
+  is_repeatable
 ) on public.courses to authenticated;
 grant update (
   code, title, description, subject, kind, duration_minutes, default_capacity, credits, price, certificate_validity_days, is_active,
-  version
+  is_repeatable, version
 ) on public.courses to authenticated;
 grant delete on public.courses to authenticated;
 create policy "anyone sees courses that are offered" on public.courses for select to anon

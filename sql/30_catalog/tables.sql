@@ -95,6 +95,7 @@ create table public.courses (
   created_by uuid references auth.users (id) on delete set null default private.caller_id(),
   created_at timestamptz not null default private.now(),
   updated_at timestamptz not null default private.now(),
+  is_repeatable boolean not null default true,
   constraint code_is_given check (code is not distinct from private.clean_text(code) and length(code) <= 50),
   constraint title_is_given check (title is not distinct from private.clean_text(title) and length(title) <= 200),
   constraint kind_is_known check (kind in ('tutoring', 'training', 'academic')),
@@ -115,6 +116,7 @@ comment on column public.courses.default_capacity is 'How many can take part unl
 comment on column public.courses.credits is 'Academic credits; null where there are none.';
 comment on column public.courses.price is 'What taking part costs, in the organisation''s currency.';
 comment on column public.courses.certificate_validity_days is 'For how many days its certificate is valid; null is for good.';
+comment on column public.courses.is_repeatable is 'False for what nobody takes twice.';
 comment on column public.courses.is_active is 'False for what is no longer offered.';
 
 create table public.course_prerequisites (

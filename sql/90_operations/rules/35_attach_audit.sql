@@ -21,7 +21,9 @@ begin
       ('alerts', 'It is a record itself, and says who acknowledged and resolved.'),
       ('job_runs', 'It is a record itself.'),
       ('diagnostic_runs', 'It is a record itself.'),
-      ('findings', 'It is a record itself.')
+      ('findings', 'It is a record itself.'),
+      ('session_seats', 'Derived from bookings and holds, which say whose seats they are.'),
+      ('session_holds', 'It is over in minutes, and what came of it is a booking, which is audited.')
     ) as t (name, reason)
     where to_regclass(format('public.%I', t.name)) is not null
   loop
