@@ -149,6 +149,176 @@ create unlogged table private.api_calls (
 create index api_calls_recent on private.api_calls (caller, action, called_at);
 comment on table private.api_calls is 'Writing calls of the last minutes, for the rate limit.';
 
+-- sql/00_platform/tables/20_changes.sql
+
+-- The change feed: what rules tell the world that happened, in an order that never goes back.
+--
+-- A rule publishes by inserting (topic, event, payload) here, in the transaction that did the work; everything else
+-- follows by itself. Readers ask private.read_changes with a cursor. A cursor is not a number but a snapshot of which
+-- transactions were over when the reader last looked: what is new is what was not yet visible then and is now, however
+-- the writers interleave. (By number alone a writer that commits late is skipped for ever; by transaction id one open
+-- transaction holds up everybody.)
+--
+-- The life of a change: written by a rule, served to every reader whose cursor is older, deleted by a job after
+-- changes_kept_days. The life of a feed: transaction ids mean something only to the server and the history they were
+-- given in, so private.feed_history() names both, and changes and cursors carry that name. After a restore, a promotion
+-- or a move the name is another: every old cursor is refused with cursor_expired, and older changes are served no more.
+--
+-- Promises: no change is skipped or served twice to a reader that follows its cursors; changes of one row come in the
+-- order in which the row changed; nobody, the owner included, changes a change, deletes a young one or chooses its
+-- number or transaction.
+
+create table private.feed_topics (
+  prefix text primary key,
+  module text not null,
+  description text not null,
+  may_read text,
+  is_public boolean not null default false,
+  constraint prefix_is_snake_case check (prefix ~ '^[a-z]+(_[a-z0-9]+)*$'),
+  constraint somebody_may_read check (is_public or may_read is not null),
+  constraint may_read_is_private check (may_read ~ '^private\.[a-z_0-9]+$')
+);
+comment on table private.feed_topics is 'Every kind of topic, by what its topics begin with (prefix, or prefix:id), and who may read them.';
+comment on column private.feed_topics.may_read is
+  'A function of schema private that takes a topic''s id (empty where it has none) as text and says whether the caller may read it; null when everybody may.';
+comment on column private.feed_topics.is_public is 'Whether callers who are not signed in may read such topics too, so far as may_read lets them: nothing personal goes there.';
+
+-- No identity column: the trigger numbers rows, so that an explicit number changes nothing either.
+create sequence private.changes_id;
+comment on sequence private.changes_id is 'Numbers the changes. Rolled back ones leave gaps.';
+
+create table public.changes (
+  id bigint primary key,
+  topic text not null,
+  event text not null,
+  payload jsonb not null default '{}',
+  transaction_id xid8 not null,
+  created_at timestamptz not null,
+  history text not null,
+  constraint topic_is_prefix_and_id check (topic ~ '^[a-z][a-z0-9_]*(:[A-Za-z0-9_.-]+)?$' and length(topic) <= 150),
+  constraint event_is_kebab_case check (event ~ '^[a-z][a-z0-9]*(-[a-z0-9]+)*$' and length(event) <= 100),
+  constraint payload_is_an_object check (jsonb_typeof(payload) = 'object'),
+  constraint payload_is_small check (length(payload::text) <= 8000)
+);
+-- For readers of some topics, and for readers of all.
+create index changes_of_a_topic on public.changes (topic, transaction_id);
+create index changes_of_a_transaction on public.changes (transaction_id);
+create index changes_created_at on public.changes using brin (created_at);
+comment on table public.changes is
+  'The change feed, only ever added to. Rules insert topic, event and payload (without personal data); changes_since() reads it.';
+comment on column public.changes.id is 'Counts the changes; larger is later for changes of one row, but a larger one may be visible first.';
+comment on column public.changes.topic is 'What it is about: a prefix of private.feed_topics, or prefix:id.';
+comment on column public.changes.event is 'What happened, such as session-update.';
+comment on column public.changes.transaction_id is 'The transaction that wrote it, by which readers tell what is new.';
+comment on column public.changes.history is 'What private.feed_history() was: where the transaction''s id means something.';
+
+create table private.feed_state (
+  is_only boolean primary key default true,
+  history text,
+  forgotten_transaction_id xid8 not null default '0',
+  constraint is_the_only_one check (is_only)
+);
+comment on table private.feed_state is 'One row: up to where changes were deleted.';
+comment on column private.feed_state.history is 'The history whose changes were deleted.';
+comment on column private.feed_state.forgotten_transaction_id is 'The latest transaction of which a change was deleted: a cursor that may not have seen it is refused.';
+
+-- sql/00_platform/tables/20_outbox.sql
+
+-- The outbox: what leaves the house, by email, SMS, WhatsApp or as a webhook.
+--
+-- A rule that wants to tell somebody outside inserts a row, in the transaction of what it tells about: both are there or
+-- neither is. A dispatcher (functions/dispatch) claims what is due under a lease, sends it, and reports. When it dies
+-- instead, its leases run out and the messages are claimed again, with the same id, by which the provider knows them: a
+-- message goes out at least once, and counts once.
+--
+-- The life of a message: queued; sending, while somebody holds its lease; then sent, or queued again to be tried later, or
+-- failed: a dead letter, kept until somebody queues it again. The trigger below holds to that whoever writes.
+--
+-- Each provider has a breaker. After a few failures in a row it opens: nothing is handed out for it until its time is up,
+-- then one message to try with, and what becomes of that closes or opens it again. A webhook's provider is its host, so
+-- that one that is down keeps nobody else's waiting.
+
+create table public.outbox (
+  id uuid primary key default gen_random_uuid(),
+  channel text not null,
+  provider text not null generated always as (
+    case channel when 'webhook' then 'webhook ' || lower(substring(recipient from '^https?://([^/?#]+)')) else channel end
+  ) stored,
+  recipient text not null,
+  subject text,
+  body text not null,
+  kind text not null,
+  dedupe_key text,
+  status text not null default 'queued',
+  attempts integer not null default 0,
+  next_attempt_at timestamptz not null,
+  expires_at timestamptz not null,
+  lease uuid,
+  leased_until timestamptz,
+  provider_message_id text,
+  last_error text,
+  created_at timestamptz not null,
+  sent_at timestamptz,
+  failed_at timestamptz,
+  constraint outbox_one_dedupe_key unique (dedupe_key),
+  constraint channel_is_known check (channel in ('email', 'sms', 'whatsapp', 'webhook')),
+  constraint status_is_known check (status in ('queued', 'sending', 'sent', 'failed')),
+  constraint kind_is_snake_case check (kind ~ '^[a-z]+(_[a-z0-9]+)*$'),
+  constraint emails_have_a_subject check (channel <> 'email' or subject is not null),
+  constraint subject_is_one_line check (length(subject) between 1 and 300 and subject !~ '[[:cntrl:]]'),
+  constraint body_is_bounded check (length(body) between 1 and 100000),
+  constraint dedupe_key_is_bounded check (length(dedupe_key) between 1 and 300),
+  constraint reports_are_bounded check (length(last_error) <= 1000 and length(provider_message_id) <= 300),
+  constraint attempts_are_not_below_zero check (attempts >= 0),
+  constraint sending_means_leased check ((status = 'sending') = (leased_until is not null) and (status <> 'sending' or lease is not null)),
+  constraint sent_says_when check ((status = 'sent') = (sent_at is not null)),
+  constraint failed_says_when_and_why check ((status = 'failed') = (failed_at is not null) and (status <> 'failed' or last_error is not null))
+);
+-- What claiming reads: of one provider, what is queued or whose lease has run out, the longest due first.
+create index outbox_due on public.outbox (provider, (coalesce(leased_until, next_attempt_at))) where status in ('queued', 'sending');
+create index outbox_failed on public.outbox (failed_at) where status = 'failed';
+create index outbox_sent on public.outbox (sent_at) where status = 'sent';
+create index outbox_created_at on public.outbox (created_at);
+create index outbox_recipient on public.outbox (recipient);
+comment on table public.outbox is
+  'Messages to the outside. Rules insert channel, recipient, subject, body, kind and dedupe_key; everything else follows, through claim_outbox, complete_outbox and fail_outbox.';
+comment on column public.outbox.id is 'What the provider is told as the idempotency key, so that a message sent twice counts once.';
+comment on column public.outbox.channel is 'email, sms, whatsapp or webhook.';
+comment on column public.outbox.provider is 'Whose breaker counts: the channel, and for a webhook its host.';
+comment on column public.outbox.recipient is 'An email address, a phone number in E.164 form, or for a webhook its URL.';
+comment on column public.outbox.body is 'Plain text; for a webhook the JSON document that is posted.';
+comment on column public.outbox.kind is 'What it is about, such as assignment_given.';
+comment on column public.outbox.dedupe_key is 'What only one message may say for as long as it is kept: insert with on conflict (dedupe_key) do nothing.';
+comment on column public.outbox.status is 'queued, sending, sent or failed (a dead letter).';
+comment on column public.outbox.attempts is 'How often it was handed out; refusals for being too fast do not count.';
+comment on column public.outbox.next_attempt_at is 'Not before then; a message may be queued for later.';
+comment on column public.outbox.expires_at is 'After then nobody wants to hear it any more, and it is not sent; outbox_hours after it was queued, where nobody says.';
+comment on column public.outbox.lease is 'Who claimed it last is told this, and reports with it.';
+comment on column public.outbox.leased_until is 'From then on somebody else may claim it; null unless it is being sent.';
+comment on column public.outbox.provider_message_id is 'What the provider calls it.';
+comment on column public.outbox.last_error is 'What went wrong last.';
+
+create table public.outbox_providers (
+  name text primary key,
+  channel text not null,
+  state text not null default 'closed',
+  failures integer not null default 0,
+  openings integer not null default 0,
+  retry_at timestamptz,
+  last_error text,
+  changed_at timestamptz not null,
+  constraint channel_is_known check (channel in ('email', 'sms', 'whatsapp', 'webhook')),
+  constraint state_is_known check (state in ('closed', 'open', 'half_open')),
+  constraint counts_are_not_below_zero check (failures >= 0 and openings >= 0),
+  constraint closed_for_a_while check (state = 'closed' or retry_at is not null)
+);
+comment on table public.outbox_providers is 'The breaker of each provider that messages went to. Written by the functions that claim and report.';
+comment on column public.outbox_providers.state is 'closed: messages flow; open: none are handed out; half_open: one is on its way, to try.';
+comment on column public.outbox_providers.failures is 'How many attempts failed in a row.';
+comment on column public.outbox_providers.openings is 'How often in a row it opened without anything getting through; each time for twice as long.';
+comment on column public.outbox_providers.retry_at is 'Nothing is handed out before then: the breaker is open, or the provider said it was too fast.';
+comment on column public.outbox_providers.last_error is 'What went wrong last.';
+
 -- sql/00_platform/rules/10_clock.sql
 
 -- The clock and the caller: the two things every rule asks about its surroundings.
@@ -598,6 +768,784 @@ end;
 $$;
 comment on function private.forget_old_calls() is 'Job: deletes counted calls and remembered answers that are past their use; returns how many.';
 
+-- sql/00_platform/rules/90_changes.sql
+
+-- Writing the change feed: what a change is, whoever writes it.
+
+-- A restore to another server changes the system's identifier, one to an earlier moment (or a promotion) the timeline, a
+-- copy the database's number, and a dump loaded over the old tables the table's.
+create function private.feed_history() returns text
+language sql stable set search_path = ''
+return substr(encode(sha256(convert_to(concat_ws(' ',
+    (select c.system_identifier from pg_catalog.pg_control_system() c),
+    substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8),
+    (select d.oid from pg_catalog.pg_database d where d.datname = current_database()),
+    'public.changes'::regclass::oid
+  ), 'UTF8')), 'hex'), 1, 16);
+comment on function private.feed_history() is
+  'Names the history transaction ids belong to: this server, since it was last restored or promoted, this database, this table.';
+
+-- Asking costs as much as writing a row, so it is asked once a statement. Nothing reads the setting but the next trigger.
+create function private.name_history() returns trigger
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform set_config('classbase.feed_history', private.feed_history(), true);
+  return null;
+end;
+$$;
+comment on function private.name_history() is 'Statement trigger: says which history the changes about to be written belong to.';
+
+create trigger t10_name_history before insert on public.changes
+  for each statement execute function private.name_history();
+
+create function private.stamp_change() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  new.id := nextval('private.changes_id');
+  new.transaction_id := pg_current_xact_id();
+  new.created_at := private.now();
+  new.history := current_setting('classbase.feed_history');
+  return new;
+end;
+$$;
+comment on function private.stamp_change() is 'Row trigger: numbers a change and says when and in which transaction it was written, whatever the insert says.';
+
+create trigger t20_stamp before insert on public.changes
+  for each row execute function private.stamp_change();
+
+create function private.refuse_change_update() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  perform private.fail('forbidden', 'The change feed is only ever added to', p_details => jsonb_build_object('table', tg_table_name, 'operation', tg_op),
+    p_hint => 'Insert a new change that says what is so now.');
+  return null;
+end;
+$$;
+comment on function private.refuse_change_update() is 'Statement trigger: what was said stays said.';
+
+create trigger t30_never_updated before update on public.changes
+  for each statement execute function private.refuse_change_update();
+create trigger t30_never_truncated before truncate on public.changes
+  for each statement execute function private.refuse_change_update();
+
+-- Whoever deletes: only what is old, and leaving word of it for cursors that have not seen it.
+create function private.note_forgotten() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_history constant text := private.feed_history();
+begin
+  if exists (
+    select from old_rows o
+    where o.history = v_history and o.created_at > private.now() - make_interval(days => private.setting_integer('changes_kept_days'))
+  ) then
+    perform private.fail('forbidden', 'The change feed is only ever added to', p_details => jsonb_build_object('table', tg_table_name, 'operation', tg_op),
+      p_hint => 'Changes are deleted once they are older than the setting changes_kept_days.');
+  end if;
+  update private.feed_state s
+  set history = v_history, forgotten_transaction_id = forgotten.latest
+  from (select max(o.transaction_id) as latest from old_rows o where o.history = v_history) forgotten
+  where forgotten.latest is not null and (s.history is distinct from v_history or forgotten.latest > s.forgotten_transaction_id);
+  return null;
+end;
+$$;
+comment on function private.note_forgotten() is 'Statement trigger: refuses to delete young changes, and remembers up to where old ones went.';
+
+create trigger t40_note_forgotten after delete on public.changes
+  referencing old table as old_rows
+  for each statement execute function private.note_forgotten();
+
+-- After the rows: which topics there are, who is told. Nobody reads a topic that is not registered, so it is a mistake.
+create function private.announce_changes() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_unknown text;
+begin
+  select string_agg(distinct n.topic, ', ') into v_unknown
+  from new_rows n
+  where not exists (select from private.feed_topics t where t.prefix = split_part(n.topic, ':', 1));
+  if v_unknown is not null then
+    perform private.fail('invalid_input', format('There is no such topic: %s', left(v_unknown, 200)), 'topic',
+      p_hint => 'A module registers its topics in private.feed_topics.');
+  end if;
+  -- Without a payload, so that a transaction wakes listeners once, whatever it did: what is new they read themselves.
+  if private.setting_boolean('changes_notify') and exists (select from new_rows) then
+    perform pg_notify('classbase_changes', '');
+  end if;
+  if private.setting_boolean('changes_realtime') and to_regprocedure('realtime.send(jsonb,text,text,boolean)') is not null then
+    perform private.send_to_realtime(array(
+      select jsonb_build_object(
+        'topic', said.topic, 'event', said.event, 'private', not t.is_public, 'payload', jsonb_build_object('changes', said.changes)
+      )
+      from (
+        select n.topic, case when min(n.event) = max(n.event) then min(n.event) else 'changes' end as event,
+          jsonb_agg(jsonb_build_object('id', n.id, 'event', n.event, 'payload', n.payload) order by n.id) as changes
+        from new_rows n
+        group by n.topic
+      ) said
+      join private.feed_topics t on t.prefix = split_part(said.topic, ':', 1)
+      order by said.topic
+    ));
+  end if;
+  return null;
+end;
+$$;
+comment on function private.announce_changes() is 'Statement trigger: refuses unknown topics, wakes listeners, and sends one message a topic to Realtime where that is.';
+
+create trigger t50_announce after insert on public.changes
+  referencing new table as new_rows
+  for each statement execute function private.announce_changes();
+
+-- Realtime is a courtesy, the feed is the truth: whatever is wrong with it, the work that published is done. Left alone
+-- are the classes 40 (deadlocks, which undo the transaction anyway) and 57 (somebody stops the server or the statement).
+create function private.send_to_realtime(p_messages jsonb[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  execute 'select realtime.send(m -> ''payload'', m ->> ''event'', m ->> ''topic'', (m ->> ''private'')::boolean) from unnest($1) with ordinality as u(m, position)
+    order by position' using p_messages;
+exception
+  when syntax_error_or_access_rule_violation or integrity_constraint_violation or data_exception or feature_not_supported
+    or object_not_in_prerequisite_state or program_limit_exceeded or insufficient_resources or plpgsql_error
+    or external_routine_exception or system_error or internal_error then
+    raise warning 'Realtime did not take % message(s): % (%)', cardinality(p_messages), sqlerrm, sqlstate;
+end;
+$$;
+comment on function private.send_to_realtime(jsonb[]) is 'Hands messages to realtime.send; a failure there is a warning in the log and nothing else.';
+
+create function private.forget_old_changes() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_changes integer;
+begin
+  delete from public.changes c
+  where c.created_at < private.now() - make_interval(days => private.setting_integer('changes_kept_days'))
+    or c.history <> private.feed_history();
+  get diagnostics v_changes = row_count;
+  return v_changes;
+end;
+$$;
+comment on function private.forget_old_changes() is 'Job: deletes changes older than changes_kept_days, and those of an earlier history; returns how many.';
+
+-- sql/00_platform/rules/90_outbox.sql
+
+-- What holds for every message, whoever writes it.
+
+alter table public.outbox add constraint recipient_fits_the_channel check (
+  case channel
+    when 'email' then private.is_email(recipient)
+    when 'webhook' then recipient ~ '^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?]\S*)?$' and length(recipient) <= 2000
+    else private.is_phone(recipient)
+  end
+);
+
+create function private.begin_message() returns trigger
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  if (new.status, new.attempts) <> ('queued', 0)
+    or num_nonnulls(new.lease, new.leased_until, new.provider_message_id, new.last_error, new.sent_at, new.failed_at) > 0 then
+    perform private.fail('illegal_transition', 'A message begins queued', 'status',
+      p_hint => 'Give channel, recipient, subject, body, kind and dedupe_key; the rest follows.');
+  end if;
+  new.created_at := private.now();
+  new.next_attempt_at := coalesce(new.next_attempt_at, new.created_at);
+  new.expires_at := coalesce(new.expires_at, new.next_attempt_at + make_interval(hours => private.setting_integer('outbox_hours')));
+  -- A line break that somebody typed into a name must not stop what the message tells about.
+  new.subject := left(regexp_replace(new.subject, '[[:cntrl:][:space:]]+', ' ', 'g'), 300);
+  return new;
+end;
+$$;
+comment on function private.begin_message() is 'Row trigger: a message begins queued, now, with a subject of one line.';
+
+create trigger t10_begin before insert on public.outbox
+  for each row execute function private.begin_message();
+
+-- Claiming goes by providers. Usually it is there, and nothing is written.
+create function private.know_providers() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into public.outbox_providers (name, channel, changed_at)
+  select distinct n.provider, n.channel, private.now() from new_rows n
+  where not exists (select from public.outbox_providers p where p.name = n.provider)
+  order by 1
+  on conflict (name) do nothing;
+  return null;
+end;
+$$;
+comment on function private.know_providers() is 'Statement trigger: every message''s provider has a breaker.';
+
+create trigger t20_know_providers after insert on public.outbox
+  referencing new table as new_rows for each statement execute function private.know_providers();
+
+-- The states, and the ways between them.
+create function private.check_message() returns trigger
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_claimed constant boolean := new.lease is distinct from old.lease and new.attempts = old.attempts + 1 and new.leased_until > private.now();
+  v_kept constant boolean := new.lease is not distinct from old.lease and new.attempts = old.attempts;
+  v_allowed boolean;
+begin
+  if (new.id, new.channel, new.recipient, new.subject, new.body, new.kind, new.dedupe_key, new.created_at)
+    is distinct from (old.id, old.channel, old.recipient, old.subject, old.body, old.kind, old.dedupe_key, old.created_at) then
+    perform private.fail('illegal_transition', 'What a message says is not changed once it is queued', 'body', jsonb_build_object('id', old.id),
+      'Queue another one.');
+  end if;
+  v_allowed := case old.status || ' ' || new.status
+      when 'queued sending' then v_claimed and old.next_attempt_at <= private.now()
+      -- Somebody else's turn only once the lease has run out.
+      when 'sending sending' then v_kept or v_claimed and old.leased_until <= private.now()
+      when 'sending sent' then v_kept
+      -- Refused for being too fast: the attempt is given back.
+      when 'sending queued' then new.lease is not distinct from old.lease and new.attempts between old.attempts - 1 and old.attempts
+      when 'sending failed' then v_kept
+      when 'queued queued' then v_kept
+      when 'queued failed' then v_kept
+      when 'failed queued' then new.attempts = 0
+      when 'failed failed' then v_kept
+      when 'sent sent' then v_kept
+      else false
+    end;
+  if not v_allowed then
+    perform private.fail('illegal_transition', format('A message that is %s cannot become %s like this', old.status, new.status), 'status',
+      jsonb_build_object('id', old.id, 'status', old.status, 'leased_until', old.leased_until),
+      'Messages are claimed by claim_outbox and reported with the lease it gave.');
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_message() is 'Row trigger: a message goes from state to state as messages do, and says what it said.';
+
+create trigger t10_check before update on public.outbox
+  for each row execute function private.check_message();
+
+-- sql/00_platform/rules/91_outbox_sending.sql
+
+-- Claiming messages and reporting what became of them. Who may is for 10_people to say.
+
+create function private.channel_is_on(p_channel text) returns boolean
+language sql stable set search_path = ''
+return coalesce(private.setting_boolean('send_' || p_channel), false);
+comment on function private.channel_is_on(text) is 'Whether the organisation sends through this channel.';
+
+-- Twice as long each time, at most a given time, and half as much either way: who failed together does not come back together.
+create function private.spread_wait(p_first_seconds integer, p_times integer, p_most_seconds integer) returns interval
+language sql volatile set search_path = ''
+return make_interval(secs => least(p_first_seconds * 2.0 ^ (least(p_times, 30) - 1), p_most_seconds) * (0.5 + random()));
+comment on function private.spread_wait(integer, integer, integer) is
+  'How long to wait after so many times in a row: the first wait doubled each time, at most the third argument, times 0.5 to 1.5 by chance.';
+
+-- Two claimers never get the same message: what one has locked the other skips, and what it has changed since the other
+-- began to look no longer fits. Where a breaker is not closed, one message tries; and of two claimers one gets to say so.
+create function private.claim_messages(p_channels text[], p_limit integer, p_lease_seconds integer) returns setof public.outbox
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_attempts constant integer := private.setting_integer('outbox_attempts');
+  v_until constant timestamptz := private.now() + make_interval(secs => p_lease_seconds);
+  v_left integer := p_limit;
+  v_take integer;
+  v_taken integer;
+  v_provider public.outbox_providers;
+begin
+  for v_provider in
+    select p.* from public.outbox_providers p
+    where p.channel in (select c.c from unnest(p_channels) as c(c) where private.channel_is_on(c.c))
+      and coalesce(p.retry_at <= private.now(), true)
+      and exists (
+        select from public.outbox o
+        where o.provider = p.name and o.status in ('queued', 'sending') and coalesce(o.leased_until, o.next_attempt_at) <= private.now()
+      )
+    order by random()
+  loop
+    exit when v_left <= 0;
+    v_take := v_left;
+    if v_provider.state <> 'closed' then
+      -- Nobody waits: two that hold one breaker each would wait for the other's.
+      update public.outbox_providers p set state = 'half_open', retry_at = v_until, changed_at = private.now()
+      where p.name in (
+        select o.name from public.outbox_providers o
+        where o.name = v_provider.name and o.state <> 'closed' and o.retry_at <= private.now()
+        for no key update skip locked
+      );
+      continue when not found;
+      v_take := 1;
+    end if;
+    return query
+      with due as (
+        select o.id
+        from public.outbox o
+        where o.provider = v_provider.name and o.status in ('queued', 'sending') and coalesce(o.leased_until, o.next_attempt_at) <= private.now()
+          and o.attempts < v_attempts and o.expires_at > private.now()
+        order by coalesce(o.leased_until, o.next_attempt_at)
+        limit v_take
+        for update skip locked
+      )
+      update public.outbox o
+      set status = 'sending', attempts = o.attempts + 1, lease = gen_random_uuid(), leased_until = v_until
+      from due d
+      where o.id = d.id
+      returning o.*;
+    get diagnostics v_taken = row_count;
+    v_left := v_left - v_taken;
+  end loop;
+end;
+$$;
+comment on function private.claim_messages(text[], integer, integer) is
+  'Hands out messages of these channels that are due, at most so many, each under a lease of so many seconds.';
+
+-- In most cases there is nothing to write: many report at once, and the row is one.
+create function private.provider_answered(p_provider text) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  update public.outbox_providers p
+  set state = 'closed', failures = 0, openings = 0, retry_at = case when p.state = 'closed' then p.retry_at end, changed_at = private.now()
+  where p.name = p_provider and (p.state <> 'closed' or p.failures > 0);
+end;
+comment on function private.provider_answered(text) is 'A provider works: closes its breaker.';
+
+create function private.provider_failed(p_provider text, p_error text, p_retry_after integer) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_provider public.outbox_providers;
+begin
+  select p.* into v_provider from public.outbox_providers p where p.name = p_provider for no key update;
+  v_provider.failures := v_provider.failures + 1;
+  -- Those still on their way when it opened tell nothing new.
+  if v_provider.state = 'half_open' or v_provider.state = 'closed' and v_provider.failures >= private.setting_integer('outbox_breaker_failures') then
+    v_provider.state := 'open';
+    v_provider.openings := v_provider.openings + 1;
+    v_provider.retry_at := private.now() + greatest(make_interval(secs => p_retry_after), private.spread_wait(
+      private.setting_integer('outbox_breaker_seconds'), v_provider.openings, private.setting_integer('outbox_longest_wait_seconds')));
+  end if;
+  update public.outbox_providers p
+  set state = v_provider.state, failures = v_provider.failures, openings = v_provider.openings, retry_at = v_provider.retry_at,
+    last_error = p_error, changed_at = private.now()
+  where p.name = p_provider;
+end;
+$$;
+comment on function private.provider_failed(text, text, integer) is
+  'Counts a failure of a provider: opens its breaker after outbox_breaker_failures in a row, or when the one that tried failed.';
+
+create function private.refuse_report(p_id uuid, p_lease uuid) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_message public.outbox;
+begin
+  select o.* into v_message from public.outbox o where o.id = p_id;
+  if not found then
+    perform private.fail('not_found', 'There is no such message', 'p_id', jsonb_build_object('id', p_id));
+  end if;
+  perform private.fail('illegal_transition',
+    case when v_message.lease is distinct from p_lease then 'Somebody else holds this message now' else format('This message is %s', v_message.status) end,
+    'p_lease', jsonb_build_object('id', p_id, 'status', v_message.status),
+    'Who claimed it last reports; the provider knows the message by its id.');
+end;
+$$;
+comment on function private.refuse_report(uuid, uuid) is 'Says why a report on a message does not count.';
+
+-- Who got no answer reports again; the lease says that it is the same report.
+create function private.complete_message(p_id uuid, p_lease uuid, p_provider_message_id text) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_provider text;
+begin
+  update public.outbox o
+  set status = 'sent', sent_at = private.now(), leased_until = null, provider_message_id = left(private.clean_text(p_provider_message_id), 300)
+  where o.id = p_id and o.lease = p_lease and o.status = 'sending'
+  returning o.provider into v_provider;
+  if found then
+    perform private.provider_answered(v_provider);
+  elsif not exists (select from public.outbox o where o.id = p_id and o.lease = p_lease and o.status = 'sent') then
+    perform private.refuse_report(p_id, p_lease);
+  end if;
+end;
+$$;
+comment on function private.complete_message(uuid, uuid, text) is 'A message was sent, says who holds its lease; saying so again changes nothing.';
+
+create function private.fail_message(p_id uuid, p_lease uuid, p_error text, p_reason text, p_retry_after integer) returns public.outbox
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_error constant text := coalesce(left(private.clean_text(p_error), 1000), 'It did not say why.');
+  v_message public.outbox;
+  v_dead boolean;
+begin
+  select o.* into v_message from public.outbox o where o.id = p_id and o.lease = p_lease for no key update;
+  if v_message.status in ('queued', 'failed') then
+    return v_message;
+  elsif v_message.status is distinct from 'sending' then
+    perform private.refuse_report(p_id, p_lease);
+  end if;
+  v_dead := p_reason = 'permanent' or p_reason = 'transient' and v_message.attempts >= private.setting_integer('outbox_attempts');
+  update public.outbox o
+  set status = case when v_dead then 'failed' else 'queued' end, failed_at = case when v_dead then private.now() end, leased_until = null, last_error = v_error,
+    attempts = case when p_reason = 'throttled' then o.attempts - 1 else o.attempts end,
+    next_attempt_at = case when v_dead then o.next_attempt_at else private.now() + greatest(make_interval(secs => p_retry_after), private.spread_wait(
+      private.setting_integer('outbox_retry_seconds'), o.attempts, private.setting_integer('outbox_longest_wait_seconds'))) end
+  where o.id = p_id
+  returning o.* into v_message;
+  if p_reason = 'permanent' then
+    perform private.provider_answered(v_message.provider);
+  elsif p_reason = 'transient' then
+    perform private.provider_failed(v_message.provider, v_error, p_retry_after);
+  else
+    -- Whoever was too fast is too fast with the next message as well.
+    update public.outbox_providers p
+    set retry_at = greatest(p.retry_at, private.now() + make_interval(secs => coalesce(p_retry_after, private.setting_integer('outbox_retry_seconds')))),
+      last_error = v_error, changed_at = private.now()
+    where p.name = v_message.provider;
+  end if;
+  return v_message;
+end;
+$$;
+comment on function private.fail_message(uuid, uuid, text, text, integer) is
+  'A message was not sent, says who holds its lease: throttled and transient are tried again later, permanent and the last attempt are dead letters; saying so again changes nothing.';
+
+create function private.requeue_messages(p_ids uuid[]) returns uuid[]
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_done uuid[];
+begin
+  with chosen as (
+    select o.id from public.outbox o where o.id = any(p_ids) and o.status = 'failed' order by o.id for no key update
+  ),
+  done as (
+    update public.outbox o
+    set status = 'queued', attempts = 0, lease = null, failed_at = null, next_attempt_at = private.now(),
+      expires_at = greatest(o.expires_at, private.now() + make_interval(hours => private.setting_integer('outbox_hours')))
+    from chosen c
+    where o.id = c.id
+    returning o.id
+  )
+  select coalesce(array_agg(d.id order by d.id), '{}') into v_done from done d;
+  return v_done;
+end;
+$$;
+comment on function private.requeue_messages(uuid[]) is 'Queues dead letters again, as if they had never been tried; gives the ids of those that were dead.';
+
+-- sql/00_platform/rules/91_reading_changes.sql
+
+-- Reading the change feed.
+
+create function private.may_read_topic(p_topic text) returns boolean
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_topic private.feed_topics;
+  v_may boolean;
+begin
+  select t.* into v_topic from private.feed_topics t where t.prefix = split_part(p_topic, ':', 1);
+  if not found or (private.caller_id() is null and not v_topic.is_public and not private.is_trusted()) then
+    return false;
+  end if;
+  if v_topic.may_read is null or private.is_trusted() then
+    return true;
+  end if;
+  -- The name is held to private.name by a constraint.
+  execute format('select %s($1)', v_topic.may_read) into v_may using substr(p_topic, length(v_topic.prefix) + 2);
+  return coalesce(v_may, false);
+end;
+$$;
+comment on function private.may_read_topic(text) is 'Whether the caller may read a topic, as private.feed_topics says; false for topics nobody registered.';
+
+create function private.check_feed_topic() returns trigger
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if new.may_read is not null and not exists (
+    select from pg_catalog.pg_proc p
+    where p.oid = to_regprocedure(new.may_read || '(text)') and p.prorettype = 'boolean'::regtype and p.provolatile <> 'v'
+  ) then
+    perform private.fail('invalid_input', format('%s(text) is no stable function that says yes or no', new.may_read), 'may_read');
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_feed_topic() is 'Row trigger: who may read a topic is said by a function that exists.';
+
+create trigger t20_check before insert or update on private.feed_topics
+  for each row execute function private.check_feed_topic();
+
+-- The transaction that asks is over for nobody yet, and its own snapshot leaves it out: what it wrote is for those who
+-- ask after it, itself included.
+create function private.feed_snapshot() returns pg_snapshot
+language sql stable set search_path = ''
+return (
+  select case
+      when own.id is null or own.id >= pg_snapshot_xmax(s.now) then s.now
+      else format('%s:%s:%s', least(pg_snapshot_xmin(s.now), own.id), pg_snapshot_xmax(s.now),
+        (
+          select string_agg(running.id::text, ',' order by running.id)
+          from (select pg_snapshot_xip(s.now) union select own.id) running(id)
+        ))::pg_snapshot
+    end
+  from (select pg_current_snapshot()) s(now)
+  cross join (select pg_current_xact_id_if_assigned()) own(id)
+);
+comment on function private.feed_snapshot() is 'Which transactions are over for the statement that asks: the place in the feed up to which it can read.';
+
+-- A cursor is HISTORY.SNAPSHOT, or HISTORY.SNAPSHOT.TARGET.ID in the middle of what lies between two snapshots.
+create function private.read_cursor(p_cursor text, out history text, out seen pg_snapshot, out target pg_snapshot, out last_id bigint)
+language plpgsql immutable set search_path = ''
+as $$
+declare
+  v_parts constant text[] := string_to_array(p_cursor, '.');
+begin
+  if length(p_cursor) > 100000
+    or p_cursor !~ '^[0-9a-f]{16}\.[0-9]{1,18}:[0-9]{1,18}:[0-9,]*(\.[0-9]{1,18}:[0-9]{1,18}:[0-9,]*\.[0-9]{1,18})?$' then
+    raise invalid_text_representation;
+  end if;
+  history := v_parts[1];
+  seen := v_parts[2]::pg_snapshot;
+  target := v_parts[3]::pg_snapshot;
+  last_id := v_parts[4]::bigint;
+  if pg_snapshot_xmax(target) < pg_snapshot_xmax(seen) then
+    raise invalid_text_representation;
+  end if;
+exception when invalid_text_representation then
+  perform private.fail('invalid_input', 'This is no cursor', 'p_cursor',
+    p_hint => 'Use cursors as changes_since answered them, and none to begin with.');
+end;
+$$;
+comment on function private.read_cursor(text) is 'The parts of a cursor; refuses what never was one.';
+
+create function private.check_topics(p_topics text[]) returns void
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_limit constant integer := private.changes_topics_limit();
+  v_forbidden text[];
+begin
+  if p_topics is null then
+    perform private.fail_input(private.input_error(not private.is_trusted(), 'p_topics', 'Say which topics to read'));
+    return;
+  end if;
+  perform private.fail_input(
+    private.input_error(array_position(p_topics, null) is not null, 'p_topics', 'A topic is missing')
+      || private.input_error(cardinality(p_topics) = 0, 'p_topics', 'Say which topics to read')
+  );
+  if cardinality(p_topics) > v_limit then
+    perform private.fail('limit_exceeded', format('At most %s topics can be read at once', v_limit), 'p_topics', jsonb_build_object('limit', v_limit));
+  end if;
+  v_forbidden := array(select t from unnest(p_topics) t where not private.may_read_topic(t));
+  if cardinality(v_forbidden) > 0 then
+    perform private.fail('forbidden', format('You may not read %s', left(array_to_string(v_forbidden, ', '), 200)), 'p_topics',
+      jsonb_build_object('topics', v_forbidden));
+  end if;
+end;
+$$;
+comment on function private.check_topics(text[]) is 'Refuses topics the caller may not read; all topics at once (null) are for servers.';
+
+create function private.changes_topics_limit() returns integer
+language sql stable security definer set search_path = ''
+return private.setting_integer('changes_topics_limit');
+comment on function private.changes_topics_limit() is 'How many topics one call may read.';
+
+-- Everything below reads with the one snapshot of the statement that calls, because the functions are stable: what is
+-- served and the cursor after it belong together.
+create function private.read_changes(p_cursor text, p_topics text[], p_limit integer)
+returns table (cursor text, more boolean, id bigint, topic text, event text, payload jsonb, created_at timestamptz)
+language plpgsql stable security definer set search_path = ''
+-- The lower bound is what makes this cheap; a plan for cursors in general would walk the whole feed.
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+  v_history constant text := private.feed_history();
+  v_now constant pg_snapshot := private.feed_snapshot();
+  v_state private.feed_state;
+  v_seen pg_snapshot;
+  v_target pg_snapshot;
+  v_last_id bigint;
+  v_open xid8[];
+  v_is_ours boolean;
+begin
+  perform private.check_topics(p_topics);
+  if p_limit not between 1 and 1000 then
+    perform private.fail('limit_exceeded', 'Between 1 and 1000 changes can be read at once', 'p_limit', jsonb_build_object('limit', 1000));
+  end if;
+  if p_cursor is null then
+    return query select v_history || '.' || v_now, false, null::bigint, null::text, null::text, null::jsonb, null::timestamptz;
+    return;
+  end if;
+
+  select c.history = v_history, c.seen, coalesce(c.target, v_now), c.last_id
+  into v_is_ours, v_seen, v_target, v_last_id
+  from private.read_cursor(p_cursor) c;
+  select s.* into v_state from private.feed_state s;
+  -- A cursor from the future is one of a past that was undone, such as a crash of a server that does not wait for its disk.
+  if not v_is_ours or greatest(pg_snapshot_xmax(v_seen), pg_snapshot_xmax(v_target)) > pg_snapshot_xmax(v_now)
+    or (v_state.history = v_history and pg_snapshot_xmin(v_seen) <= v_state.forgotten_transaction_id) then
+    perform private.fail('cursor_expired', 'What followed this cursor is no longer known',
+      p_details => jsonb_build_object('reason', case when v_is_ours and greatest(pg_snapshot_xmax(v_seen), pg_snapshot_xmax(v_target)) <= pg_snapshot_xmax(v_now) then 'forgotten' else 'restored' end),
+      p_hint => 'Start again: ask without a cursor, then read the rows themselves.');
+  end if;
+
+  v_open := array(select pg_snapshot_xip(v_seen));
+  if v_last_id is null then
+    -- Where what is new begins, so that the feed is not walked from its beginning.
+    select min(found.id) into v_last_id
+    from (
+      select c.id
+      from public.changes c
+      where (c.transaction_id >= pg_snapshot_xmax(v_seen) or c.transaction_id = any(v_open))
+        and pg_visible_in_snapshot(c.transaction_id, v_target)
+        and (p_topics is null or c.topic = any(p_topics))
+        and c.history = v_history
+      offset 0
+    ) found;
+    v_last_id := v_last_id - 1;
+  end if;
+
+  return query
+    with page as (
+      select c.*, row_number() over (order by c.id) as position, count(*) over () as found
+      from (
+        select c.id, c.topic, c.event, c.payload, c.created_at
+        from public.changes c
+        where c.id > v_last_id
+          and (c.transaction_id >= pg_snapshot_xmax(v_seen) or c.transaction_id = any(v_open))
+          and pg_visible_in_snapshot(c.transaction_id, v_target)
+          and (p_topics is null or c.topic = any(p_topics))
+          and c.history = v_history
+        order by c.id
+        limit p_limit + 1
+      ) c
+    )
+    select
+      case when p.position = p.found then v_history || '.' || v_target else concat_ws('.', v_history, v_seen, v_target, p.id) end,
+      p.position < p.found, p.id, p.topic, p.event, p.payload, p.created_at
+    from page p
+    where p.position <= p_limit
+    order by p.position;
+  if not found then
+    return query select v_history || '.' || v_target, false, null::bigint, null::text, null::text, null::jsonb, null::timestamptz;
+  end if;
+end;
+$$;
+comment on function private.read_changes(text, text[], integer) is
+  'The changes after a cursor, oldest first, each with the cursor after it; one row without a change when there is none.';
+
+-- sql/00_platform/rules/92_outbox_dispatch.sql
+
+-- What gets the dispatcher going, and what becomes of messages nobody will send.
+
+-- A database cannot send, it can only wake who does. Where pg_net is there, and Vault knows dispatch_url and
+-- dispatch_secret, it is woken from here; elsewhere by who runs the jobs, or by any cron (docs/messages.md). Losing a call
+-- costs nothing: the outbox is the truth, and the next minute calls again.
+create function private.wake_dispatcher() returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_secrets jsonb;
+begin
+  if not exists (
+    select from pg_catalog.pg_proc f join pg_catalog.pg_namespace n on n.oid = f.pronamespace
+    where n.nspname = 'net' and f.proname = 'http_post' and has_schema_privilege(n.oid, 'usage') and has_function_privilege(f.oid, 'execute')
+  ) or not exists (
+    select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'vault' and c.relname = 'decrypted_secrets' and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
+  ) then
+    return false;
+  end if;
+  -- Neither schema need be there, so both are named at the last moment.
+  execute format($sql$select jsonb_object_agg(s.name, s.decrypted_secret) from %I.decrypted_secrets s where s.name in ('dispatch_url', 'dispatch_secret')$sql$, 'vault')
+  into v_secrets;
+  if not coalesce(v_secrets ?& array['dispatch_url', 'dispatch_secret'], false) then
+    return false;
+  end if;
+  execute format('select %I.http_post(url := $1, headers := $2, timeout_milliseconds := 5000)', 'net')
+  using v_secrets ->> 'dispatch_url',
+    jsonb_build_object('Content-Type', 'application/json', 'x-dispatch-secret', v_secrets ->> 'dispatch_secret');
+  return true;
+end;
+$$;
+comment on function private.wake_dispatcher() is 'Calls the dispatcher through pg_net, where that and Vault''s dispatch_url and dispatch_secret are there; returns whether it did.';
+
+create function private.bury_messages() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_buried integer;
+begin
+  with dead as (
+    select o.id, o.expires_at <= private.now() as is_late
+    from public.outbox o
+    where o.status in ('queued', 'sending') and coalesce(o.leased_until, o.next_attempt_at) <= private.now()
+      and (o.expires_at <= private.now() or o.attempts >= private.setting_integer('outbox_attempts'))
+      and private.channel_is_on(o.channel)
+    order by o.id
+    for update skip locked
+  )
+  update public.outbox o
+  set status = 'failed', failed_at = private.now(), leased_until = null,
+    last_error = case
+      when not d.is_late then coalesce(case when o.status = 'queued' then o.last_error end, 'Whoever sent it last never said what became of it.')
+      else left(concat_ws(' ', 'It was not sent before it was too late.', o.last_error), 1000) end
+  from dead d
+  where o.id = d.id;
+  get diagnostics v_buried = row_count;
+  return v_buried;
+end;
+$$;
+comment on function private.bury_messages() is
+  'Makes dead letters of messages that are too late, or whose last attempt nobody reported on; those of channels that are switched off just wait.';
+
+create function private.dispatch_outbox() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_waiting integer;
+begin
+  perform private.bury_messages();
+  select count(*) into v_waiting
+  from (
+    select from public.outbox_providers p
+    join public.outbox o on o.provider = p.name
+    where coalesce(p.retry_at <= private.now(), true) and private.channel_is_on(p.channel)
+      and o.status in ('queued', 'sending') and coalesce(o.leased_until, o.next_attempt_at) <= private.now()
+    limit 1000
+  ) due;
+  if v_waiting > 0 then
+    perform private.wake_dispatcher();
+  end if;
+  return v_waiting;
+end;
+$$;
+comment on function private.dispatch_outbox() is
+  'Job: buries what will not be sent and wakes the dispatcher when something is due; returns how many messages are due, counting to 1000.';
+
+-- Dead letters stay until somebody decides. What waited for a channel that is off goes once it is too late.
+create function private.forget_old_messages() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_sent integer;
+  v_unsent integer;
+begin
+  delete from public.outbox o
+  where o.status = 'sent' and o.sent_at < private.now() - make_interval(days => private.setting_integer('outbox_sent_days'));
+  get diagnostics v_sent = row_count;
+  delete from public.outbox o
+  where o.status = 'queued' and o.expires_at < private.now() and not private.channel_is_on(o.channel);
+  get diagnostics v_unsent = row_count;
+  return v_sent + v_unsent;
+end;
+$$;
+comment on function private.forget_old_messages() is
+  'Job: deletes what was sent outbox_sent_days ago, and what waited too long for a channel that is switched off; returns how many.';
+
 -- sql/00_platform/rpc/app_config.sql
 
 create function private.version() returns text
@@ -616,6 +1564,18 @@ language sql stable set search_path = ''
 return private.public_settings() || jsonb_build_object('version', private.version());
 comment on function public.app_config() is
   'What a frontend needs before anyone signs in: one document of the public settings (organisation, time zone, currency, page size, refresh and cache seconds, bulk limit, flags) and the backend''s version.';
+
+-- sql/00_platform/rpc/changes_since.sql
+
+create function public.changes_since(p_cursor text default null, p_topics text[] default null, p_limit integer default 200)
+returns table (cursor text, more boolean, id bigint, topic text, event text, payload jsonb, created_at timestamptz)
+language sql stable set search_path = ''
+begin atomic
+  select c.cursor, c.more, c.id, c.topic, c.event, c.payload, c.created_at
+  from private.read_changes(p_cursor, p_topics, coalesce(p_limit, 200)) c;
+end;
+comment on function public.changes_since(text, text[], integer) is
+  'What was published since a cursor in these topics, in order, none skipped and none twice: each row carries the cursor after it, and `more` says whether further ones wait. Where there is nothing new, one row with a cursor and no change. No cursor: from now on. cursor_expired means start again.';
 
 -- sql/00_platform/policies.sql
 
@@ -648,6 +1608,72 @@ grant execute on function private.now(), private.today(), private.caller_id(), p
 grant execute on function private.setting(text), private.setting_text(text), private.setting_integer(text), private.setting_boolean(text),
   private.answered_before(text, text, jsonb), private.remember_answer(text, text, jsonb, jsonb)
   to authenticated, service_role;
+
+-- sql/00_platform/policies/20_changes.sql
+
+-- The table itself is for servers only: who may read which topic is decided topic by topic, once a call, and a policy
+-- would decide it row by row. Nobody writes it over REST: rules do, as its owner.
+
+alter table public.changes enable row level security;
+
+grant select on public.changes to service_role;
+
+grant execute on function public.changes_since(text, text[], integer) to anon, authenticated, service_role;
+grant execute on function private.read_changes(text, text[], integer), private.may_read_topic(text), private.read_cursor(text)
+  to anon, authenticated, service_role;
+
+-- sql/00_platform/policies/20_outbox.sql
+
+-- Messages hold addresses and what people are told. They are written by rules, and by servers, which may queue but not say
+-- what became of a message; that is for claim_outbox and its sisters. 10_people says which people may read them.
+
+alter table public.outbox enable row level security;
+alter table public.outbox_providers enable row level security;
+
+grant select, insert (channel, recipient, subject, body, kind, dedupe_key, next_attempt_at, expires_at) on public.outbox to service_role;
+grant select on public.outbox_providers to service_role;
+
+-- sql/00_platform/checks/outbox_dead_letters.sql
+
+create function private.check_outbox_dead_letters() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  -- Not to whom, and not what: who may read findings need not be who may read messages.
+  select 'outbox', o.id::text, format('The %s about %s could not be sent', o.channel, o.kind),
+    jsonb_build_object('channel', o.channel, 'kind', o.kind, 'attempts', o.attempts, 'failed_at', o.failed_at)
+  from public.outbox o
+  where o.status = 'failed';
+end;
+comment on function private.check_outbox_dead_letters() is 'Finds messages that were given up.';
+
+create function private.fix_outbox_dead_letters(p_entity_ids text[]) returns integer
+language sql volatile security definer set search_path = ''
+begin atomic
+  select cardinality(private.requeue_messages(p_entity_ids::uuid[]));
+end;
+comment on function private.fix_outbox_dead_letters(text[]) is 'Queues them again; what is still wrong with them makes dead letters of them once more.';
+
+-- sql/00_platform/checks/outbox_stuck.sql
+
+-- A provider that is down is no fault of ours as long as messages wait; that they wait for long somebody has to know.
+create function private.check_outbox_stuck() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'outbox_providers', w.provider,
+    format('%s message(s) wait for %s since %s%s', w.waiting, w.provider, to_char(w.since at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
+      case when p.state is null then ', of which no breaker is known' when p.state <> 'closed' then ': the provider fails' else ': nothing dispatches them' end),
+    jsonb_build_object('waiting', w.waiting, 'since', w.since, 'state', p.state, 'retry_at', p.retry_at, 'failures', p.failures)
+  from (
+    select o.provider, o.channel, count(*) as waiting, min(coalesce(o.leased_until, o.next_attempt_at)) as since
+    from public.outbox o
+    where o.status in ('queued', 'sending')
+      and coalesce(o.leased_until, o.next_attempt_at) < private.now() - make_interval(mins => private.setting_integer('outbox_stuck_minutes'))
+    group by o.provider, o.channel
+  ) w
+  left join public.outbox_providers p on p.name = w.provider
+  where private.channel_is_on(w.channel);
+end;
+comment on function private.check_outbox_stuck() is 'Finds providers whose messages are due for longer than outbox_stuck_minutes.';
 
 -- sql/00_platform/reference.sql
 
@@ -692,6 +1718,68 @@ insert into public.scheduled_jobs (name, module, cron, command, description) val
   ('forget_old_calls', '00_platform', '17 * * * *', 'private.forget_old_calls', 'Deletes counted calls and remembered answers that are past their use.')
 on conflict (name) do update set
   module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description;
+
+-- sql/00_platform/reference/20_changes.sql
+
+-- What the change feed ships.
+
+insert into private.feed_state (is_only) values (true) on conflict (is_only) do nothing;
+
+insert into private.error_codes (code, http_status, category, is_retryable, description) values
+  ('cursor_expired', 410, 'validation', false, 'What followed the cursor was deleted since, or the database was restored: start again without a cursor.')
+on conflict (code) do update set
+  http_status = excluded.http_status, category = excluded.category,
+  is_retryable = excluded.is_retryable, description = excluded.description;
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, is_public, description) values
+  ('changes_kept_days', '00_platform', 'integer', '7', 1, 365, false, 'Days for which a published change can be read; an older cursor has to start again.'),
+  ('changes_topics_limit', '00_platform', 'integer', '100', 1, 1000, true, 'Topics of the change feed one call may read.'),
+  ('changes_notify', '00_platform', 'boolean', 'true', null, null, false, 'Whether a published change wakes listeners at once (NOTIFY). Without it they find it when they next ask.'),
+  ('changes_realtime', '00_platform', 'boolean', 'true', null, null, false, 'Whether published changes also go to Supabase Realtime, where that is.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
+
+insert into public.scheduled_jobs (name, module, cron, command, description) values
+  ('forget_old_changes', '00_platform', '37 3 * * *', 'private.forget_old_changes', 'Deletes published changes that are older than they are kept.')
+on conflict (name) do update set
+  module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description;
+
+-- sql/00_platform/reference/20_outbox.sql
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, is_public, description) values
+  ('send_email', '00_platform', 'boolean', 'false', null, null, false, 'Whether emails are sent: once functions/dispatch knows a provider.'),
+  ('send_sms', '00_platform', 'boolean', 'false', null, null, false, 'Whether text messages are sent.'),
+  ('send_whatsapp', '00_platform', 'boolean', 'false', null, null, false, 'Whether WhatsApp messages are sent.'),
+  ('send_webhook', '00_platform', 'boolean', 'false', null, null, false, 'Whether webhooks are called.'),
+  ('outbox_attempts', '00_platform', 'integer', '3', 1, 20, false, 'How often a message is tried before it is a dead letter.'),
+  ('outbox_retry_seconds', '00_platform', 'integer', '60', 1, 86400, false, 'Seconds until a message that failed is tried again; twice as many after the second time, and so on, half as much either way by chance.'),
+  ('outbox_longest_wait_seconds', '00_platform', 'integer', '3600', 1, 86400, false, 'The longest such wait, and the longest a breaker stays open.'),
+  ('outbox_hours', '00_platform', 'integer', '72', 1, 8760, false, 'Hours after which nobody wants to hear a message any more that was not sent.'),
+  ('outbox_breaker_failures', '00_platform', 'integer', '5', 1, 1000, false, 'After how many failures in a row a provider is left alone.'),
+  ('outbox_breaker_seconds', '00_platform', 'integer', '60', 1, 86400, false, 'Seconds for which it is, before one message tries; twice as many when that fails, and so on.'),
+  ('outbox_stuck_minutes', '00_platform', 'integer', '30', 1, 10080, false, 'Minutes after which messages that are due and were not sent are a finding.'),
+  ('outbox_sent_days', '00_platform', 'integer', '30', 1, 3650, false, 'Days for which messages are kept that were sent.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
+
+insert into public.scheduled_jobs (name, module, cron, command, description) values
+  ('dispatch_outbox', '00_platform', '* * * * *', 'private.dispatch_outbox', 'Wakes whoever sends messages when some are due, and makes dead letters of those nobody will send.'),
+  ('forget_old_messages', '00_platform', '20 4 * * *', 'private.forget_old_messages', 'Deletes messages that were sent, after outbox_sent_days.')
+on conflict (name) do update set
+  module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description;
+
+insert into public.integrity_checks (name, module, category, severity, description, fix_description, looks_at) values
+  ('outbox_dead_letters', '00_platform', 'integrity', 'error', 'Messages that were given up.', 'Queues them again.', 'public.outbox'),
+  ('outbox_stuck', '00_platform', 'integrity', 'error', 'Messages that are due for long and that nobody sends, or whose provider fails.', null, null)
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity,
+  description = excluded.description, fix_description = excluded.fix_description, looks_at = excluded.looks_at;
 
 -- sql/10_people/tables.sql
 
@@ -858,6 +1946,67 @@ comment on column private.personal_data.export_columns is 'The columns an export
 comment on column private.personal_data.erase_action is 'keep leaves the rows, overwrite writes placeholders into them, delete removes them.';
 comment on column private.personal_data.placeholders is 'For overwrite: column to new value, null to empty it, such as {"full_name": "Erased person", "email": null}.';
 comment on column private.personal_data.kept_because is 'For keep: the reason, shown to whoever erases a person.';
+
+-- sql/10_people/tables/20_messages.sql
+
+-- Notifications: what people are told. A rule inserts a row for each person it has news for, in the transaction that makes
+-- the news. They read it here; by their preferences it is queued to the outbox as well.
+
+create table public.notification_kinds (
+  name text primary key,
+  module text not null,
+  description text not null,
+  default_channels text[] not null default '{}',
+  constraint name_is_snake_case check (name ~ '^[a-z]+(_[a-z0-9]+)*$'),
+  constraint channels_reach_people check (default_channels <@ array['email', 'sms', 'whatsapp'] and array_position(default_channels, null) is null)
+);
+comment on table public.notification_kinds is 'What people can be told about. Modules add rows in reference.sql.';
+comment on column public.notification_kinds.description is 'When it is sent, as people read it who choose whether they want it.';
+comment on column public.notification_kinds.default_channels is
+  'How it leaves the house for who did not choose otherwise: email, sms, whatsapp. Whatever they choose, it can be read in notifications.';
+
+create table public.notifications (
+  id uuid primary key default gen_random_uuid(),
+  recipient_id uuid not null references public.user_profiles (id) on delete cascade,
+  kind text not null references public.notification_kinds (name) on update cascade on delete restrict,
+  title text not null,
+  body text not null,
+  source_table text,
+  source_id text,
+  read_at timestamptz,
+  created_at timestamptz not null default private.now(),
+  constraint title_is_one_line check (length(title) between 1 and 300 and title !~ '[[:cntrl:]]'),
+  constraint body_is_bounded check (length(body) between 1 and 20000),
+  constraint source_is_named check (source_id is null or source_table is not null)
+);
+create index notifications_recipient on public.notifications (recipient_id, created_at desc);
+create index notifications_unread on public.notifications (recipient_id) where read_at is null;
+create index notifications_kind on public.notifications (kind);
+create index notifications_created_at on public.notifications (created_at);
+comment on table public.notifications is 'What each person was told; they see their own. Written by rules, marked as read with mark_notifications_read.';
+comment on column public.notifications.title is 'One line; the subject of an email.';
+comment on column public.notifications.body is 'Plain text, with local dates and times.';
+comment on column public.notifications.source_table is 'What it is about: a table in public.';
+comment on column public.notifications.source_id is 'Which row of it; null where it is about several.';
+comment on column public.notifications.read_at is 'When they read it; null until then.';
+
+create table public.notification_preferences (
+  profile_id uuid not null references public.user_profiles (id) on delete cascade,
+  kind text not null references public.notification_kinds (name) on update cascade on delete cascade,
+  channel text not null,
+  is_wanted boolean not null,
+  updated_at timestamptz not null default private.now(),
+  primary key (profile_id, kind, channel),
+  constraint channel_reaches_people check (channel in ('email', 'sms', 'whatsapp'))
+);
+create index notification_preferences_kind on public.notification_preferences (kind);
+comment on table public.notification_preferences is 'Where somebody wants to hear of something otherwise than by default. Written through set_notification_preferences.';
+
+-- Whose message it is, so that it goes when they are erased.
+alter table public.outbox add column profile_id uuid references public.user_profiles (id) on delete cascade;
+create index outbox_profile on public.outbox (profile_id);
+comment on column public.outbox.profile_id is 'The person it goes to; found by the address where nobody says, null where that is nobody''s here.';
+create index user_profiles_phone on public.user_profiles (phone) where phone is not null;
 
 -- sql/10_people/rules/10_permissions.sql
 
@@ -1443,6 +2592,279 @@ return (
 comment on function private.person_condition(private.personal_data, uuid, uuid) is
   'The SQL condition that picks one person''s rows of a registered table; true for none when the person has no such key.';
 
+-- sql/10_people/rules/80_messages.sql
+
+-- From what people are told to what leaves the house.
+
+create function private.know_recipient() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  new.profile_id := case new.channel
+      when 'email' then (select p.id from public.user_profiles p where p.email = new.recipient order by p.created_at, p.id limit 1)
+      when 'webhook' then null
+      else (select p.id from public.user_profiles p where p.phone = new.recipient order by p.created_at, p.id limit 1)
+    end;
+  return new;
+end;
+$$;
+comment on function private.know_recipient() is 'Row trigger: a message to an address of somebody here is that person''s.';
+
+create trigger t20_know_recipient before insert on public.outbox
+  for each row when (new.profile_id is null) execute function private.know_recipient();
+
+-- What people typed into a name must not stop what the notification tells about.
+create function private.clean_notification() returns trigger
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  new.title := left(btrim(regexp_replace(new.title, '[[:cntrl:][:space:]]+', ' ', 'g')), 300);
+  new.body := left(private.clean_text(new.body), 20000);
+  return new;
+end;
+$$;
+comment on function private.clean_notification() is 'Row trigger: titles are one line, and neither title nor body too long.';
+
+create trigger t10_clean before insert on public.notifications
+  for each row execute function private.clean_notification();
+
+create function private.notification_keeps_its_words() returns trigger
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform private.fail('illegal_transition', 'What somebody was told is not told otherwise afterwards', 'body', jsonb_build_object('id', old.id));
+  return null;
+end;
+$$;
+comment on function private.notification_keeps_its_words() is 'Row trigger: of a notification only read_at changes.';
+
+create trigger t10_keep_words before update on public.notifications
+  for each row when ((old.id, old.recipient_id, old.title, old.body, old.source_table, old.source_id, old.created_at)
+    is distinct from (new.id, new.recipient_id, new.title, new.body, new.source_table, new.source_id, new.created_at))
+  execute function private.notification_keeps_its_words();
+
+-- Only channels that are on: what nobody sends need not wait. Nobody writes to who left.
+create function private.queue_notifications() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_channels constant text[] := array(select c.c from unnest(array['email', 'sms', 'whatsapp']) as c(c) where private.channel_is_on(c.c));
+begin
+  if v_channels = '{}' then
+    return null;
+  end if;
+  insert into public.outbox (channel, recipient, subject, body, kind, dedupe_key, profile_id)
+  select m.channel, m.address, m.title,
+    m.body || E'\n\n' || coalesce(private.clean_text(private.setting_text('organisation_name')), '-'), m.kind, m.dedupe_key, m.profile_id
+  from (
+    select c.c as channel, case c.c when 'email' then p.email else p.phone end as address, n.title, n.body, n.kind,
+      format('notification %s %s', n.id, c.c) as dedupe_key, p.id as profile_id
+    from new_rows n
+    join public.user_profiles p on p.id = n.recipient_id and p.is_active
+    join public.notification_kinds k on k.name = n.kind
+    cross join unnest(v_channels) as c(c)
+    left join public.notification_preferences w on w.profile_id = p.id and w.kind = n.kind and w.channel = c.c
+    where coalesce(w.is_wanted, c.c = any(k.default_channels))
+  ) m
+  where m.address is not null;
+  return null;
+end;
+$$;
+comment on function private.queue_notifications() is 'Statement trigger: queues what people are told to the outbox, by their preferences.';
+
+create trigger t50_queue after insert on public.notifications
+  referencing new table as new_rows for each statement execute function private.queue_notifications();
+
+create function private.mark_notifications(p_ids uuid[], p_is_read boolean) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_profile_id constant uuid := private.current_profile_id();
+  v_marked integer;
+begin
+  if v_profile_id is null then
+    perform private.fail('forbidden', 'Only somebody who is signed in has notifications');
+  end if;
+  -- Two calls at once lock in one order.
+  with chosen as (
+    select n.id from public.notifications n
+    where n.recipient_id = v_profile_id and (p_ids is null or n.id = any(p_ids)) and (n.read_at is null) = p_is_read
+    order by n.id for no key update
+  )
+  update public.notifications n set read_at = case when p_is_read then private.now() end from chosen c where n.id = c.id;
+  get diagnostics v_marked = row_count;
+  return v_marked;
+end;
+$$;
+comment on function private.mark_notifications(uuid[], boolean) is 'Marks the caller''s notifications as read or unread: these, or all.';
+
+create function private.change_preferences(p_preferences jsonb) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_profile_id constant uuid := private.current_profile_id();
+begin
+  if v_profile_id is null then
+    perform private.fail('forbidden', 'Only somebody who is signed in has preferences');
+  end if;
+  if jsonb_typeof(p_preferences) is distinct from 'array' or jsonb_array_length(p_preferences) > 1000 then
+    perform private.fail('invalid_input', 'A list of at most 1000 {"kind", "channel", "is_wanted"}', 'p_preferences');
+  end if;
+  perform private.fail_input((
+    select jsonb_agg(jsonb_build_object('field', format('p_preferences[%s]', e.position - 1), 'message', f.fault) order by e.position)
+    from jsonb_array_elements(p_preferences) with ordinality as e(value, position)
+    cross join lateral (
+      select case
+          when jsonb_typeof(e.value) <> 'object' then 'Not an object'
+          when not exists (select from public.notification_kinds k where k.name = e.value ->> 'kind') then 'There is no such kind'
+          when coalesce(e.value ->> 'channel', '') not in ('email', 'sms', 'whatsapp') then 'A channel is email, sms or whatsapp'
+          when coalesce(jsonb_typeof(e.value -> 'is_wanted'), '') not in ('boolean', 'null') then 'is_wanted is true, false, or null for the default'
+        end as fault
+    ) f
+    where f.fault is not null
+  ));
+  -- Of several about the same the last counts.
+  with asked as (
+    select distinct on (e.value ->> 'kind', e.value ->> 'channel')
+      e.value ->> 'kind' as kind, e.value ->> 'channel' as channel, (e.value ->> 'is_wanted')::boolean as is_wanted
+    from jsonb_array_elements(p_preferences) with ordinality as e(value, position)
+    order by e.value ->> 'kind', e.value ->> 'channel', e.position desc
+  ),
+  gone as (
+    delete from public.notification_preferences n using asked a
+    where n.profile_id = v_profile_id and n.kind = a.kind and n.channel = a.channel and a.is_wanted is null
+  )
+  insert into public.notification_preferences as n (profile_id, kind, channel, is_wanted)
+  select v_profile_id, a.kind, a.channel, a.is_wanted from asked a where a.is_wanted is not null
+  order by a.kind, a.channel
+  on conflict (profile_id, kind, channel) do update set is_wanted = excluded.is_wanted, updated_at = private.now()
+  where n.is_wanted <> excluded.is_wanted;
+end;
+$$;
+comment on function private.change_preferences(jsonb) is 'Takes over what the caller wants to hear of, and through what.';
+
+create function private.forget_old_notifications() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_count integer;
+begin
+  delete from public.notifications n where n.created_at < private.now() - make_interval(days => private.setting_integer('notification_days'));
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$$;
+comment on function private.forget_old_notifications() is 'Job: deletes notifications after notification_days; returns how many.';
+
+-- sql/10_people/rules/81_dispatching.sql
+
+-- Who may send messages. The rest of it is 00_platform's, which knows nobody.
+
+create function private.claim_outbox(p_channels text[], p_limit integer, p_lease_seconds integer) returns setof public.outbox
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('dispatch:outbox');
+  perform private.fail_input(
+    private.input_error(cardinality(p_channels) is null or not coalesce(p_channels <@ array['email', 'sms', 'whatsapp', 'webhook'], false),
+      'p_channels', 'A list of email, sms, whatsapp, webhook')
+    || private.input_error(coalesce(p_limit, 0) not between 1 and 1000, 'p_limit', 'Between 1 and 1000 messages at once')
+    || private.input_error(coalesce(p_lease_seconds, 0) not between 1 and 3600, 'p_lease_seconds', 'Between 1 and 3600 seconds')
+  );
+  return query select c.* from private.claim_messages(p_channels, p_limit, p_lease_seconds) c;
+end;
+$$;
+comment on function private.claim_outbox(text[], integer, integer) is 'What public.claim_outbox does, with the rights to do it.';
+
+create function private.complete_outbox(p_id uuid, p_lease uuid, p_provider_message_id text) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('dispatch:outbox');
+  perform private.complete_message(p_id, p_lease, p_provider_message_id);
+end;
+$$;
+comment on function private.complete_outbox(uuid, uuid, text) is 'What public.complete_outbox does, with the rights to do it.';
+
+create function private.fail_outbox(p_id uuid, p_lease uuid, p_error text, p_reason text, p_retry_after integer) returns public.outbox
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('dispatch:outbox');
+  perform private.fail_input(
+    private.input_error(coalesce(p_reason, '') not in ('transient', 'permanent', 'throttled'), 'p_reason', 'transient, permanent or throttled')
+    || private.input_error(p_retry_after not between 0 and 86400, 'p_retry_after', 'Between 0 and 86400 seconds')
+  );
+  return private.fail_message(p_id, p_lease, p_error, p_reason, p_retry_after);
+end;
+$$;
+comment on function private.fail_outbox(uuid, uuid, text, text, integer) is 'What public.fail_outbox does, with the rights to do it.';
+
+create function private.requeue_outbox(p_ids uuid[]) returns uuid[]
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('dispatch:outbox');
+  perform private.fail_input(private.input_error(coalesce(cardinality(p_ids), 0) not between 1 and 1000, 'p_ids', 'Between 1 and 1000 messages at once'));
+  return private.requeue_messages(p_ids);
+end;
+$$;
+comment on function private.requeue_outbox(uuid[]) is 'What public.requeue_outbox does, with the rights to do it.';
+
+-- sql/10_people/rules/82_news.sql
+
+-- Telling people what a statement did: one notification a person and kind, however many rows it changed.
+
+create function private.when_in_words(p_date date, p_start_time time, p_end_time time, p_time_zone text) returns text
+language sql stable set search_path = ''
+return to_char(p_date::timestamp, 'FMDay FMDD FMMonth YYYY')
+  || coalesce(', ' || left(p_start_time::text, 5) || '–' || left(p_end_time::text, 5) || format(' (%s)', p_time_zone), '');
+comment on function private.when_in_words(date, time, time, text) is
+  'A local date and time as people say it: Monday 2 March 2026, 09:00–10:30 (Europe/Paris); without a time just the day.';
+
+create type private.news as (recipient_id uuid, kind text, title text, title_of_many text, line text, at timestamptz, source_table text, source_id text);
+comment on type private.news is
+  'One thing to tell somebody: its title when it is the only one, the title of several with %s for their number, its line of the body, and when it happens.';
+
+-- Who did it knows. Told twice in one transaction, as when something is taken back and done again, it is told once. A
+-- repair tells nobody: it puts right what people know already, and what they were told could not be undone.
+create function private.tell_people(p_news private.news[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_told integer;
+begin
+  if coalesce(cardinality(p_news), 0) = 0 or current_setting('classbase.fix', true) <> '' then
+    return 0;
+  end if;
+  insert into public.notifications (recipient_id, kind, title, body, source_table, source_id)
+  select m.recipient_id, m.kind, m.title, m.body, m.source_table, m.source_id
+  from (
+    select n.recipient_id, n.kind,
+      case count(*) when 1 then min(n.title) else format(min(n.title_of_many), count(*)) end as title,
+      string_agg(n.line, E'\n' order by n.position) filter (where n.position <= 20)
+        || case when count(*) > 20 then format(E'\nand %s more', count(*) - 20) else '' end as body,
+      min(n.source_table) as source_table, case count(*) when 1 then min(n.source_id) end as source_id
+    from (
+      select u.*, row_number() over (partition by u.recipient_id, u.kind order by u.at, u.source_id) as position
+      from unnest(p_news) u
+      where u.recipient_id is distinct from (select private.current_profile_id())
+    ) n
+    join public.user_profiles p on p.id = n.recipient_id and p.is_active
+    group by n.recipient_id, n.kind
+  ) m
+  where not exists (
+    select from public.notifications t
+    where t.recipient_id = m.recipient_id and t.created_at = private.now() and t.kind = m.kind and t.title = m.title and t.body = m.body
+  )
+  order by m.recipient_id, m.kind;
+  get diagnostics v_told = row_count;
+  return v_told;
+end;
+$$;
+comment on function private.tell_people(private.news[]) is
+  'Tells each person what concerns them, in one notification a kind with up to 20 lines; not who did it, nor who left. Returns how many were told.';
+
 -- sql/10_people/views.sql
 
 -- Everyone's names, with contact data for those who need it.
@@ -1471,6 +2893,32 @@ comment on view public.people_directory is
 comment on column public.people_directory.email is 'In full for oneself and for holders of read:contact, masked for others.';
 comment on column public.people_directory.phone is 'In full for oneself and for holders of read:contact, masked for others.';
 comment on column public.people_directory.is_active is 'False for somebody who left.';
+
+-- sql/10_people/rpc/claim_outbox.sql
+
+create function public.claim_outbox(
+  p_channels text[] default '{email,sms,whatsapp,webhook}', p_limit integer default 20, p_lease_seconds integer default 120
+) returns table (
+  id uuid, lease uuid, leased_until timestamptz, channel text, provider text, recipient text, subject text, body text, kind text,
+  attempts integer, created_at timestamptz
+)
+language sql volatile set search_path = ''
+begin atomic
+  select c.id, c.lease, c.leased_until, c.channel, c.provider, c.recipient, c.subject, c.body, c.kind, c.attempts, c.created_at
+  from private.claim_outbox(p_channels, p_limit, p_lease_seconds) c;
+end;
+comment on function public.claim_outbox(text[], integer, integer) is
+  'Hands out messages that are due, of these channels as far as they are switched on, at most p_limit of them: each to one caller, under a lease of p_lease_seconds. Who sends one tells the provider its id as the idempotency key, and reports with its lease through complete_outbox or fail_outbox; without a report it is handed out again when the lease runs out. Of a provider whose breaker is open nothing is handed out, and when its time is up one message. Every call claims anew, so it takes no idempotency key. Needs dispatch:outbox. Raises forbidden, invalid_input.';
+
+-- sql/10_people/rpc/complete_outbox.sql
+
+create function public.complete_outbox(p_id uuid, p_lease uuid, p_provider_message_id text default null) returns void
+language sql volatile set search_path = ''
+begin atomic
+  select private.complete_outbox(p_id, p_lease, p_provider_message_id);
+end;
+comment on function public.complete_outbox(uuid, uuid, text) is
+  'Says that a claimed message was sent, and what the provider calls it. Saying so again with the same lease changes nothing, so it needs no idempotency key. Needs dispatch:outbox. Raises forbidden, not_found; illegal_transition when somebody else claimed it meanwhile.';
 
 -- sql/10_people/rpc/current_access.sql
 
@@ -1640,6 +3088,18 @@ language sql volatile set search_path = ''
 return private.export_person(p_profile_id);
 comment on function public.export_person(uuid) is
   'Everything kept about one person as one document, {profile_id, user_id, exported_at, tables: {table: [rows]}}, over all modules. For the person themselves and for holders of manage:users; recorded. Raises forbidden, not_found.';
+
+-- sql/10_people/rpc/fail_outbox.sql
+
+create function public.fail_outbox(
+  p_id uuid, p_lease uuid, p_error text, p_reason text default 'transient', p_retry_after integer default null
+) returns table (status text, attempts integer, next_attempt_at timestamptz)
+language sql volatile set search_path = ''
+begin atomic
+  select f.status, f.attempts, f.next_attempt_at from private.fail_outbox(p_id, p_lease, p_error, p_reason, p_retry_after) f;
+end;
+comment on function public.fail_outbox(uuid, uuid, text, text, integer) is
+  'Says that a claimed message was not sent, and why. p_reason: transient is tried again, later each time, until outbox_attempts, and counts against the provider''s breaker; throttled (too fast) is tried again without counting, and the provider is left alone for as long; permanent is a dead letter at once. p_retry_after: not before so many seconds. Answers what became of it. Saying so again with the same lease changes nothing, so it needs no idempotency key. Needs dispatch:outbox. Raises forbidden, not_found, invalid_input; illegal_transition when somebody else claimed it meanwhile.';
 
 -- sql/10_people/rpc/grant_permission.sql
 
@@ -1879,6 +3339,25 @@ return private.link_profile(p_profile_id, p_user_id, p_reason, p_idempotency_key
 comment on function public.link_profile(uuid, uuid, text, text) is
   'Gives a person who was there before (an imported instructor) their login: the profile keeps its id, hence its timetable; the profile made at sign-up goes if nothing refers to it. Needs manage:users. Returns the profile. Raises forbidden, not_found, duplicate (naming the table that refers to it), illegal_transition, invalid_input.';
 
+-- sql/10_people/rpc/mark_notifications_read.sql
+
+create function public.mark_notifications_read(p_ids uuid[] default null, p_is_read boolean default true, p_idempotency_key text default null) returns integer
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request constant jsonb := jsonb_build_object('ids', to_jsonb(p_ids), 'is_read', p_is_read);
+  v_answer jsonb := private.answered_before('mark_notifications_read', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := to_jsonb(private.mark_notifications(p_ids, coalesce(p_is_read, true)));
+    perform private.remember_answer('mark_notifications_read', p_idempotency_key, v_request, v_answer);
+  end if;
+  return v_answer::integer;
+end;
+$$;
+comment on function public.mark_notifications_read(uuid[], boolean, text) is
+  'Marks one''s own notifications as read (or unread again): these, or all of them; returns how many changed. Raises forbidden for who is not signed in.';
+
 -- sql/10_people/rpc/permissions.sql
 
 -- A computed column: /user_roles?select=*,permissions over REST.
@@ -1890,6 +3369,25 @@ begin atomic
   );
 end;
 comment on function public.permissions(public.user_roles) is 'Computed column of user_roles: the permissions this role gives, sorted.';
+
+-- sql/10_people/rpc/requeue_outbox.sql
+
+create function public.requeue_outbox(p_ids uuid[], p_idempotency_key text default null) returns setof uuid
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request constant jsonb := jsonb_build_object('ids', to_jsonb(p_ids));
+  v_answer jsonb := private.answered_before('requeue_outbox', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := to_jsonb(private.requeue_outbox(p_ids));
+    perform private.remember_answer('requeue_outbox', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select a.id::uuid from jsonb_array_elements_text(v_answer) as a(id);
+end;
+$$;
+comment on function public.requeue_outbox(uuid[], text) is
+  'Queues dead letters again, as if they had never been tried; gives the ids of those that were dead. Needs dispatch:outbox. Raises forbidden, invalid_input.';
 
 -- sql/10_people/rpc/revoke_permission.sql
 
@@ -1974,6 +3472,30 @@ language sql volatile set search_path = ''
 return private.revoke_role(p_user_id, p_role_name, p_reason, p_idempotency_key);
 comment on function public.revoke_role(uuid, text, text, text) is
   'Takes a role from a user (p_user_id is the login''s id); the last admin stays. Needs manage:users. Returns the grant that ended. Raises forbidden, not_found, invalid_input.';
+
+-- sql/10_people/rpc/set_notification_preferences.sql
+
+create function public.set_notification_preferences(p_preferences jsonb default '[]', p_idempotency_key text default null)
+returns table (kind text, description text, channel text, is_wanted boolean, is_default boolean)
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request constant jsonb := jsonb_build_object('preferences', p_preferences);
+begin
+  if private.answered_before('set_notification_preferences', p_idempotency_key, v_request) is null then
+    perform private.change_preferences(coalesce(p_preferences, '[]'));
+    perform private.remember_answer('set_notification_preferences', p_idempotency_key, v_request, 'true');
+  end if;
+  return query
+    select k.name, k.description, c.c, coalesce(n.is_wanted, c.c = any(k.default_channels)), n.is_wanted is null
+    from public.notification_kinds k
+    cross join unnest(array['email', 'sms', 'whatsapp']) as c(c)
+    left join public.notification_preferences n on n.profile_id = private.current_profile_id() and n.kind = k.name and n.channel = c.c
+    order by k.name, c.c;
+end;
+$$;
+comment on function public.set_notification_preferences(jsonb, text) is
+  'Says of which notifications one hears through which channel: [{"kind", "channel", "is_wanted"}, …], is_wanted null for the default; an empty list changes nothing. Answers with all of one''s preferences as they are now, the defaults included. Raises forbidden for who is not signed in, invalid_input.';
 
 -- sql/10_people/rpc/update_my_profile.sql
 
@@ -2111,6 +3633,46 @@ grant execute on function
 grant execute on function public.update_my_profile(text, text, text, integer, text) to authenticated;
 
 -- public.custom_access_token_hook and private.roles_for_token: for Supabase Auth alone, see reference.sql.
+
+-- sql/10_people/policies/20_messages.sql
+
+alter table public.notification_kinds enable row level security;
+alter table public.notifications enable row level security;
+alter table public.notification_preferences enable row level security;
+
+grant select on public.notification_kinds to authenticated, service_role;
+create policy "everyone sees what there is to hear of" on public.notification_kinds for select to authenticated using (true);
+
+-- Everybody's own, whoever they are. A server may tell people something; read_at is for mark_notifications_read.
+grant select on public.notifications to authenticated, service_role;
+grant insert (recipient_id, kind, title, body, source_table, source_id) on public.notifications to service_role;
+create policy "people see what they were told" on public.notifications for select to authenticated
+  using (recipient_id = (select private.current_profile_id()));
+
+grant select on public.notification_preferences to authenticated, service_role;
+create policy "people see their preferences" on public.notification_preferences for select to authenticated
+  using (profile_id = (select private.current_profile_id()));
+
+-- What 00_platform keeps, now that it is known who may see it.
+grant select on public.outbox, public.outbox_providers to authenticated;
+grant insert (profile_id) on public.outbox to service_role;
+create policy "holders of read:outbox see the messages" on public.outbox for select to authenticated
+  using ((select private.has_permission('read:outbox')));
+create policy "holders of read:outbox see the providers" on public.outbox_providers for select to authenticated
+  using ((select private.has_permission('read:outbox')));
+
+grant execute on function
+  public.claim_outbox(text[], integer, integer), private.claim_outbox(text[], integer, integer),
+  public.complete_outbox(uuid, uuid, text), private.complete_outbox(uuid, uuid, text),
+  public.fail_outbox(uuid, uuid, text, text, integer), private.fail_outbox(uuid, uuid, text, text, integer),
+  public.requeue_outbox(uuid[], text), private.requeue_outbox(uuid[])
+  to authenticated, service_role;
+
+-- For people only: a server has no notifications of its own.
+grant execute on function
+  public.mark_notifications_read(uuid[], boolean, text), private.mark_notifications(uuid[], boolean),
+  public.set_notification_preferences(jsonb, text), private.change_preferences(jsonb)
+  to authenticated;
 
 -- sql/10_people/checks/definers_without_search_path.sql
 
@@ -2320,6 +3882,37 @@ with adopted as (
 )
 insert into public.user_roles (user_id, role_name) select a.user_id, 'member' from adopted a
 on conflict (user_id, role_name) do nothing;
+
+-- sql/10_people/reference/20_messages.sql
+
+-- admin holds every permission; messages hold addresses and what people are told, so nobody else reads them.
+insert into public.permissions (name, module, description) values
+  ('read:outbox', '10_people', 'See the messages that leave the house, and how their providers do.'),
+  ('dispatch:outbox', '10_people', 'Send messages: claim them, report on them, queue dead letters again.')
+on conflict (name) do update set module = excluded.module, description = excluded.description
+where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description);
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, is_public, description) values
+  ('notification_days', '10_people', 'integer', '365', 1, 3650, false, 'Days for which notifications are kept.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
+
+insert into public.scheduled_jobs (name, module, cron, command, description) values
+  ('forget_old_notifications', '10_people', '25 4 * * *', 'private.forget_old_notifications', 'Deletes notifications after notification_days.')
+on conflict (name) do update set
+  module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description;
+
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.notifications', 'recipient_id', 'profile_id', '10_people', '{kind,title,body,read_at,created_at}', 'delete', '{}', null),
+  ('public.notification_preferences', 'profile_id', 'profile_id', '10_people', '{kind,channel,is_wanted,updated_at}', 'delete', '{}', null),
+  ('public.outbox', 'profile_id', 'profile_id', '10_people', '{channel,recipient,subject,body,kind,status,created_at,sent_at}', 'delete', '{}', null)
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
 
 -- sql/20_time/tables.sql
 
@@ -3981,6 +5574,249 @@ end;
 $$;
 comment on function private.extend_horizons(integer) is
   'Job: moves horizons on to where the settings want them, at most p_limit resources a call; returns how many it moved.';
+
+-- sql/20_time/rules/55_recurrence.sql
+
+-- Recurrence rules as RFC 5545 writes them, worked out as local dates. What recurs here is a date at a wall-clock time
+-- in a zone, so what is less than a day has no place: BYHOUR, BYMINUTE, BYSECOND and the FREQs below DAILY are refused.
+-- So are BYYEARDAY and BYWEEKNO, which no calendar lets people enter and whose meaning programs differ about.
+
+create type private.recurrence as (
+  frequency text, step integer, occurrences integer, until_text text, weekdays smallint[], nths smallint[], month_days smallint[],
+  months smallint[], positions smallint[], week_starts smallint
+);
+comment on type private.recurrence is
+  'A recurrence rule, read: weekdays are 1 Monday to 7 Sunday, nths beside them which of the period (0: each), until_text as it was written.';
+
+create function private.rrule_parts(p_rrule text) returns table (place integer, name text, value text)
+language sql immutable set search_path = ''
+begin atomic
+  select p.place::integer, split_part(p.part, '=', 1), case when strpos(p.part, '=') > 0 then substr(p.part, strpos(p.part, '=') + 1) end
+  from regexp_split_to_table(regexp_replace(upper(btrim(p_rrule)), '^RRULE:', ''), ';') with ordinality as p(part, place)
+  where p.part <> '';
+end;
+comment on function private.rrule_parts(text) is 'The parts of a recurrence rule, in its order.';
+
+-- Dates are compared as text first, since 20260230 has the form of a date and is none.
+create function private.rrule_date(p_text text) returns date
+language sql immutable set search_path = ''
+return case
+    when p_text ~ '^[0-9]{8}' and left(p_text, 4)::integer between 1970 and 2199 and substr(p_text, 5, 2)::integer between 1 and 12
+      and substr(p_text, 7, 2)::integer between 1 and
+        extract(day from make_date(left(p_text, 4)::integer, substr(p_text, 5, 2)::integer, 1) + interval '1 month' - interval '1 day')
+    then make_date(left(p_text, 4)::integer, substr(p_text, 5, 2)::integer, substr(p_text, 7, 2)::integer)
+  end;
+comment on function private.rrule_date(text) is 'The date a basic ISO date (YYYYMMDD…) names; null for one that does not exist.';
+
+create function private.rrule_errors(p_rrule text, p_field text default 'p_rrule') returns jsonb
+language plpgsql immutable set search_path = ''
+as $$
+declare
+  v_parts constant jsonb := (select jsonb_object_agg(p.name, p.value) from private.rrule_parts(p_rrule) p where p.name <> '');
+  v_frequency constant text := v_parts ->> 'FREQ';
+  v_errors jsonb;
+begin
+  if v_parts is null or length(p_rrule) > 1000 then
+    return private.input_error(true, p_field, case when length(p_rrule) > 1000 then 'A rule has at most 1000 characters'
+      else 'Say how it recurs, such as FREQ=WEEKLY;BYDAY=MO,WE' end);
+  end if;
+  select coalesce(jsonb_agg(jsonb_build_object('field', concat_ws('.', p_field, nullif(left(e.name, 20), '')), 'message', e.message)
+    order by e.place), '[]')
+  into v_errors
+  from (
+    select p.place, p.name, case
+        when p.name in ('BYHOUR', 'BYMINUTE', 'BYSECOND') then 'Sessions recur by dates: the time of day is said apart from the rule'
+        when p.name in ('BYYEARDAY', 'BYWEEKNO') then p.name || ' is not supported: use BYMONTH with BYMONTHDAY or BYDAY'
+        when p.name not in ('FREQ', 'INTERVAL', 'COUNT', 'UNTIL', 'BYDAY', 'BYMONTHDAY', 'BYMONTH', 'BYSETPOS', 'WKST')
+          then format('%s is no part of a rule', case when p.name ~ '^[A-Z0-9-]{1,30}$' then p.name else 'This' end)
+        when count(*) over (partition by p.name) > 1 then p.name || ' may be said once only'
+        when coalesce(p.value, '') = '' then p.name || ' says nothing'
+        when p.name = 'FREQ' and p.value in ('SECONDLY', 'MINUTELY', 'HOURLY') then 'FREQ is DAILY at the most often'
+        when p.name = 'FREQ' and p.value not in ('DAILY', 'WEEKLY', 'MONTHLY', 'YEARLY') then 'FREQ is DAILY, WEEKLY, MONTHLY or YEARLY'
+        when p.name = 'INTERVAL' and p.value !~ '^0*[1-9][0-9]{0,2}$' then 'INTERVAL is 1 to 999'
+        when p.name = 'COUNT' and p.value !~ '^0*[1-9][0-9]{0,3}$' then 'COUNT is 1 to 9999'
+        when p.name = 'COUNT' and v_parts ? 'UNTIL' then 'COUNT and UNTIL exclude each other'
+        when p.name = 'UNTIL' and (p.value !~ '^[0-9]{8}(T([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]Z?)?$' or private.rrule_date(p.value) is null)
+          then 'UNTIL is a date between 1970 and 2199, such as 20261231, or a date and time, such as 20261231T235959Z'
+        when p.name = 'WKST' and p.value !~ '^(MO|TU|WE|TH|FR|SA|SU)$' then 'WKST is one of MO, TU, WE, TH, FR, SA, SU'
+        when p.name = 'BYDAY' and p.value !~ '^([+-]?0?[1-9]|[+-]?[1-4][0-9]|[+-]?5[0-3])?(MO|TU|WE|TH|FR|SA|SU)(,([+-]?0?[1-9]|[+-]?[1-4][0-9]|[+-]?5[0-3])?(MO|TU|WE|TH|FR|SA|SU))*$'
+          then 'BYDAY is a list of days, such as MO,WE or 1MO,-1FR'
+        when p.name = 'BYDAY' and p.value ~ '[0-9]' and v_frequency in ('DAILY', 'WEEKLY')
+          then format('BYDAY has no numbers with FREQ=%s: there is no second Monday in it', v_frequency)
+        when p.name = 'BYMONTHDAY' and p.value !~ '^[+-]?(0?[1-9]|[12][0-9]|3[01])(,[+-]?(0?[1-9]|[12][0-9]|3[01]))*$'
+          then 'BYMONTHDAY is a list of 1 to 31, or -1 (the last day) to -31'
+        when p.name = 'BYMONTHDAY' and v_frequency = 'WEEKLY' then 'BYMONTHDAY does not go with FREQ=WEEKLY'
+        when p.name = 'BYMONTH' and p.value !~ '^(0?[1-9]|1[0-2])(,(0?[1-9]|1[0-2]))*$' then 'BYMONTH is a list of 1 to 12'
+        when p.name = 'BYSETPOS' and p.value !~ '^[+-]?(0{0,2}[1-9]|0?[1-9][0-9]|[12][0-9]{2}|3[0-5][0-9]|36[0-6])(,[+-]?(0{0,2}[1-9]|0?[1-9][0-9]|[12][0-9]{2}|3[0-5][0-9]|36[0-6]))*$'
+          then 'BYSETPOS is a list of 1 to 366, or -1 (the last) to -366'
+        when p.name = 'BYSETPOS' and not v_parts ?| array['BYDAY', 'BYMONTHDAY', 'BYMONTH'] then 'BYSETPOS needs days to choose from: BYDAY, BYMONTHDAY or BYMONTH'
+      end as message
+    from private.rrule_parts(p_rrule) p
+  ) e
+  where e.message is not null;
+  return v_errors || private.input_error(v_frequency is null, p_field || '.FREQ', 'Say how often: FREQ is DAILY, WEEKLY, MONTHLY or YEARLY');
+end;
+$$;
+comment on function private.rrule_errors(text, text) is
+  'What is wrong with a recurrence rule, every part at once; the field of a part is the rule''s, a dot and the part''s name.';
+
+create function private.rrule_numbers(p_list text) returns smallint[]
+language sql immutable set search_path = ''
+return (select array_agg(n.number::smallint order by n.number::smallint) from unnest(string_to_array(p_list, ',')) as n(number));
+comment on function private.rrule_numbers(text) is 'A list of numbers as a recurrence rule writes it; null for null.';
+
+create function private.read_rrule(p_rrule text, p_field text default 'p_rrule') returns private.recurrence
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_days constant text[] := array['MO', 'TU', 'WE', 'TH', 'FR', 'SA', 'SU'];
+  v_parts jsonb;
+  v_rule private.recurrence;
+begin
+  perform private.fail_input(private.rrule_errors(p_rrule, p_field));
+  v_parts := (select jsonb_object_agg(p.name, p.value) from private.rrule_parts(p_rrule) p);
+  v_rule.frequency := v_parts ->> 'FREQ';
+  v_rule.step := coalesce((v_parts ->> 'INTERVAL')::integer, 1);
+  v_rule.occurrences := (v_parts ->> 'COUNT')::integer;
+  v_rule.until_text := v_parts ->> 'UNTIL';
+  v_rule.months := private.rrule_numbers(v_parts ->> 'BYMONTH');
+  v_rule.month_days := private.rrule_numbers(v_parts ->> 'BYMONTHDAY');
+  v_rule.positions := private.rrule_numbers(v_parts ->> 'BYSETPOS');
+  v_rule.week_starts := coalesce(array_position(v_days, v_parts ->> 'WKST'), 1);
+  select array_agg(array_position(v_days, right(d.item, 2))::smallint order by d.n),
+    array_agg(coalesce(nullif(left(d.item, -2), ''), '0')::smallint order by d.n)
+  into v_rule.weekdays, v_rule.nths
+  from unnest(string_to_array(v_parts ->> 'BYDAY', ',')) with ordinality as d(item, n);
+  return v_rule;
+end;
+$$;
+comment on function private.read_rrule(text, text) is 'Reads a recurrence rule of RFC 5545; raises invalid_input naming every part at fault.';
+
+-- The last date a rule may have. UNTIL is a date, a wall-clock time, or an instant (Z): then it matters when, and where,
+-- things start.
+create function private.recurrence_ends_on(p_rule private.recurrence, p_start_time time, p_time_zone text) returns date
+language sql stable set search_path = ''
+return (
+  select case
+      when length(p_rule.until_text) = 8 or p_start_time <= u.wall::time then u.wall::date
+      else u.wall::date - 1
+    end
+  from (
+    select case
+        when length(p_rule.until_text) = 8 then l.wall
+        when p_rule.until_text like '%Z' then l.wall at time zone 'UTC' at time zone p_time_zone
+        else l.wall
+      end as wall
+    from (
+      select private.rrule_date(p_rule.until_text)
+        + coalesce(nullif(rtrim(substr(p_rule.until_text, 10), 'Z'), ''), '000000')::time as wall
+    ) l
+  ) u
+);
+comment on function private.recurrence_ends_on(private.recurrence, time, text) is
+  'The last date UNTIL leaves a rule whose happenings start at this time in this zone; null without UNTIL.';
+
+-- Every date from the first period on is looked at once, in one pass, whatever the rule: one that matches nothing costs
+-- what any other does. Where a date is skipped because of INTERVAL it is never made. Between 1970 and 2199 there are
+-- 84,000 dates; what is asked for is at most p_through.
+--
+-- Where the standard leaves it open: the first date belongs to it only when the rule says so; COUNT counts the rule's
+-- dates from the first date on, excluded ones too; BYSETPOS counts within the whole period, also before the first date.
+create function private.recurrence_dates(p_rule private.recurrence, p_first date, p_through date) returns setof date
+language plpgsql immutable rows 100 set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_months smallint[] := p_rule.months;
+  v_month_days smallint[] := p_rule.month_days;
+  v_weekdays smallint[] := p_rule.weekdays;
+  v_nths smallint[] := p_rule.nths;
+  v_in_month constant boolean := p_rule.frequency = 'MONTHLY' or p_rule.months is not null;
+  v_starts date; -- of the period the first date is in
+begin
+  if p_first not between date '1970-01-01' and date '2199-12-31' or p_through < p_first then
+    return;
+  end if;
+  -- What the rule leaves open, the first date says.
+  if v_weekdays is null and v_month_days is null then
+    case p_rule.frequency
+      when 'YEARLY' then
+        v_months := coalesce(v_months, array[extract(month from p_first)]::smallint[]);
+        v_month_days := array[extract(day from p_first)];
+      when 'MONTHLY' then
+        v_month_days := array[extract(day from p_first)];
+      when 'WEEKLY' then
+        v_weekdays := array[extract(isodow from p_first)];
+        v_nths := array[0];
+      else
+        null;
+    end case;
+  end if;
+  v_starts := case p_rule.frequency
+      when 'DAILY' then p_first
+      when 'WEEKLY' then p_first - (extract(isodow from p_first)::integer - p_rule.week_starts + 7) % 7
+      when 'MONTHLY' then make_date(extract(year from p_first)::integer, extract(month from p_first)::integer, 1)
+      else make_date(extract(year from p_first)::integer, 1, 1)
+    end;
+  return query
+    with periods as (
+      select p.n, case p_rule.frequency
+          when 'DAILY' then v_starts + p.n * p_rule.step
+          when 'WEEKLY' then v_starts + 7 * p.n * p_rule.step
+          when 'MONTHLY' then (v_starts + make_interval(months => p.n * p_rule.step))::date
+          else (v_starts + make_interval(years => p.n * p_rule.step))::date
+        end as starts
+      from generate_series(0, (least(p_through, date '2199-12-31') - v_starts)
+        / (p_rule.step * case p_rule.frequency when 'DAILY' then 1 when 'WEEKLY' then 7 when 'MONTHLY' then 28 else 365 end)) as p(n)
+    ),
+    days as (
+      select p.n, p.starts + d.offset_days as day
+      from periods p
+      cross join lateral generate_series(0, case p_rule.frequency
+          when 'DAILY' then 0
+          when 'WEEKLY' then 6
+          when 'MONTHLY' then (p.starts + interval '1 month')::date - p.starts - 1
+          else (p.starts + interval '1 year')::date - p.starts - 1
+        end) as d(offset_days)
+      where p.starts <= p_through
+    ),
+    known as (
+      select d.n, d.day, extract(month from d.day)::smallint as month, extract(day from d.day)::smallint as from_start,
+        extract(isodow from d.day)::smallint as weekday, extract(doy from d.day)::integer as day_of_year
+      from days d
+      where v_months is null or extract(month from d.day)::smallint = any(v_months)
+    ),
+    matching as (
+      select k.n, k.day
+      from known k
+      cross join lateral (
+        select case when v_in_month then (date_trunc('month', k.day::timestamp) + interval '1 month')::date - k.day
+          else make_date(extract(year from k.day)::integer + 1, 1, 1) - k.day end as to_end,
+          case when v_in_month then k.from_start else k.day_of_year end as since_start
+      ) e
+      where (v_weekdays is null or exists (
+          select from unnest(v_weekdays, v_nths) as w(weekday, nth)
+          where w.weekday = k.weekday and w.nth in (0, (e.since_start - 1) / 7 + 1, -((e.to_end - 1) / 7 + 1))
+        ))
+        and (v_month_days is null or k.from_start = any(v_month_days)
+          or k.day - (date_trunc('month', k.day::timestamp) + interval '1 month')::date = any(v_month_days))
+    ),
+    chosen as (
+      select m.day
+      from (
+        select m.n, m.day, row_number() over (partition by m.n order by m.day) as position, count(*) over (partition by m.n) as size
+        from matching m
+      ) m
+      where p_rule.positions is null or m.position = any(p_rule.positions) or m.position - m.size - 1 = any(p_rule.positions)
+    )
+    select c.day
+    from (select c.day from chosen c where c.day >= p_first order by c.day limit p_rule.occurrences) c
+    where c.day <= least(p_through, date '2199-12-31')
+    order by c.day;
+end;
+$$;
+comment on function private.recurrence_dates(private.recurrence, date, date) is
+  'The dates of a recurrence rule from its first date through another, in order; UNTIL is for private.recurrence_ends_on.';
 
 -- sql/20_time/rules/60_meetings.sql
 
@@ -7913,6 +9749,7 @@ create table public.courses (
   created_by uuid references auth.users (id) on delete set null default private.caller_id(),
   created_at timestamptz not null default private.now(),
   updated_at timestamptz not null default private.now(),
+  is_repeatable boolean not null default true,
   constraint code_is_given check (code is not distinct from private.clean_text(code) and length(code) <= 50),
   constraint title_is_given check (title is not distinct from private.clean_text(title) and length(title) <= 200),
   constraint kind_is_known check (kind in ('tutoring', 'training', 'academic')),
@@ -7933,6 +9770,7 @@ comment on column public.courses.default_capacity is 'How many can take part unl
 comment on column public.courses.credits is 'Academic credits; null where there are none.';
 comment on column public.courses.price is 'What taking part costs, in the organisation''s currency.';
 comment on column public.courses.certificate_validity_days is 'For how many days its certificate is valid; null is for good.';
+comment on column public.courses.is_repeatable is 'False for what nobody takes twice.';
 comment on column public.courses.is_active is 'False for what is no longer offered.';
 
 create table public.course_prerequisites (
@@ -8167,11 +10005,12 @@ create policy "holders of manage:catalog delete packages" on public.packages for
   using ((select private.has_permission('manage:catalog')));
 
 grant insert (
-  code, title, description, subject, kind, duration_minutes, default_capacity, credits, price, certificate_validity_days, is_active
+  code, title, description, subject, kind, duration_minutes, default_capacity, credits, price, certificate_validity_days, is_active,
+  is_repeatable
 ) on public.courses to authenticated;
 grant update (
   code, title, description, subject, kind, duration_minutes, default_capacity, credits, price, certificate_validity_days, is_active,
-  version
+  is_repeatable, version
 ) on public.courses to authenticated;
 grant delete on public.courses to authenticated;
 create policy "anyone sees courses that are offered" on public.courses for select to anon
@@ -14174,6 +16013,170 @@ language sql stable set search_path = ''
 return private.fail_input(private.input_error(coalesce(p_limit, 0) not between 1 and 5000, 'p_limit', 'Ask for 1 to 5000 rows'));
 comment on function private.check_page(integer) is 'Refuses a page that is none, or too long.';
 
+-- sql/40_studio/rules/97_messages.sql
+
+-- What instructors and customers are told of classes and bookings. Of what is over nobody needs to hear, so bringing in the
+-- past says nothing.
+
+create function private.is_still_ahead(p_row public.class_assignments) returns boolean
+language sql stable set search_path = ''
+return coalesce(p_row.ends_at > private.now(), p_row.date >= private.today());
+comment on function private.is_still_ahead(public.class_assignments) is 'Whether a class is not over yet.';
+
+create function private.class_in_words(p_row public.class_assignments) returns text
+language sql stable security definer set search_path = ''
+return concat_ws(', ',
+  coalesce((select t.name from public.class_types t where t.id = p_row.class_type_id),
+    (select p.name from public.packages p where p.id = p_row.package_id), 'Class'),
+  private.when_in_words(p_row.date, p_row.start_time, p_row.end_time, p_row.time_zone),
+  (select l.name from public.locations l where l.id = p_row.location_id));
+comment on function private.class_in_words(public.class_assignments) is 'What is taught, when, and where.';
+
+create function private.instructor_news(p_kind text, p_row public.class_assignments, p_instructor_id uuid, p_before text default null) returns private.news
+language sql stable set search_path = ''
+return row(
+  p_instructor_id, p_kind,
+  case p_kind when 'assignment_given' then 'A class for you' when 'assignment_withdrawn' then 'A class is no longer yours'
+    when 'assignment_rescheduled' then 'A class of yours was moved' else 'A class of yours was cancelled' end
+    || ': ' || private.when_in_words(p_row.date, p_row.start_time, p_row.end_time, p_row.time_zone),
+  case p_kind when 'assignment_given' then '%s classes for you' when 'assignment_withdrawn' then '%s classes are no longer yours'
+    when 'assignment_rescheduled' then '%s classes of yours were moved' else '%s classes of yours were cancelled' end,
+  private.class_in_words(p_row) || coalesce('; before: ' || p_before, ''),
+  coalesce(p_row.starts_at, p_row.date::timestamp at time zone p_row.time_zone), 'class_assignments', p_row.id::text
+)::private.news;
+comment on function private.instructor_news(text, public.class_assignments, uuid, text) is 'What an instructor is told about a class.';
+
+create function private.customer_news(p_kind text, p_row public.class_assignments, p_before text default null) returns setof private.news
+language sql stable security definer set search_path = ''
+begin atomic
+  select b.profile_id, p_kind,
+    case p_kind when 'class_cancelled' then 'A class you booked was cancelled' else 'A class you booked was moved' end
+      || ': ' || private.when_in_words(p_row.date, p_row.start_time, p_row.end_time, p_row.time_zone),
+    case p_kind when 'class_cancelled' then '%s classes you booked were cancelled' else '%s classes you booked were moved' end,
+    private.class_in_words(p_row) || coalesce('; before: ' || p_before, '') || format(' (booking %s)', b.booking_id),
+    coalesce(p_row.starts_at, p_row.date::timestamp at time zone p_row.time_zone), 'class_assignments', p_row.id::text
+  from public.assignment_bookings l
+  join public.bookings b on b.booking_id = l.booking_id
+  where l.assignment_id = p_row.id and b.profile_id is not null and b.status in ('pending', 'confirmed');
+end;
+comment on function private.customer_news(text, public.class_assignments, text) is 'What the customers are told about a class that serves their bookings.';
+
+create function private.tell_of_new_assignments() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.tell_people(array(
+    select private.instructor_news('assignment_given', r.class, n.instructor_id)
+    from new_rows n
+    cross join lateral (select n::public.class_assignments as class) r
+    where n.class_status = 'scheduled' and n.instructor_status = 'pending' and private.is_still_ahead(r.class)
+  ));
+  return null;
+end;
+$$;
+comment on function private.tell_of_new_assignments() is 'Statement trigger: tells instructors of classes they were given.';
+
+create trigger t95_tell_insert after insert on public.class_assignments
+  referencing new table as new_rows for each statement execute function private.tell_of_new_assignments();
+
+-- A class that was declined and then changes is news to nobody who declined it.
+create function private.tell_of_changed_assignments() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.tell_people(array(
+    with changed as materialized (
+      select n::public.class_assignments as class, o::public.class_assignments as before,
+        (n.date, n.start_time, n.end_time, n.time_zone, n.location_id) is distinct from (o.date, o.start_time, o.end_time, o.time_zone, o.location_id) as is_moved,
+        n.instructor_id <> o.instructor_id as is_given_on, n.class_status as status, o.class_status as status_before,
+        o.instructor_status <> 'rejected' as was_not_declined, n.instructor_status <> 'rejected' as is_not_declined,
+        n.instructor_id, o.instructor_id as instructor_before
+      from new_rows n
+      join old_rows o on o.id = n.id
+      where (n.instructor_id, n.class_status, n.date, n.start_time, n.end_time, n.time_zone, n.location_id)
+        is distinct from (o.instructor_id, o.class_status, o.date, o.start_time, o.end_time, o.time_zone, o.location_id)
+    ),
+    ahead as (
+      select c.* from changed c where private.is_still_ahead(c.before) or private.is_still_ahead(c.class)
+    )
+    select private.instructor_news('assignment_cancelled', a.before, a.instructor_before)
+    from ahead a where a.status_before = 'scheduled' and a.status = 'cancelled' and a.was_not_declined
+    union all
+    select private.instructor_news('assignment_withdrawn', a.before, a.instructor_before)
+    from ahead a where a.status_before = 'scheduled' and a.status = 'scheduled' and a.is_given_on and a.was_not_declined
+    union all
+    select private.instructor_news('assignment_given', a.class, a.instructor_id)
+    from ahead a where a.status = 'scheduled' and a.is_given_on
+    union all
+    select private.instructor_news('assignment_rescheduled', a.class, a.instructor_id, private.class_in_words(a.before))
+    from ahead a where a.status_before = 'scheduled' and a.status = 'scheduled' and a.is_moved and not a.is_given_on and a.is_not_declined
+    union all
+    select private.customer_news('class_cancelled', a.before)
+    from ahead a where a.status_before = 'scheduled' and a.status = 'cancelled'
+    union all
+    select private.customer_news('class_rescheduled', a.class, private.class_in_words(a.before))
+    from ahead a where a.status_before = 'scheduled' and a.status = 'scheduled' and a.is_moved
+  ));
+  return null;
+end;
+$$;
+comment on function private.tell_of_changed_assignments() is
+  'Statement trigger: tells instructors and customers of classes that were given to somebody else, moved or cancelled.';
+
+create trigger t95_tell_update after update on public.class_assignments
+  referencing old table as old_rows new table as new_rows for each statement execute function private.tell_of_changed_assignments();
+
+-- Its links are gone by now, and with them the customers: their bookings tell them. What is archived is over.
+create function private.tell_of_removed_assignments() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.tell_people(array(
+    select private.instructor_news('assignment_cancelled', r.class, o.instructor_id)
+    from old_rows o
+    cross join lateral (select o::public.class_assignments as class) r
+    where o.class_status = 'scheduled' and o.instructor_status <> 'rejected' and private.is_still_ahead(r.class)
+      and not exists (select from public.class_assignments_archive v where v.id = o.id)
+  ));
+  return null;
+end;
+$$;
+comment on function private.tell_of_removed_assignments() is 'Statement trigger: tells instructors of classes that were deleted.';
+
+create trigger t95_tell_delete after delete on public.class_assignments
+  referencing old table as old_rows for each statement execute function private.tell_of_removed_assignments();
+
+-- A booking that waits again is told by what happened to its class.
+create function private.tell_of_bookings() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.tell_people(array(
+    select row(
+      n.profile_id, 'booking_' || n.status, format('Your booking %s is %s', n.booking_id, n.status), '%s of your bookings are ' || n.status,
+      concat_ws(', ', format('Booking %s', n.booking_id), n.class_name)
+        || coalesce(': ' || case n.status when 'confirmed' then (
+          select private.class_in_words(a)
+          from public.assignment_bookings l
+          join public.class_assignments a on a.id = l.assignment_id and a.class_status = 'scheduled' and private.is_still_ahead(a)
+          where l.booking_id = n.booking_id
+          order by a.date, a.start_time
+          limit 1
+        ) end, ''),
+      n.created_at, 'bookings', n.booking_id
+    )::private.news
+    from new_rows n
+    join old_rows o on o.id = n.id
+    where n.status <> o.status and n.status in ('confirmed', 'cancelled') and n.profile_id is not null
+  ));
+  return null;
+end;
+$$;
+comment on function private.tell_of_bookings() is 'Statement trigger: tells customers of bookings that were confirmed or cancelled.';
+
+create trigger t95_tell_update after update on public.bookings
+  referencing old table as old_rows new table as new_rows for each statement execute function private.tell_of_bookings();
+
 -- sql/40_studio/rules/98_past_classes.sql
 
 -- Jobs about classes that are over: they are completed, and much later moved out of the way.
@@ -17125,6 +19128,20 @@ on conflict (name) do update set
 where (scheduled_jobs.module, scheduled_jobs.cron, scheduled_jobs.command, scheduled_jobs.description)
   is distinct from (excluded.module, excluded.cron, excluded.command, excluded.description);
 
+-- sql/40_studio/reference/60_messages.sql
+
+insert into public.notification_kinds (name, module, description, default_channels) values
+  ('assignment_given', '40_studio', 'You are to teach a class.', '{email}'),
+  ('assignment_withdrawn', '40_studio', 'A class you were to teach was given to somebody else.', '{email}'),
+  ('assignment_rescheduled', '40_studio', 'A class you are to teach was moved.', '{email}'),
+  ('assignment_cancelled', '40_studio', 'A class you were to teach was cancelled.', '{email}'),
+  ('booking_confirmed', '40_studio', 'A booking of yours was confirmed.', '{email}'),
+  ('booking_cancelled', '40_studio', 'A booking of yours was cancelled.', '{email}'),
+  ('class_rescheduled', '40_studio', 'A class you take was moved.', '{email}'),
+  ('class_cancelled', '40_studio', 'A class you take was cancelled.', '{email}')
+on conflict (name) do update set
+  module = excluded.module, description = excluded.description, default_channels = excluded.default_channels;
+
 -- sql/50_tracking/tables/10_students.sql
 
 -- 50_tracking: every student's classes exist, once.
@@ -19293,6 +21310,77 @@ begin atomic
 end;
 comment on function private.feed_class_events(uuid, date) is 'Students'' classes as events of a feed: those of a teacher (null: all) since a date.';
 
+-- sql/50_tracking/rules/97_messages.sql
+
+-- What students (or who pays for them) and teachers are told of classes. What generation makes and takes away is no news:
+-- it follows from a schedule they know.
+
+create function private.student_class_news(p_kind text, p_row public.classes, p_before text default null) returns setof private.news
+language sql stable security definer set search_path = ''
+begin atomic
+  select p.id, p_kind,
+    case p_kind when 'class_cancelled' then format('%s was cancelled', w.name) else format('%s was moved', w.name) end || ': ' || w.at,
+    case p_kind when 'class_cancelled' then '%s classes were cancelled' else '%s classes were moved' end,
+    format('%s, %s', w.name, w.at) || coalesce('; before: ' || p_before, '')
+      || case when p_kind = 'class_cancelled' then coalesce(': ' || p_row.cancellation_reason, '') else '' end,
+    p_row.starts_at, 'classes', p_row.id::text
+  from public.students s
+  left join public.courses c on c.id = p_row.course_id
+  cross join lateral (
+    select concat_ws(' ', coalesce(c.title, 'The class'), 'of', s.first_name, s.last_name) as name,
+      private.when_in_words(p_row.date, p_row.start_time, p_row.end_time, p_row.time_zone) as at
+  ) w
+  join public.user_profiles p on p.id in (s.profile_id, p_row.teacher_id) or p.user_id = s.user_id
+  where s.id = p_row.student_id;
+end;
+comment on function private.student_class_news(text, public.classes, text) is 'What a student, who pays for them, and the teacher are told about a class.';
+
+-- The class that was moved stands there as rescheduled; what is new is the one that stands for it.
+create function private.tell_of_replaced_classes() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if not exists (select from new_rows n where n.source = 'rescheduled') then
+    return null;
+  end if;
+  perform private.tell_people(array(
+    select private.student_class_news('class_rescheduled', n::public.classes, private.when_in_words(o.date, o.start_time, o.end_time, o.time_zone))
+    from new_rows n
+    join public.classes o on o.id = n.rescheduled_from
+    where n.source = 'rescheduled' and n.status = 'scheduled' and n.ends_at > private.now()
+  ));
+  return null;
+end;
+$$;
+comment on function private.tell_of_replaced_classes() is 'Statement trigger: tells students and teachers of classes that were moved.';
+
+create trigger t95_tell_insert after insert on public.classes
+  referencing new table as new_rows for each statement execute function private.tell_of_replaced_classes();
+
+create function private.tell_of_changed_classes() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.tell_people(array(
+    select private.student_class_news('class_cancelled', n::public.classes)
+    from new_rows n
+    join old_rows o on o.id = n.id
+    where o.status = 'scheduled' and n.status = 'cancelled' and n.ends_at > private.now()
+    union all
+    select private.student_class_news('class_rescheduled', n::public.classes, private.when_in_words(o.date, o.start_time, o.end_time, o.time_zone))
+    from new_rows n
+    join old_rows o on o.id = n.id
+    where o.status = 'scheduled' and n.status = 'scheduled' and greatest(n.ends_at, o.ends_at) > private.now()
+      and (n.date, n.start_time, n.end_time, n.time_zone) is distinct from (o.date, o.start_time, o.end_time, o.time_zone)
+  ));
+  return null;
+end;
+$$;
+comment on function private.tell_of_changed_classes() is 'Statement trigger: tells students and teachers of classes that were cancelled, or moved where they are.';
+
+create trigger t95_tell_update after update on public.classes
+  referencing old table as old_rows new table as new_rows for each statement execute function private.tell_of_changed_classes();
+
 -- sql/50_tracking/views.sql
 
 -- What frontends list, and what students see, who may not read the tables themselves: these say what teachers are paid.
@@ -20331,6 +22419,4061 @@ on conflict (name) do update set
 insert into private.feed_sources (name, module) values ('class', '50_tracking')
 on conflict (name) do update set module = excluded.module;
 
+-- sql/60_training/tables/10_sessions.sql
+
+-- 60_training: course sessions with hard seats.
+--
+-- A session is one happening of a course: a day, a time, a place, somebody who teaches it, and so many seats. A booking
+-- is somebody's place in it. Seats are rows: a session of twelve has twelve rows in `session_seats`, each owned by one
+-- live booking or by nobody, and there is no thirteenth row to own. A foreign key to a booking's (id, session, whether it
+-- is live) says that a taken seat belongs to a live booking of that very session.
+--
+-- The life of a session: tentative until as many have booked as it needs, or scheduled at once; in progress; completed.
+-- Or cancelled, before it begins: then its bookings are cancelled with it. The life of a booking: confirmed, which takes
+-- its seats or fails; then attended or no_show, or cancelled, which gives them back. The life of a hold: it keeps seats
+-- for some minutes, and is over when they have passed, whether or not any job runs.
+--
+-- Promises: never more seats are taken than there are, whoever writes; whoever holds a seat keeps it until the hold is
+-- over, and whoever moves to another session loses the seat they have only with the new one in hand. A session takes
+-- its instructor and its place in the ledger of 20_time.
+--
+-- Lock order: sessions by id, bookings, seats by number; after them resources and claims (20_time). Taking a seat locks
+-- no session: free seats are taken past the locked ones. Who finds too few that way gives back what it has, queues for the
+-- session and takes seats in order. So nobody ever waits while holding seats that were taken past locked ones, and whoever
+-- changes a booking that is there never waits for a session.
+
+create table public.course_sessions (
+  id uuid primary key default gen_random_uuid(),
+  course_id uuid not null references public.courses (id) on delete restrict,
+  location_id uuid references public.locations (id) on delete restrict,
+  instructor_id uuid references public.user_profiles (id) on delete restrict,
+  session_date date not null,
+  start_time time not null,
+  end_time time not null,
+  time_zone text not null,
+  starts_at timestamptz not null,
+  ends_at timestamptz not null,
+  max_capacity integer not null,
+  min_bookings integer,
+  decide_by timestamptz,
+  status text not null default 'scheduled',
+  series_id uuid,
+  price numeric(12,2) not null,
+  cancellation_reason text,
+  cancelled_at timestamptz,
+  notes text,
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint start_is_before_end check (start_time < end_time and starts_at < ends_at),
+  constraint date_is_between_1970_and_2200 check (session_date between date '1970-01-01' and date '2199-12-31'),
+  constraint time_zone_exists check (private.is_time_zone(time_zone)),
+  constraint capacity_is_sensible check (max_capacity between 1 and 10000),
+  constraint minimum_fits_in check (min_bookings between 1 and max_capacity),
+  constraint status_is_known check (status in ('tentative', 'scheduled', 'in_progress', 'completed', 'cancelled')),
+  constraint tentative_waits_for_something check (status <> 'tentative' or min_bookings is not null),
+  constraint price_is_an_amount check (price between 0 and 9999999999.99),
+  constraint cancelled_says_why_and_when check (
+    (status = 'cancelled') = (cancelled_at is not null) and (status = 'cancelled') = (cancellation_reason is not null)
+  ),
+  constraint texts_are_short check (length(cancellation_reason) <= 1000 and length(notes) <= 1000)
+);
+create index course_sessions_date on public.course_sessions (session_date, start_time);
+create index course_sessions_course on public.course_sessions (course_id, session_date);
+create index course_sessions_location on public.course_sessions (location_id, session_date);
+create index course_sessions_instructor on public.course_sessions (instructor_id, session_date);
+create index course_sessions_series on public.course_sessions (series_id) where series_id is not null;
+create index course_sessions_running on public.course_sessions (starts_at) where status in ('tentative', 'scheduled', 'in_progress');
+create index course_sessions_created_by on public.course_sessions (created_by);
+comment on table public.course_sessions is
+  'Single happenings of courses, each with so many seats. Its instructor and its place are taken in the ledger.';
+comment on column public.course_sessions.location_id is 'The place it takes; null where it needs none.';
+comment on column public.course_sessions.instructor_id is 'Who teaches it; null until somebody is found.';
+comment on column public.course_sessions.session_date is 'The local date in time_zone.';
+comment on column public.course_sessions.start_time is 'Wall-clock time in time_zone.';
+comment on column public.course_sessions.end_time is 'On the same day; 24:00 is midnight. Left out, it follows from how long the course''s sessions take.';
+comment on column public.course_sessions.time_zone is 'IANA zone; the location''s, else the organisation''s, where none is given.';
+comment on column public.course_sessions.starts_at is 'When it starts, worked out from date, start_time and time_zone.';
+comment on column public.course_sessions.ends_at is 'When it ends, worked out likewise.';
+comment on column public.course_sessions.max_capacity is
+  'How many seats it has: one row each in session_seats. Left out, what the course says, within the setting session_capacity_max.';
+comment on column public.course_sessions.min_bookings is 'How many seats have to be taken for it to be held; null where that does not matter.';
+comment on column public.course_sessions.decide_by is 'Until when that many must have booked; afterwards diagnosis says that somebody has to decide.';
+comment on column public.course_sessions.status is 'tentative (until min_bookings seats are taken), scheduled, in_progress, completed or cancelled.';
+comment on column public.course_sessions.series_id is 'The series it was made from; null for a single one.';
+comment on column public.course_sessions.price is 'What a seat costs, in the organisation''s currency; the course''s price where none is given.';
+comment on column public.course_sessions.cancellation_reason is 'Why it was cancelled; whoever booked is told.';
+comment on column public.course_sessions.notes is 'What whoever thinks of booking should know; everybody sees it.';
+
+create table public.session_bookings (
+  id uuid primary key default gen_random_uuid(),
+  session_id uuid not null references public.course_sessions (id) on delete restrict,
+  user_id uuid references auth.users (id) on delete set null,
+  profile_id uuid references public.user_profiles (id) on delete restrict,
+  attendee_name text,
+  attendee_email text,
+  status text not null default 'confirmed',
+  seats integer not null default 1,
+  is_live boolean not null generated always as (status <> 'cancelled') stored,
+  price numeric(12,2) not null,
+  booked_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  booked_at timestamptz not null default private.now(),
+  cancelled_at timestamptz,
+  cancellation_reason text,
+  notes text,
+  version integer not null default 1,
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  -- The session first, so that it also finds the bookings of one.
+  constraint session_bookings_seats_belong_to unique (session_id, id, is_live),
+  constraint status_is_known check (status in ('confirmed', 'cancelled', 'attended', 'no_show')),
+  constraint seats_are_few check (seats between 1 and 1000),
+  constraint somebody_takes_part check (profile_id is not null or attendee_name is not null),
+  constraint attendee_email_is_a_lower_case_address check (private.is_email(attendee_email)),
+  constraint price_is_an_amount check (price between 0 and 9999999999.99),
+  constraint cancelled_says_when check ((status = 'cancelled') = (cancelled_at is not null)),
+  constraint texts_are_short check (length(attendee_name) <= 200 and length(cancellation_reason) <= 1000 and length(notes) <= 1000)
+);
+create unique index session_bookings_one_a_person on public.session_bookings (session_id, profile_id)
+  where is_live and profile_id is not null;
+create unique index session_bookings_one_an_address on public.session_bookings (session_id, attendee_email)
+  where is_live and attendee_email is not null;
+create index session_bookings_user on public.session_bookings (user_id) where user_id is not null;
+create index session_bookings_profile on public.session_bookings (profile_id) where profile_id is not null;
+create index session_bookings_booked_by on public.session_bookings (booked_by) where booked_by is not null;
+comment on table public.session_bookings is
+  'Who has a place in which session: somebody with a profile, or a guest by name. A booking takes its seats when it is written, or fails.';
+comment on column public.session_bookings.user_id is 'The login of who takes part; follows from profile_id where only that is given.';
+comment on column public.session_bookings.profile_id is 'Who takes part, where they are known as a person; follows from user_id.';
+comment on column public.session_bookings.attendee_name is 'The name of a guest.';
+comment on column public.session_bookings.attendee_email is 'The address of a guest, in lower case.';
+comment on column public.session_bookings.status is 'confirmed, cancelled, attended or no_show.';
+comment on column public.session_bookings.seats is 'How many seats it takes.';
+comment on column public.session_bookings.is_live is 'Whether it owns seats: unless it is cancelled.';
+comment on column public.session_bookings.price is 'What it costs, as it was when the booking was made: the session''s price for each seat.';
+comment on column public.session_bookings.booked_by is 'The login that booked; null when a server did.';
+
+-- sql/60_training/tables/12_seats.sql
+
+-- The seats themselves, and what keeps them for a while.
+
+create table public.session_holds (
+  id uuid primary key default gen_random_uuid(),
+  session_id uuid not null references public.course_sessions (id) on delete cascade,
+  user_id uuid references auth.users (id) on delete cascade default private.caller_id(),
+  seats integer not null default 1,
+  held_until timestamptz not null,
+  released_at timestamptz,
+  created_at timestamptz not null default private.now(),
+  constraint session_holds_seats_belong_to unique (id, session_id),
+  constraint seats_are_few check (seats between 1 and 1000),
+  constraint held_until_is_finite check (isfinite(held_until))
+);
+create index session_holds_session on public.session_holds (session_id);
+create index session_holds_user on public.session_holds (user_id, session_id);
+create index session_holds_held_until on public.session_holds (held_until);
+comment on table public.session_holds is 'Seats kept for somebody who is about to book, such as for a checkout; it is over when held_until has passed.';
+comment on column public.session_holds.user_id is 'For whom: bookings this login makes, or is booked into, use these seats first. Null when a server holds them for nobody in particular.';
+comment on column public.session_holds.held_until is 'Until when; left out, as long as the setting session_hold_minutes says.';
+comment on column public.session_holds.released_at is 'When it was given back before its time.';
+
+create table public.session_seats (
+  session_id uuid not null references public.course_sessions (id) on delete cascade,
+  seat_no integer not null,
+  booking_id uuid,
+  owner_live boolean,
+  held_by uuid,
+  held_until timestamptz,
+  primary key (session_id, seat_no),
+  constraint seat_no_is_counted_from_one check (seat_no between 1 and 10000),
+  constraint owner_is_live_or_nobody check (owner_live),
+  constraint taken_says_by_whom check ((booking_id is null) = (owner_live is null)),
+  constraint held_says_for_whom_and_until_when check ((held_by is null) = (held_until is null)),
+  constraint taken_is_not_held check (booking_id is null or held_by is null),
+  constraint seat_belongs_to_a_live_booking_of_its_session foreign key (booking_id, session_id, owner_live)
+    references public.session_bookings (id, session_id, is_live),
+  constraint seat_is_held_by_a_hold_of_its_session foreign key (held_by, session_id) references public.session_holds (id, session_id)
+);
+create index session_seats_booking on public.session_seats (booking_id, session_id, owner_live) where booking_id is not null;
+create index session_seats_held on public.session_seats (held_by, session_id) where held_by is not null;
+create index session_seats_free on public.session_seats (session_id, seat_no) include (held_until) where booking_id is null;
+comment on table public.session_seats is
+  'The capacity itself: one row for each seat of each session, owned by one live booking or by nobody. Kept by triggers.';
+comment on column public.session_seats.booking_id is 'The booking that owns it; null while it is free.';
+comment on column public.session_seats.owner_live is
+  'True when it is owned: with the booking and the session the key of the foreign key that lets only live bookings own seats.';
+comment on column public.session_seats.held_by is 'The hold that keeps it; means nothing once held_until has passed.';
+comment on column public.session_seats.held_until is 'Until when it is held.';
+
+-- sql/60_training/tables/40_series.sql
+
+-- Series: sessions that recur by a rule of RFC 5545. A series is a template and a promise: each date of it has a session,
+-- as far ahead as the setting series_horizon_days says. The sessions are rows of their own from then on: what somebody
+-- changed, cancelled or booked stays, and only what is missing is ever added.
+--
+-- The life of a series: planned, with everything in its way, before anything is written; created, all of it or as much
+-- as fits; carried on each night; changed from a date on, by ending it before that date and going on in another one of
+-- the same run; cancelled, which cancels what has not begun.
+--
+-- Lock order: series by id before sessions; see 10_sessions.sql for what follows.
+
+create table public.session_series (
+  id uuid primary key default gen_random_uuid(),
+  run_id uuid not null,
+  course_id uuid not null references public.courses (id) on delete restrict,
+  location_id uuid references public.locations (id) on delete restrict,
+  instructor_id uuid references public.user_profiles (id) on delete restrict,
+  rrule text not null,
+  first_date date not null,
+  ends_on date,
+  rdates date[] not null default '{}',
+  exdates date[] not null default '{}',
+  start_time time not null,
+  end_time time not null,
+  time_zone text not null,
+  max_capacity integer not null,
+  min_bookings integer,
+  price numeric(12,2) not null,
+  status text not null default 'active',
+  cancellation_reason text,
+  notes text,
+  version integer not null default 1,
+  created_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  created_at timestamptz not null default private.now(),
+  updated_at timestamptz not null default private.now(),
+  constraint rrule_can_be_read check (private.rrule_errors(rrule) = '[]'),
+  constraint dates_are_between_1970_and_2200 check (
+    first_date between date '1970-01-01' and date '2199-12-31' and coalesce(ends_on, first_date) between first_date - 1 and date '2199-12-31'
+  ),
+  constraint exceptions_are_dates check (
+    array_position(rdates, null) is null and array_position(exdates, null) is null
+    and cardinality(rdates) <= 1000 and cardinality(exdates) <= 10000
+  ),
+  constraint start_is_before_end check (start_time < end_time),
+  constraint time_zone_exists check (private.is_time_zone(time_zone)),
+  constraint capacity_is_sensible check (max_capacity between 1 and 10000),
+  constraint minimum_fits_in check (min_bookings between 1 and max_capacity),
+  constraint price_is_an_amount check (price between 0 and 9999999999.99),
+  constraint status_is_known check (status in ('active', 'cancelled')),
+  constraint cancelled_says_why check ((status = 'cancelled') = (cancellation_reason is not null)),
+  constraint texts_are_short check (length(cancellation_reason) <= 1000 and length(notes) <= 1000)
+);
+create index session_series_run on public.session_series (run_id);
+create index session_series_course on public.session_series (course_id);
+create index session_series_location on public.session_series (location_id);
+create index session_series_instructor on public.session_series (instructor_id);
+create index session_series_created_by on public.session_series (created_by);
+comment on table public.session_series is 'Sessions that recur: a rule, its exceptions, and what each session is like.';
+comment on column public.session_series.run_id is 'The run it belongs to: its own id, or that of the series it goes on from.';
+comment on column public.session_series.rrule is 'An RFC 5545 rule, such as FREQ=WEEKLY;BYDAY=MO,WE; docs/series.md says which.';
+comment on column public.session_series.first_date is 'The local date it starts counting from; it has a session there only when the rule says so.';
+comment on column public.session_series.ends_on is 'Its last date, where another series goes on from there; null where the rule alone decides.';
+comment on column public.session_series.rdates is 'Dates it has besides those of the rule.';
+comment on column public.session_series.exdates is 'Dates it does not have although the rule says so; deleting a session adds its date.';
+comment on column public.session_series.status is 'active or cancelled.';
+
+-- Every session of a series stands for one date of it, which stays the same when the session itself is moved.
+alter table public.course_sessions
+  add column series_date date,
+  add constraint course_sessions_series_id_fkey foreign key (series_id) references public.session_series (id) on delete restrict,
+  add constraint series_says_which_date check ((series_id is null) = (series_date is null));
+create unique index course_sessions_one_a_series_and_date on public.course_sessions (series_id, series_date) where series_id is not null;
+comment on column public.course_sessions.series_date is 'The date of the series it stands for; it keeps it when it is moved.';
+
+-- sql/60_training/tables/50_attendance.sql
+
+-- The register: who was there. A mark belongs to a live booking of the session; it may be made from the session's start,
+-- corrected afterwards (the audit trail keeps what it was), and makes the booking attended or no_show.
+
+create table public.attendance (
+  booking_id uuid primary key,
+  session_id uuid not null references public.course_sessions (id) on delete restrict,
+  booking_live boolean not null default true,
+  user_id uuid references auth.users (id) on delete set null,
+  status text not null,
+  is_attended boolean not null generated always as (status in ('present', 'late')) stored,
+  notes text,
+  marked_by uuid references auth.users (id) on delete set null,
+  marked_at timestamptz not null default private.now(),
+  version integer not null default 1,
+  updated_at timestamptz not null default private.now(),
+  constraint status_is_known check (status in ('present', 'absent', 'late', 'excused')),
+  constraint notes_are_short check (length(notes) <= 1000),
+  constraint booking_is_live check (booking_live),
+  constraint mark_belongs_to_a_live_booking_of_its_session foreign key (booking_id, session_id, booking_live)
+    references public.session_bookings (id, session_id, is_live),
+  constraint attendance_certificates_rest_on unique (booking_id, is_attended)
+);
+create index attendance_session on public.attendance (session_id);
+create index attendance_user on public.attendance (user_id);
+create index attendance_marked_by on public.attendance (marked_by);
+create index attendance_booking_session_live on public.attendance (booking_id, session_id, booking_live);
+comment on table public.attendance is 'The registers of sessions: one mark for each booking that was marked.';
+comment on column public.attendance.booking_live is
+  'Always true: with booking and session the key of the foreign key that keeps marks on live bookings of their session.';
+comment on column public.attendance.user_id is 'The login of who was marked; follows from the booking.';
+comment on column public.attendance.status is 'present, absent, late or excused.';
+comment on column public.attendance.is_attended is 'Whether it counts as having been there: present and late do.';
+comment on column public.attendance.marked_by is 'Who marked it last; null when a server did.';
+
+-- sql/60_training/tables/60_certificates.sql
+
+-- Certificates: that somebody attended a course. One rests on the attendance of a booking, and on enough of the sessions
+-- that go with it: those of the run of its series, or the one session where it is a single one.
+--
+-- The life of a certificate: issued, with a serial number and a code by which any stranger can verify it; valid until it
+-- expires or is revoked, with a reason. It says the same for ever; what it rests on cannot be taken away from it
+-- without revoking it first.
+
+create sequence private.certificate_numbers as bigint;
+comment on sequence private.certificate_numbers is 'Counts certificates, for their serial numbers.';
+
+create table public.certificates (
+  id uuid primary key default gen_random_uuid(),
+  booking_id uuid not null references public.session_bookings (id) on delete restrict,
+  course_id uuid not null references public.courses (id) on delete restrict,
+  run_id uuid not null,
+  person_key text not null,
+  user_id uuid references auth.users (id) on delete set null,
+  holder_name text not null,
+  course_title text not null,
+  sessions_attended integer not null,
+  sessions_required integer not null,
+  serial text not null unique,
+  verification_code text not null unique,
+  issued_at timestamptz not null default private.now(),
+  issued_by uuid references auth.users (id) on delete set null default private.caller_id(),
+  expires_at timestamptz,
+  revoked_at timestamptz,
+  revoked_by uuid references auth.users (id) on delete set null,
+  revocation_reason text,
+  attended boolean generated always as (case when revoked_at is null then true end) stored,
+  constraint rests_on_attendance foreign key (booking_id, attended) references public.attendance (booking_id, is_attended),
+  constraint enough_was_attended check (sessions_required >= 1 and sessions_attended >= sessions_required),
+  constraint expires_after_it_was_issued check (expires_at > issued_at),
+  constraint revoked_says_why check ((revoked_at is null) = (revocation_reason is null)),
+  constraint verification_code_cannot_be_guessed check (verification_code ~ '^[0-9A-F]{32}$'),
+  constraint holder_name_is_given check (holder_name is not distinct from private.clean_text(holder_name) and length(holder_name) <= 200),
+  constraint revocation_reason_is_short check (length(revocation_reason) <= 1000)
+);
+create unique index certificates_one_a_person_and_run on public.certificates (run_id, person_key) where revoked_at is null;
+create index certificates_booking on public.certificates (booking_id, attended);
+create index certificates_course on public.certificates (course_id, issued_at);
+create index certificates_user on public.certificates (user_id);
+create index certificates_issued_by on public.certificates (issued_by);
+create index certificates_revoked_by on public.certificates (revoked_by);
+comment on table public.certificates is 'Who attended which course; each rests on the attendance it certifies, and can be verified by its code.';
+comment on column public.certificates.run_id is 'Which sessions it is for: the run of their series, or the one session.';
+comment on column public.certificates.person_key is 'Who it is for, across bookings: the profile, or a hash of a guest''s address, or the booking.';
+comment on column public.certificates.holder_name is 'The name on it, as it was when it was issued.';
+comment on column public.certificates.course_title is 'The course''s title, as it was when it was issued.';
+comment on column public.certificates.sessions_required is 'How many sessions had to be attended, as the setting said when it was issued.';
+comment on column public.certificates.verification_code is '128 random bits in hexadecimal; whoever has it can verify the certificate.';
+comment on column public.certificates.expires_at is 'From when it is no longer valid, by the course''s certificate_validity_days; null is never.';
+comment on column public.certificates.attended is
+  'True unless it is revoked: with the booking the key of the foreign key that lets no certificate be without attendance.';
+
+-- sql/60_training/rules/10_sessions.sql
+
+-- Sessions by themselves: what is left out is filled in, local times become instants, and what makes no sense is refused,
+-- every field at once. Their seats are in 20_seats.sql.
+
+create function private.session_capacity_limit(p_course_id uuid) returns integer
+language sql stable security definer set search_path = ''
+return least((select c.default_capacity from public.courses c where c.id = p_course_id), private.setting_integer('session_capacity_max'));
+comment on function private.session_capacity_limit(uuid) is 'How many seats a session of a course may have: what the course says, within the setting.';
+
+create function private.session_errors(p_new public.course_sessions, p_old public.course_sessions) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_limit constant integer := private.session_capacity_limit(p_new.course_id);
+  v_is_dated constant boolean := coalesce(p_new.session_date between date '1970-01-01' and date '2199-12-31', false);
+  v_is_zoned constant boolean := coalesce(private.is_time_zone(p_new.time_zone), false);
+begin
+  return private.input_error(p_new.course_id is null, 'course_id', 'Say which course')
+    || private.input_error(
+      p_old.id is null and p_new.course_id is not null and not exists (select from public.courses c where c.id = p_new.course_id and c.is_active),
+      'course_id', 'There is no such course, or it is not offered any more')
+    || private.input_error(p_new.session_date is null, 'session_date', 'Say on which day')
+    || private.input_error(p_new.session_date is not null and not v_is_dated, 'session_date', 'A date lies between 1970 and 2199')
+    || private.input_error(p_new.start_time is null, 'start_time', 'Say when it starts')
+    || private.input_error(p_new.end_time is null, 'end_time', 'Say when it ends')
+    || private.input_error(p_new.end_time <= p_new.start_time, 'end_time', 'The end must be after the start')
+    || private.input_error(not v_is_zoned, 'time_zone', 'A time zone is an IANA name, such as Europe/Paris')
+    || case when v_is_dated and v_is_zoned and p_new.start_time < p_new.end_time then
+        private.input_error(private.local_to_instant(p_new.session_date, p_new.start_time, p_new.time_zone) is null, 'start_time',
+          private.describe_skipped(p_new.session_date, p_new.start_time, p_new.time_zone))
+        || private.input_error(private.local_end_to_instant(p_new.session_date, p_new.end_time, p_new.time_zone) is null, 'end_time',
+          private.describe_skipped(p_new.session_date, p_new.end_time, p_new.time_zone))
+      else '[]' end
+    || private.input_error(coalesce(p_new.max_capacity, 0) < 1, 'max_capacity', 'A session has at least one seat')
+    || private.input_error(p_new.max_capacity > v_limit and (p_old.id is null or p_new.max_capacity > p_old.max_capacity), 'max_capacity',
+      format('A session of this course has at most %s seats', v_limit))
+    || private.input_error(p_new.min_bookings not between 1 and p_new.max_capacity, 'min_bookings', 'The minimum is at least one, and at most what fits in')
+    || private.input_error(p_new.decide_by >= p_new.starts_at and p_new.decide_by is distinct from p_old.decide_by, 'decide_by',
+      'Whether it is held is decided before it starts')
+    || private.input_error(coalesce(p_new.status, '') not in ('tentative', 'scheduled', 'in_progress', 'completed', 'cancelled'), 'status',
+      'A status is tentative, scheduled, in_progress, completed or cancelled')
+    || private.input_error(p_new.status = 'tentative' and p_new.min_bookings is null, 'min_bookings', 'A tentative session waits for a minimum number')
+    || private.input_error(p_new.status = 'cancelled' and p_new.cancellation_reason is null, 'cancellation_reason', 'Say why it is cancelled')
+    || private.input_error(coalesce(not p_new.price between 0 and 9999999999.99, true), 'price', 'A price is not negative')
+    || private.input_error(length(p_new.cancellation_reason) > 1000, 'cancellation_reason', 'A reason has at most 1000 characters')
+    || private.input_error(length(p_new.notes) > 1000, 'notes', 'Notes have at most 1000 characters')
+    || private.input_error(
+      p_new.instructor_id is not null and p_new.instructor_id is distinct from p_old.instructor_id
+        and not exists (select from public.user_profiles p where p.id = p_new.instructor_id and p.is_active),
+      'instructor_id', 'There is no such instructor, or they left')
+    || private.input_error(
+      p_new.location_id is not null and p_new.location_id is distinct from p_old.location_id
+        and not exists (select from public.locations l where l.id = p_new.location_id and l.is_active),
+      'location_id', 'There is no such place, or it is not used any more');
+end;
+$$;
+comment on function private.session_errors(public.course_sessions, public.course_sessions) is
+  'What is wrong with a session, every field at once; against what it was before, so that old rows may stay as they are.';
+
+create function private.complete_session(p_new public.course_sessions) returns public.course_sessions
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_course public.courses;
+begin
+  select c.* into v_course from public.courses c where c.id = p_new.course_id;
+  p_new.time_zone := coalesce(p_new.time_zone, private.resource_time_zone(p_new.location_id));
+  p_new.price := coalesce(p_new.price, v_course.price, 0);
+  p_new.max_capacity := coalesce(p_new.max_capacity, private.session_capacity_limit(p_new.course_id));
+  -- A day has 1440 minutes: what would go on after midnight has to say when it ends.
+  p_new.end_time := coalesce(p_new.end_time, case
+    when extract(epoch from p_new.start_time) / 60 + v_course.duration_minutes < 1440
+      then p_new.start_time + make_interval(mins => v_course.duration_minutes) end);
+  if p_new.min_bookings is not null and p_new.status = 'scheduled' then
+    p_new.status := 'tentative';
+  end if;
+  return p_new;
+end;
+$$;
+comment on function private.complete_session(public.course_sessions) is 'A new session with what was left out filled in from its course and place.';
+
+create function private.refuse_session_change(p_new public.course_sessions, p_old public.course_sessions) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_details constant jsonb := jsonb_build_object('id', p_new.id, 'from', p_old.status, 'to', p_new.status, 'starts_at', p_new.starts_at);
+begin
+  if p_old.id is not null and p_new.status <> p_old.status and (p_old.status, p_new.status) not in (
+      ('tentative', 'scheduled'), ('tentative', 'in_progress'), ('tentative', 'cancelled'),
+      ('scheduled', 'in_progress'), ('scheduled', 'completed'), ('scheduled', 'cancelled'), ('in_progress', 'completed')) then
+    perform private.fail('illegal_transition', format('A session that is %s does not become %s', p_old.status, p_new.status), 'status', v_details);
+  end if;
+  if p_new.status in ('in_progress', 'completed') and p_new.status is distinct from p_old.status and p_new.starts_at > private.now() then
+    perform private.fail('illegal_transition', 'The session has not begun', 'status', v_details);
+  end if;
+  if p_old.id is null then
+    return;
+  end if;
+  if (p_new.session_date, p_new.start_time, p_new.end_time) <> (p_old.session_date, p_old.start_time, p_old.end_time)
+    and p_old.status not in ('tentative', 'scheduled') then
+    perform private.fail('illegal_transition', format('A session that is %s stays when it was', p_old.status), 'session_date', v_details);
+  end if;
+  if p_new.course_id <> p_old.course_id and exists (select from public.session_bookings b where b.session_id = p_new.id) then
+    perform private.fail('illegal_transition', 'Somebody booked this session for its course: it stays one of that course', 'course_id', v_details);
+  end if;
+end;
+$$;
+comment on function private.refuse_session_change(public.course_sessions, public.course_sessions) is
+  'Raises illegal_transition for what a session cannot become, or cannot be any more.';
+
+create function private.check_session() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_old public.course_sessions := case tg_op when 'UPDATE' then old end;
+begin
+  new.notes := private.clean_text(new.notes);
+  new.cancellation_reason := private.clean_text(new.cancellation_reason);
+  if tg_op = 'INSERT' then
+    new := private.complete_session(new);
+  end if;
+  if new.session_date between date '1970-01-01' and date '2199-12-31' and private.is_time_zone(new.time_zone) then
+    new.starts_at := private.local_to_instant(new.session_date, new.start_time, new.time_zone);
+    new.ends_at := private.local_end_to_instant(new.session_date, new.end_time, new.time_zone);
+  end if;
+  perform private.fail_input(private.session_errors(new, v_old));
+  perform private.refuse_session_change(new, v_old);
+  if new.status <> 'cancelled' then
+    new.cancelled_at := null;
+    new.cancellation_reason := null;
+  elsif v_old.status is distinct from 'cancelled' then
+    new.cancelled_at := private.now();
+  else
+    new.cancelled_at := v_old.cancelled_at;
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_session() is
+  'Row trigger: fills in what was left out, works out the instants, names every bad field, and keeps the order of what a session becomes.';
+
+create trigger t10_keep_version before update on public.course_sessions
+  for each row execute function private.keep_version();
+create trigger t20_check before insert or update on public.course_sessions
+  for each row execute function private.check_session();
+
+create function private.keep_booked_session() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if exists (select from public.session_bookings b where b.session_id = old.id) then
+    perform private.fail('illegal_transition', 'Somebody booked this session: it can be cancelled, not deleted', 'id',
+      jsonb_build_object('id', old.id), 'Call cancel_session(): whoever booked is told.');
+  end if;
+  return old;
+end;
+$$;
+comment on function private.keep_booked_session() is 'Row trigger: a session that was ever booked is not deleted.';
+
+create trigger t20_keep_booked before delete on public.course_sessions
+  for each row execute function private.keep_booked_session();
+
+create function private.prepare_sessions() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.ensure_teachers(array(select distinct n.instructor_id from new_rows n));
+  return null;
+end;
+$$;
+comment on function private.prepare_sessions() is 'Statement trigger: who is to teach a session can be planned with from then on.';
+
+create trigger t30_prepare_insert after insert on public.course_sessions
+  referencing new table as new_rows for each statement execute function private.prepare_sessions();
+create trigger t30_prepare_update after update on public.course_sessions
+  referencing new table as new_rows for each statement execute function private.prepare_sessions();
+
+-- What sessions take.
+create view private.course_sessions_claims as
+select s.id as source_id, r.resource_id, tstzrange(s.starts_at, s.ends_at) as during, s.session_date as occurs_on, 'session' as kind, c.title
+from public.course_sessions s
+join public.courses c on c.id = s.course_id
+cross join lateral (values (s.instructor_id), (s.location_id)) as r (resource_id)
+where r.resource_id is not null and s.status <> 'cancelled';
+comment on view private.course_sessions_claims is 'What sessions take: the instructor and the place, unless they are cancelled.';
+
+select private.attach_claims('public.course_sessions');
+
+create function private.rename_sessions() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_ids uuid[];
+begin
+  select array_agg(s.id order by s.id) into v_ids from public.course_sessions s where s.course_id = new.id and s.status <> 'cancelled';
+  if v_ids is not null then
+    perform private.lock_sources('course_sessions', v_ids);
+    perform private.derive_claims('course_sessions', v_ids);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.rename_sessions() is 'Row trigger on courses: its sessions carry the title in the ledger.';
+
+create trigger t60_rename_sessions after update of title on public.courses
+  for each row when (old.title is distinct from new.title) execute function private.rename_sessions();
+
+-- sql/60_training/rules/20_seats.sql
+
+-- Seats: making them, finding free ones, and that each has the owner its booking says.
+
+create trigger t00_only_triggers_write before insert or update or delete or truncate on public.session_seats
+  for each statement execute function private.refuse_direct_write(
+    'Write the booking, the hold or the session''s max_capacity: its seats follow.');
+
+create function private.make_seats() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into public.session_seats (session_id, seat_no)
+  select s.id, g
+  from new_rows n
+  join public.course_sessions s on s.id = n.id
+  cross join lateral generate_series(1, s.max_capacity) g;
+  return null;
+end;
+$$;
+comment on function private.make_seats() is 'Statement trigger: a new session gets its seats.';
+
+create trigger t40_make_seats after insert on public.course_sessions
+  referencing new table as new_rows for each statement execute function private.make_seats();
+
+-- The session's row is locked by the update. Whoever takes a seat waits for nobody while holding it, so waiting for
+-- the free ones ends; what was taken meanwhile is not among them.
+create function private.follow_capacity() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_surplus constant integer := (select count(*) from public.session_seats s where s.session_id = new.id) - new.max_capacity;
+  v_free integer[];
+begin
+  if v_surplus > 0 then
+    v_free := array(
+      select s.seat_no from public.session_seats s
+      where s.session_id = new.id and s.booking_id is null and (s.held_until is null or s.held_until <= private.now())
+      order by s.seat_no desc
+      limit v_surplus
+      for update
+    );
+    if cardinality(v_free) < v_surplus then
+      perform private.fail('seats_full',
+        format('%s seats are taken or held: the session cannot have %s', new.max_capacity + v_surplus - cardinality(v_free), new.max_capacity),
+        'max_capacity', jsonb_build_object('session_id', new.id, 'taken', new.max_capacity + v_surplus - cardinality(v_free), 'wanted', new.max_capacity));
+    end if;
+    delete from public.session_seats s where s.session_id = new.id and s.seat_no = any(v_free);
+  elsif v_surplus < 0 then
+    insert into public.session_seats (session_id, seat_no)
+    select new.id, g
+    from generate_series(1, 10000) g
+    where not exists (select from public.session_seats s where s.session_id = new.id and s.seat_no = g)
+    order by g
+    limit -v_surplus;
+  end if;
+  return null;
+end;
+$$;
+comment on function private.follow_capacity() is 'Row trigger: another capacity makes seats, or takes free ones away; too few free ones refuse it.';
+
+create trigger t40_follow_capacity after update on public.course_sessions
+  for each row when (new.max_capacity <> old.max_capacity) execute function private.follow_capacity();
+
+create function private.seats_free(p_session_id uuid) returns integer
+language sql stable security definer set search_path = ''
+return (
+  select count(*) from public.session_seats s
+  where s.session_id = p_session_id and s.booking_id is null and (s.held_until is null or s.held_until <= private.now())
+);
+comment on function private.seats_free(uuid) is 'How many seats of a session nobody owns or holds.';
+
+create function private.fail_full(p_session_id uuid, p_wanted integer) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_left constant integer := private.seats_free(p_session_id);
+begin
+  perform private.fail('seats_full',
+    case when v_left = 0 then 'All seats are taken' else format('%s seats are wanted, and %s left', p_wanted, v_left) end, 'session_id',
+    jsonb_build_object('session_id', p_session_id, 'wanted', p_wanted, 'seats_left', v_left),
+    'calendar_availability() says which sessions have seats left.');
+end;
+$$;
+comment on function private.fail_full(uuid, integer) is 'Raises seats_full, saying how many are left.';
+
+create function private.seats_taken(p_session_id uuid) returns integer
+language sql stable security definer set search_path = ''
+return (select count(*) from public.session_seats s where s.session_id = p_session_id and s.booking_id is not null);
+comment on function private.seats_taken(uuid) is 'How many seats of a session are owned by bookings.';
+
+-- Past the locked ones, and never fewer than asked for: too few are given back, by way of the subtransaction that took them.
+-- So is what was locked in vain: a seat that was taken between being found and being locked is not returned, and stays
+-- locked nevertheless.
+create function private.skip_to_free_seats(p_session_id uuid, p_count integer, p_hold_ids uuid[]) returns integer[]
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_now constant timestamptz := private.now();
+  v_seats integer[] := '{}';
+begin
+  begin
+    if p_hold_ids <> '{}' then
+      v_seats := array(
+        select s.seat_no from public.session_seats s
+        where s.session_id = p_session_id and s.held_by = any(p_hold_ids) and s.booking_id is null
+        order by s.seat_no limit p_count for no key update skip locked
+      );
+    end if;
+    if cardinality(v_seats) < p_count then
+      v_seats := v_seats || array(
+        select s.seat_no from public.session_seats s
+        where s.session_id = p_session_id and s.booking_id is null and (s.held_until is null or s.held_until <= v_now)
+          and s.seat_no <> all(v_seats)
+        order by s.seat_no limit p_count - cardinality(v_seats) for no key update skip locked
+      );
+    end if;
+    if cardinality(v_seats) < p_count then
+      raise sqlstate 'CB001';
+    end if;
+    return v_seats;
+  exception when sqlstate 'CB001' then
+    return '{}';
+  end;
+end;
+$$;
+comment on function private.skip_to_free_seats(uuid, integer, uuid[]) is
+  'Locks so many free seats, those of these holds first, past any that others have locked; or none at all, where there are too few of them.';
+
+-- Who finds too few that way, either because the session is full or because others are mid-way, queues for the session's
+-- row and takes seats in order. Whoever may not wait (they have something that others wait for: a seat taken earlier in this
+-- transaction, a booking that is being changed) is told to try again, should somebody else be queueing.
+create function private.lock_free_seats(p_session_id uuid, p_count integer, p_hold_ids uuid[], p_queues_first boolean, p_waits boolean)
+returns integer[]
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_now constant timestamptz := private.now();
+  v_seats integer[];
+begin
+  if not p_queues_first then
+    v_seats := private.skip_to_free_seats(p_session_id, p_count, p_hold_ids);
+    if cardinality(v_seats) = p_count then
+      return v_seats;
+    end if;
+  end if;
+  -- Seats that somebody has locked count as free until they commit, so this is full for certain.
+  if (
+    select count(*) from public.session_seats s
+    where s.session_id = p_session_id and s.booking_id is null
+      and (s.held_until is null or s.held_until <= v_now or s.held_by = any(p_hold_ids))
+  ) < p_count then
+    perform private.fail_full(p_session_id, p_count);
+  end if;
+  if p_waits then
+    perform from public.course_sessions s where s.id = p_session_id for no key update;
+  else
+    perform from public.course_sessions s where s.id = p_session_id for no key update skip locked;
+    if not found then
+      perform private.fail('in_progress', 'Others are taking the last seats this moment', 'session_id',
+        jsonb_build_object('session_id', p_session_id), 'Try again.');
+    end if;
+  end if;
+  v_seats := array(
+    select s.seat_no from public.session_seats s
+    where s.session_id = p_session_id and s.booking_id is null
+      and (s.held_until is null or s.held_until <= v_now or s.held_by = any(p_hold_ids))
+    order by (s.held_by = any(p_hold_ids)) is not true, s.seat_no
+    limit p_count
+    for no key update
+  );
+  if cardinality(v_seats) < p_count then
+    perform private.fail_full(p_session_id, p_count);
+  end if;
+  return v_seats;
+end;
+$$;
+comment on function private.lock_free_seats(uuid, integer, uuid[], boolean, boolean) is
+  'Locks so many free seats of a session, those of these holds first, and returns their numbers. Raises seats_full; in_progress for who may not wait.';
+
+-- A statement that comes later in a transaction that took seats must not wait. A setting says so, since it goes with the
+-- transaction, or with the savepoint that took them; whoever sets it themselves is only asked to try again more often.
+create function private.may_wait_for_seats() returns boolean
+language sql stable set search_path = ''
+return coalesce(current_setting('classbase.has_seats', true), '') <> 'yes';
+comment on function private.may_wait_for_seats() is 'Whether this transaction took no seats yet, and may therefore wait for a session.';
+
+create function private.refuse_closed(p_session public.course_sessions) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  if p_session.id is null then
+    perform private.fail('not_found', 'There is no such session', 'session_id');
+  end if;
+  if p_session.status not in ('tentative', 'scheduled') or p_session.starts_at <= private.now() then
+    perform private.fail('illegal_transition',
+      case when p_session.status in ('cancelled', 'completed') then format('The session is %s', p_session.status) else 'The session has begun' end,
+      'session_id', jsonb_build_object('session_id', p_session.id, 'status', p_session.status, 'starts_at', p_session.starts_at));
+  end if;
+end;
+$$;
+comment on function private.refuse_closed(public.course_sessions) is 'Raises illegal_transition for a session that was cancelled, is over or has begun; not_found for none.';
+
+-- Everything that could still take or give back a seat of this session is waited for, and nothing new begins: bookings
+-- first, then seats, as whoever cancels a booking has them. Somebody may have booked between the two, and be cancelling
+-- again: they would wait for the seat, and this for the booking. So these are looked at without waiting, and if one of
+-- them is in use everything is given back and locked anew.
+create function private.lock_session_whole(p_session_id uuid) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_known uuid[];
+  v_late uuid[];
+begin
+  for attempt in 1..100 loop
+    begin
+      v_known := array(
+        select b.id from public.session_bookings b where b.session_id = p_session_id and b.is_live order by b.id for no key update
+      );
+      perform from public.session_seats s where s.session_id = p_session_id order by s.seat_no for no key update;
+      v_late := array(select b.id from public.session_bookings b where b.session_id = p_session_id and b.is_live and b.id <> all(v_known));
+      if v_late = '{}' or cardinality(v_late) = cardinality(array(
+          select b.id from public.session_bookings b where b.id = any(v_late) for no key update skip locked)) then
+        return;
+      end if;
+      raise sqlstate 'CB001';
+    exception when sqlstate 'CB001' then
+      null;
+    end;
+  end loop;
+  perform private.fail('in_progress', 'The session is being booked this moment', 'id', jsonb_build_object('id', p_session_id), 'Try again.');
+end;
+$$;
+comment on function private.lock_session_whole(uuid) is 'Locks a session''s live bookings and all its seats; its row is locked already.';
+
+-- sql/60_training/rules/25_owning.sql
+
+-- Bookings and their seats: taken when a booking is written, given back before it ends.
+
+-- What has to be true of whoever takes part: the required courses passed, and a course that is not repeatable not taken
+-- before. A course whose sessions make up a series is taken once by taking part in all of them.
+create function private.courses_passed(p_profile_ids uuid[]) returns table (profile_id uuid, course_id uuid)
+language sql stable security definer set search_path = ''
+begin atomic
+  select distinct b.profile_id, s.course_id
+  from public.session_bookings b
+  join public.course_sessions s on s.id = b.session_id
+  where b.profile_id = any(p_profile_ids) and b.status = 'attended';
+end;
+comment on function private.courses_passed(uuid[]) is 'Which courses these people have passed: those of which they attended a session.';
+
+create function private.refuse_unqualified(p_booking_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_missing record;
+  v_other record;
+begin
+  -- Of two at once, for two sessions of one course, the second sees what the first did.
+  perform pg_advisory_xact_lock(l.key)
+  from (
+    select distinct hashtextextended(format('course once %s %s', s.course_id, b.profile_id), 0) as key
+    from public.session_bookings b
+    join public.course_sessions s on s.id = b.session_id
+    join public.courses c on c.id = s.course_id and not c.is_repeatable
+    where b.id = any(p_booking_ids) and b.profile_id is not null
+    order by key
+  ) l;
+  select b.profile_id, c.id as course_id, c.code, array_agg(r.code order by r.code) as codes into v_missing
+  from public.session_bookings b
+  join public.course_sessions s on s.id = b.session_id
+  join public.courses c on c.id = s.course_id
+  join public.course_prerequisites p on p.course_id = c.id
+  join public.courses r on r.id = p.required_course_id
+  where b.id = any(p_booking_ids)
+    and not exists (
+      select
+      from private.courses_passed(array[b.profile_id]) d
+      join public.course_prerequisites o on o.course_id = p.course_id and o."group" = p."group" and o.required_course_id = d.course_id
+    )
+  group by b.id, b.profile_id, c.id, c.code, p."group"
+  order by p."group"
+  limit 1;
+  if found then
+    perform private.fail('invalid_input', format('%s requires %s first', v_missing.code, array_to_string(v_missing.codes, ' or ')), 'profile_id',
+      jsonb_build_object('profile_id', v_missing.profile_id, 'course_id', v_missing.course_id, 'requires', to_jsonb(v_missing.codes)));
+  end if;
+  select b.profile_id, c.id as course_id, c.code, o.id as booking_id into v_other
+  from public.session_bookings b
+  join public.course_sessions s on s.id = b.session_id
+  join public.courses c on c.id = s.course_id and not c.is_repeatable
+  join public.course_sessions t on t.course_id = s.course_id and t.id <> s.id and (t.series_id is null or t.series_id is distinct from s.series_id)
+  join public.session_bookings o on o.session_id = t.id and o.profile_id = b.profile_id and o.status in ('confirmed', 'attended')
+  where b.id = any(p_booking_ids)
+  limit 1;
+  if found then
+    perform private.fail('duplicate', format('%s is taken once only', v_other.code), 'profile_id',
+      jsonb_build_object('profile_id', v_other.profile_id, 'course_id', v_other.course_id, 'booking_id', v_other.booking_id));
+  end if;
+end;
+$$;
+comment on function private.refuse_unqualified(uuid[]) is
+  'Raises invalid_input for bookings of people who lack a required course, duplicate for those who take a course again that nobody takes twice.';
+
+-- Several bookings of one session share out the seats that were found for all of them.
+create function private.share_out_seats(p_session_id uuid, p_booking_ids uuid[], p_seats integer[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update public.session_seats s
+  set booking_id = n.booking_id, owner_live = true, held_by = null, held_until = null
+  from (
+    select b.id as booking_id, p_seats[row_number() over (order by b.id)] as seat_no
+    from public.session_bookings b
+    cross join lateral generate_series(1, b.seats - (select count(*) from public.session_seats o where o.booking_id = b.id)) g
+    where b.id = any(p_booking_ids)
+  ) n
+  where s.session_id = p_session_id and s.seat_no = n.seat_no;
+end;
+$$;
+comment on function private.share_out_seats(uuid, uuid[], integer[]) is 'Gives bookings of one session the seats they lack, out of these.';
+
+-- The seats these bookings of one session lack. What became of the session is read when a seat is owned, in a statement of
+-- its own: whoever cancels the session waits for this seat, or was here before. This is what everybody waits for when a
+-- session sells out, hence as few statements as it takes.
+create function private.fill_seats(p_session_id uuid, p_booking_ids uuid[], p_wanted integer, p_login_ids uuid[], p_waits boolean) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_now constant timestamptz := private.now();
+  v_before record;
+  v_session public.course_sessions;
+  v_seats integer[];
+begin
+  -- Reaching the minimum changes the session's row: where that may happen it is locked before the seats.
+  select s.status = 'tentative' as queues_first,
+    not c.is_repeatable or exists (select from public.course_prerequisites p where p.course_id = c.id) as asks_who,
+    array(
+      select h.id from public.session_holds h
+      where h.session_id = p_session_id and h.user_id = any(p_login_ids) and h.released_at is null and h.held_until > v_now
+    ) as hold_ids
+  into v_before
+  from public.course_sessions s
+  join public.courses c on c.id = s.course_id
+  where s.id = p_session_id;
+  if v_before.asks_who then
+    perform private.refuse_unqualified(p_booking_ids);
+  end if;
+  if p_wanted > 0 then
+    v_seats := private.lock_free_seats(p_session_id, p_wanted, v_before.hold_ids, v_before.queues_first, p_waits);
+    if cardinality(p_booking_ids) > 1 then
+      perform private.share_out_seats(p_session_id, p_booking_ids, v_seats);
+    else
+      update public.session_seats s
+      set booking_id = p_booking_ids[1], owner_live = true, held_by = null, held_until = null
+      where s.session_id = p_session_id and s.seat_no = any(v_seats);
+    end if;
+  end if;
+  select s.* into v_session from public.course_sessions s where s.id = p_session_id;
+  if v_session.status <> 'scheduled' or v_session.starts_at <= v_now then
+    perform private.refuse_closed(v_session);
+    if private.seats_taken(p_session_id) >= v_session.min_bookings then
+      update public.course_sessions s set status = 'scheduled' where s.id = p_session_id;
+    end if;
+  end if;
+end;
+$$;
+comment on function private.fill_seats(uuid, uuid[], integer, uuid[], boolean) is
+  'Gives bookings of one session the seats they lack, or raises seats_full; raises illegal_transition where the session cannot be booked. With as many as it needs, a tentative session is scheduled.';
+
+-- Whoever takes seats of several sessions would wait for the second while holding those of the first.
+create function private.queue_for_sessions(p_ids uuid[], p_waits boolean) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if p_waits then
+    perform from public.course_sessions s where s.id = any(p_ids) order by s.id for no key update;
+  end if;
+end;
+$$;
+comment on function private.queue_for_sessions(uuid[], boolean) is 'Locks several sessions, in the order everybody locks them in, for whoever may wait.';
+
+create function private.take_seats() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_waits constant boolean := private.may_wait_for_seats();
+  v_group record;
+begin
+  for v_group in
+    select n.session_id, array_agg(n.id) as ids, sum(n.seats)::integer as wanted,
+      array_remove(array_agg(n.booked_by) || array_agg(n.user_id), null) as login_ids,
+      count(*) over () as sessions, row_number() over (order by n.session_id) as position
+    from new_rows n
+    where n.is_live
+    group by n.session_id
+    order by n.session_id
+  loop
+    if v_group.sessions > 1 and v_group.position = 1 then
+      perform private.queue_for_sessions(array(select n.session_id from new_rows n), v_waits);
+    end if;
+    perform private.fill_seats(v_group.session_id, v_group.ids, v_group.wanted, v_group.login_ids, v_waits);
+  end loop;
+  perform set_config('classbase.has_seats', 'yes', true);
+  return null;
+end;
+$$;
+comment on function private.take_seats() is 'Statement trigger: new bookings take their seats, session by session, or the statement fails.';
+
+create function private.take_other_seats() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_group record;
+begin
+  for v_group in
+    select n.session_id, array_agg(n.id) as ids,
+      (sum(n.seats) - sum((select count(*) from public.session_seats s where s.booking_id = n.id)))::integer as wanted,
+      array_remove(array_agg(n.booked_by) || array_agg(n.user_id), null) as login_ids
+    from new_rows n
+    join old_rows o on o.id = n.id
+    where n.is_live and (n.session_id, n.seats) <> (o.session_id, o.seats)
+    group by n.session_id
+    order by n.session_id
+  loop
+    perform private.fill_seats(v_group.session_id, v_group.ids, v_group.wanted, v_group.login_ids, false);
+    perform set_config('classbase.has_seats', 'yes', true);
+  end loop;
+  return null;
+end;
+$$;
+comment on function private.take_other_seats() is
+  'Statement trigger: bookings that were moved to another session, or need more seats, take them, or the statement fails.';
+
+create trigger t50_take_seats_insert after insert on public.session_bookings
+  referencing new table as new_rows for each statement execute function private.take_seats();
+create trigger t50_take_seats_update after update on public.session_bookings
+  referencing old table as old_rows new table as new_rows for each statement execute function private.take_other_seats();
+
+-- Before the booking changes, since afterwards the foreign key refuses what it says.
+create function private.give_seats_back() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_stays boolean := false;
+begin
+  if tg_op = 'UPDATE' then
+    v_stays := new.status <> 'cancelled' and new.session_id = old.session_id;
+  end if;
+  update public.session_seats s
+  set booking_id = null, owner_live = null
+  where s.booking_id = old.id and (
+    not v_stays or s.seat_no in (
+      select o.seat_no from public.session_seats o where o.booking_id = old.id order by o.seat_no offset new.seats
+    )
+  );
+  return coalesce(new, old);
+end;
+$$;
+comment on function private.give_seats_back() is 'Row trigger: a booking that is cancelled, deleted, moved to another session or needs fewer seats gives back those it has.';
+
+create trigger t40_give_seats_back_update before update on public.session_bookings
+  for each row when (old.status <> 'cancelled' and (new.status = 'cancelled' or new.session_id <> old.session_id or new.seats < old.seats))
+  execute function private.give_seats_back();
+create trigger t40_give_seats_back_delete before delete on public.session_bookings
+  for each row when (old.status <> 'cancelled') execute function private.give_seats_back();
+
+-- What no foreign key can say: that a live booking has as many seats as it says. At the end of the transaction, because a
+-- booking has to be there before it can own any.
+create function private.fail_seat_count(p_booking_id uuid) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_booking record;
+begin
+  select b.id, b.seats, count(s.booking_id) as owned into v_booking
+  from public.session_bookings b
+  left join public.session_seats s on s.booking_id = b.id and s.session_id = b.session_id
+  where b.id = p_booking_id and b.is_live
+  group by b.id;
+  if v_booking.owned <> v_booking.seats then
+    perform private.fail('seats_full', format('A booking of %s seats has %s', v_booking.seats, v_booking.owned), 'seats',
+      jsonb_build_object('booking_id', v_booking.id, 'seats', v_booking.seats, 'owned', v_booking.owned));
+  end if;
+end;
+$$;
+comment on function private.fail_seat_count(uuid) is 'Raises seats_full where a live booking owns more or fewer seats than it says.';
+
+create function private.check_booking_seats() returns trigger
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  -- What nobody changed since is asked in the cheapest way; whatever else is looked at as it is now.
+  if (select count(*) from public.session_seats s where s.booking_id = new.id and s.session_id = new.session_id) <> new.seats then
+    perform private.fail_seat_count(new.id);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.check_booking_seats() is 'Constraint trigger on bookings: a live booking owns as many seats as it says.';
+
+create function private.check_lost_seat() returns trigger
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  perform private.fail_seat_count(old.booking_id);
+  return null;
+end;
+$$;
+comment on function private.check_lost_seat() is 'Constraint trigger on seats: whoever gives one up is a booking that has as many as it says.';
+
+create constraint trigger t60_owns_its_seats after insert or update of status, seats, session_id on public.session_bookings
+  deferrable initially deferred for each row when (new.is_live) execute function private.check_booking_seats();
+create constraint trigger t60_is_not_lost after update of booking_id or delete on public.session_seats
+  deferrable initially deferred for each row when (old.booking_id is not null) execute function private.check_lost_seat();
+
+-- Cancelling a session cancels what was booked, once nobody can book any more.
+create function private.close_session() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.lock_session_whole(new.id);
+  return new;
+end;
+$$;
+comment on function private.close_session() is 'Row trigger: before a session is cancelled, whoever is booking it is waited for, and nobody else begins.';
+
+create trigger t40_close before update on public.course_sessions
+  for each row when (new.status = 'cancelled' and old.status <> 'cancelled') execute function private.close_session();
+
+create function private.cancel_bookings() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update public.session_bookings b
+  set status = 'cancelled', cancellation_reason = new.cancellation_reason
+  where b.session_id = new.id and b.status = 'confirmed';
+  return null;
+end;
+$$;
+comment on function private.cancel_bookings() is 'Row trigger: the bookings of a cancelled session are cancelled, for its reason.';
+
+create trigger t45_cancel_bookings after update on public.course_sessions
+  for each row when (new.status = 'cancelled' and old.status <> 'cancelled') execute function private.cancel_bookings();
+
+-- sql/60_training/rules/30_bookings.sql
+
+-- Bookings by themselves: who takes part, what it costs, and how the status moves.
+
+create function private.session_booking_errors(p_new public.session_bookings, p_old public.session_bookings) returns jsonb
+language sql stable security definer set search_path = ''
+return private.input_error(p_new.profile_id is null and p_new.attendee_name is null, 'attendee_name', 'Say who takes part')
+  || private.input_error(length(p_new.attendee_name) > 200, 'attendee_name', 'A name has at most 200 characters')
+  || private.input_error(not private.is_email(p_new.attendee_email), 'attendee_email', 'This is not an email address')
+  || private.input_error(coalesce(p_new.seats, 0) not between 1 and 1000, 'seats', 'A booking takes at least one seat')
+  || private.input_error(coalesce(p_new.status, '') not in ('confirmed', 'cancelled', 'attended', 'no_show'), 'status',
+    'A status is confirmed, cancelled, attended or no_show')
+  || private.input_error(not coalesce(p_new.price, 0) between 0 and 9999999999.99, 'price', 'A price is not negative')
+  || private.input_error(length(p_new.cancellation_reason) > 1000, 'cancellation_reason', 'A reason has at most 1000 characters')
+  || private.input_error(length(p_new.notes) > 1000, 'notes', 'Notes have at most 1000 characters')
+  || private.input_error(
+    p_new.profile_id is not null and p_new.profile_id is distinct from p_old.profile_id
+      and not exists (select from public.user_profiles p where p.id = p_new.profile_id and p.is_active),
+    'profile_id', 'There is no such person, or they left')
+  || private.input_error(p_old.profile_id is not null and p_new.profile_id is distinct from p_old.profile_id, 'profile_id', 'A booking stays its person''s');
+comment on function private.session_booking_errors(public.session_bookings, public.session_bookings) is
+  'What is wrong with a booking, every field at once; against what it was before.';
+
+-- Who is meant: a person by profile or login, a guest by name; otherwise whoever books.
+create function private.complete_session_booking(p_new public.session_bookings, p_session public.course_sessions) returns public.session_bookings
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_caller_id constant uuid := private.caller_id();
+begin
+  if v_caller_id is not null then
+    p_new.booked_by := v_caller_id;
+    p_new.booked_at := private.now();
+  end if;
+  if p_new.profile_id is null and p_new.user_id is null and p_new.attendee_name is null then
+    p_new.user_id := v_caller_id;
+  end if;
+  if p_new.profile_id is null and p_new.user_id is not null then
+    p_new.profile_id := (select p.id from public.user_profiles p where p.user_id = p_new.user_id);
+  elsif p_new.profile_id is not null then
+    p_new.user_id := (select p.user_id from public.user_profiles p where p.id = p_new.profile_id);
+  end if;
+  p_new.price := coalesce(p_new.price, p_session.price * coalesce(p_new.seats, 1));
+  return p_new;
+end;
+$$;
+comment on function private.complete_session_booking(public.session_bookings, public.course_sessions) is
+  'A new booking with who takes part, who booked and what it costs filled in.';
+
+-- Asked one by one, so that each finds its key.
+create function private.refuse_second_booking(p_new public.session_bookings) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_other_id uuid;
+begin
+  if p_new.profile_id is not null then
+    select b.id into v_other_id
+    from public.session_bookings b
+    where b.session_id = p_new.session_id and b.profile_id = p_new.profile_id and b.is_live and b.id <> p_new.id;
+  end if;
+  if p_new.attendee_email is not null and v_other_id is null then
+    select b.id into v_other_id
+    from public.session_bookings b
+    where b.session_id = p_new.session_id and b.attendee_email = p_new.attendee_email and b.is_live and b.id <> p_new.id;
+  end if;
+  if v_other_id is not null then
+    perform private.fail('duplicate', 'This person has booked the session already',
+      case when p_new.profile_id is null then 'attendee_email' else 'profile_id' end,
+      jsonb_build_object('session_id', p_new.session_id, 'booking_id', v_other_id));
+  end if;
+end;
+$$;
+comment on function private.refuse_second_booking(public.session_bookings) is 'Raises duplicate for whoever has a live booking of the session; of two at once the keys refuse the second.';
+
+-- True for what is clearly right; whatever else is looked at field by field, to say what is wrong with it.
+create function private.is_plain_booking(p_new public.session_bookings) returns boolean
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return coalesce(
+    p_new.status = 'confirmed' and p_new.seats between 1 and 1000 and p_new.price between 0 and 9999999999.99
+    and p_new.cancellation_reason is null
+    and (p_new.attendee_name is null or length(p_new.attendee_name) <= 200)
+    and (p_new.notes is null or length(p_new.notes) <= 1000)
+    and (p_new.attendee_email is null or private.is_email(p_new.attendee_email))
+    and case when p_new.profile_id is null then p_new.attendee_name is not null
+      else exists (select from public.user_profiles p where p.id = p_new.profile_id and p.is_active) end,
+    false);
+end;
+$$;
+comment on function private.is_plain_booking(public.session_bookings) is 'Whether private.session_booking_errors would find nothing wrong with a new booking; quickly.';
+
+create function private.tidy_session_booking(p_new public.session_bookings) returns public.session_bookings
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  p_new.attendee_name := case when p_new.attendee_name is not null then private.clean_name(p_new.attendee_name) end;
+  p_new.attendee_email := case when p_new.attendee_email is not null then lower(private.clean_text(p_new.attendee_email)) end;
+  p_new.cancellation_reason := case when p_new.cancellation_reason is not null then private.clean_text(p_new.cancellation_reason) end;
+  p_new.notes := case when p_new.notes is not null then private.clean_text(p_new.notes) end;
+  return p_new;
+end;
+$$;
+comment on function private.tidy_session_booking(public.session_bookings) is 'A booking with its texts cleaned.';
+
+create function private.check_session_booking() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_session public.course_sessions;
+begin
+  if coalesce(new.attendee_name, new.attendee_email, new.cancellation_reason, new.notes) is not null then
+    new := private.tidy_session_booking(new);
+  end if;
+  select s.* into v_session from public.course_sessions s where s.id = new.session_id;
+  if tg_op = 'INSERT' then
+    new := private.complete_session_booking(new, v_session);
+    if not private.is_plain_booking(new) then
+      perform private.fail_input(private.session_booking_errors(new, null));
+    end if;
+    if new.status in ('attended', 'no_show') then
+      perform private.fail('illegal_transition', 'Nobody attended a session to come', 'status');
+    end if;
+    if new.status <> 'cancelled' then
+      if (v_session.status = 'scheduled' and v_session.starts_at > private.now()) is not true then
+        perform private.refuse_closed(v_session);
+      end if;
+      perform private.refuse_second_booking(new);
+    end if;
+  else
+    perform private.fail_input(private.session_booking_errors(new, old));
+    perform private.refuse_booking_change(new, old, v_session);
+    if (new.session_id, new.seats) <> (old.session_id, old.seats) and new.price = old.price then
+      new.price := case when new.session_id = old.session_id then old.price / old.seats else v_session.price end * new.seats;
+    end if;
+  end if;
+  if new.status = 'cancelled' then
+    new.cancelled_at := coalesce(case when tg_op = 'UPDATE' then old.cancelled_at end, private.now());
+  else
+    new.cancelled_at := null;
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_session_booking() is
+  'Row trigger: fills in who takes part and what it costs, names every bad field, and keeps the order of what a booking becomes.';
+
+create function private.refuse_booking_change(p_new public.session_bookings, p_old public.session_bookings, p_session public.course_sessions)
+returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_from public.course_sessions := p_session;
+  v_details constant jsonb := jsonb_build_object('id', p_old.id, 'from', p_old.status, 'to', p_new.status);
+begin
+  if p_old.status = 'cancelled' then
+    if (p_new.status, p_new.session_id, p_new.seats) <> (p_old.status, p_old.session_id, p_old.seats) then
+      perform private.fail('illegal_transition', 'A booking that is cancelled stays cancelled', 'status', v_details, 'Book again.');
+    end if;
+    return;
+  end if;
+  if p_new.session_id <> p_old.session_id then
+    select s.* into v_from from public.course_sessions s where s.id = p_old.session_id;
+  end if;
+  if (p_new.session_id, p_new.seats) <> (p_old.session_id, p_old.seats) or p_new.status = 'cancelled' then
+    if p_old.status <> 'confirmed' then
+      perform private.fail('illegal_transition', format('A booking that is %s is not changed any more', p_old.status), 'status', v_details);
+    end if;
+    -- Of a cancelled session only the cancelling itself still comes through here.
+    if v_from.status <> 'cancelled' and (v_from.status not in ('tentative', 'scheduled') or v_from.starts_at <= private.now()) then
+      perform private.fail('illegal_transition', 'The session has begun already', 'session_id', v_details || jsonb_build_object('starts_at', v_from.starts_at));
+    end if;
+  end if;
+  if p_new.session_id <> p_old.session_id then
+    perform private.refuse_closed(p_session);
+    perform private.refuse_second_booking(p_new);
+  end if;
+  if p_new.status in ('attended', 'no_show') and p_new.status <> p_old.status
+    and (p_session.status not in ('scheduled', 'in_progress', 'completed') or p_session.starts_at > private.now()) then
+    perform private.fail('illegal_transition', 'The session has not begun, or was never held', 'status', v_details || jsonb_build_object('starts_at', p_session.starts_at));
+  end if;
+end;
+$$;
+comment on function private.refuse_booking_change(public.session_bookings, public.session_bookings, public.course_sessions) is
+  'Raises illegal_transition for what a booking cannot become: it is cancelled, moved or made larger before its session starts, and attended from then on.';
+
+create trigger t00_read_committed before insert or update or delete on public.session_bookings
+  for each statement execute function private.refuse_other_isolation();
+create trigger t10_keep_version before update on public.session_bookings
+  for each row execute function private.keep_version();
+create trigger t20_check before insert or update on public.session_bookings
+  for each row execute function private.check_session_booking();
+
+-- What bookings cost.
+create view private.session_bookings_dues as
+select b.id as source_id, b.profile_id, b.price as amount, format('%s, %s', c.title, s.session_date) as title
+from public.session_bookings b
+join public.course_sessions s on s.id = b.session_id
+join public.courses c on c.id = s.course_id
+where b.price > 0 and b.profile_id is not null and b.is_live;
+comment on view private.session_bookings_dues is 'What bookings of sessions cost, unless they are cancelled.';
+
+select private.attach_dues('public.session_bookings');
+
+-- Invoker, or it could not tell who writes: functions of this module that let instructors mark attendance are definers.
+create function private.guard_attendance() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  if private.is_direct_write() then
+    perform private.require_permission('update:session_booking');
+  end if;
+  return new;
+end;
+$$;
+comment on function private.guard_attendance() is 'Row trigger: whether somebody attended is not theirs to say.';
+
+create trigger t05_guard_attendance before update on public.session_bookings
+  for each row when (new.status is distinct from old.status and (new.status in ('attended', 'no_show') or old.status in ('attended', 'no_show')))
+  execute function private.guard_attendance();
+
+-- sql/60_training/rules/40_holds.sql
+
+-- Holds: seats kept for some minutes. A seat is held until an instant that simply passes, so nothing has to run for it to
+-- be free again.
+
+create function private.check_hold() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_session public.course_sessions;
+begin
+  if tg_op = 'UPDATE' then
+    if to_jsonb(new) - 'released_at' <> to_jsonb(old) - 'released_at' and new.user_id is not distinct from old.user_id
+      or old.released_at is not null and new.released_at is distinct from old.released_at then
+      perform private.fail('illegal_transition', 'A hold is released, not changed', 'released_at', jsonb_build_object('id', old.id));
+    end if;
+    return new;
+  end if;
+  new.held_until := coalesce(new.held_until, private.now() + make_interval(mins => private.setting_integer('session_hold_minutes')));
+  perform private.fail_input(
+    private.input_error(coalesce(new.seats, 0) not between 1 and 1000, 'seats', 'At least one seat is held')
+    || private.input_error(new.held_until <= private.now() or new.held_until > private.now() + interval '1 day', 'held_until',
+      'Seats are held for some minutes, a day at most')
+    || private.input_error(new.released_at is not null, 'released_at', 'It is held before it is released'));
+  select s.* into v_session from public.course_sessions s where s.id = new.session_id;
+  perform private.refuse_closed(v_session);
+  return new;
+end;
+$$;
+comment on function private.check_hold() is 'Row trigger: a hold lasts some minutes, on a session that can be booked; once made it is only released.';
+
+create trigger t00_read_committed before insert or update or delete on public.session_holds
+  for each statement execute function private.refuse_other_isolation();
+create trigger t20_check before insert or update on public.session_holds
+  for each row execute function private.check_hold();
+
+create function private.hold_free_seats() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_hold public.session_holds;
+  v_session public.course_sessions;
+  v_seats integer[];
+  v_waits constant boolean := private.may_wait_for_seats();
+begin
+  if (select count(distinct n.session_id) from new_rows n) > 1 then
+    perform private.queue_for_sessions(array(select n.session_id from new_rows n), v_waits);
+  end if;
+  for v_hold in
+    select h.* from public.session_holds h where h.id in (select n.id from new_rows n) order by h.session_id, h.id
+  loop
+    v_seats := private.lock_free_seats(v_hold.session_id, v_hold.seats, '{}', false, v_waits);
+    update public.session_seats s
+    set held_by = v_hold.id, held_until = v_hold.held_until
+    where s.session_id = v_hold.session_id and s.seat_no = any(v_seats);
+    select s.* into v_session from public.course_sessions s where s.id = v_hold.session_id;
+    perform private.refuse_closed(v_session);
+  end loop;
+  perform set_config('classbase.has_seats', 'yes', true);
+  return null;
+end;
+$$;
+comment on function private.hold_free_seats() is 'Statement trigger: a new hold keeps its seats, or fails where there are too few.';
+
+create trigger t50_hold_seats after insert on public.session_holds
+  referencing new table as new_rows for each statement execute function private.hold_free_seats();
+
+create function private.release_held_seats() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update public.session_seats s set held_by = null, held_until = null where s.held_by = old.id;
+  return coalesce(new, old);
+end;
+$$;
+comment on function private.release_held_seats() is 'Row trigger: a hold that is released or deleted gives its seats back.';
+
+create trigger t40_release_update before update on public.session_holds
+  for each row when (new.released_at is not null and old.released_at is null) execute function private.release_held_seats();
+create trigger t40_release_delete before delete on public.session_holds
+  for each row execute function private.release_held_seats();
+
+create function private.forget_old_holds() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_forgotten integer;
+begin
+  delete from public.session_holds h where h.held_until < private.now() - interval '1 day';
+  get diagnostics v_forgotten = row_count;
+  return v_forgotten;
+end;
+$$;
+comment on function private.forget_old_holds() is 'Job: deletes holds that were over a day ago; returns how many.';
+
+-- sql/60_training/rules/50_booking.sql
+
+-- Booking, cancelling and moving for those who may: people for themselves and for guests they name, holders of
+-- create:session_booking and update:session_booking for everybody.
+
+-- Guests by name, or oneself, one seat each: what nearly everybody asks for, told apart quickly.
+create function private.are_plain_attendees(p_attendees jsonb) returns boolean
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  return jsonb_typeof(p_attendees) = 'array' and p_attendees <> '[]' and not exists (
+    select
+    from jsonb_array_elements(p_attendees) as i(item)
+    where case jsonb_typeof(i.item) when 'object' then
+        i.item - '{name,email,notes}'::text[] <> '{}' or coalesce(jsonb_typeof(i.item -> 'name') <> 'string', false)
+        or coalesce(jsonb_typeof(i.item -> 'email') <> 'string', false) or coalesce(jsonb_typeof(i.item -> 'notes') <> 'string', false)
+      else true end
+  );
+end;
+$$;
+comment on function private.are_plain_attendees(jsonb) is 'Whether a list of attendees is well made and names no person by id: then private.attendee_errors finds nothing, unless nobody is signed in.';
+
+create function private.attendee_errors(p_attendees jsonb) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_errors jsonb := private.json_list_errors(p_attendees,
+    '{"profile_id": "uuid", "user_id": "uuid", "name": "text", "email": "text", "seats": "count", "notes": "text"}', 'p_attendees');
+begin
+  if v_errors <> '[]' then
+    return v_errors;
+  end if;
+  return private.input_error(p_attendees = '[]', 'p_attendees', 'Name at least one who takes part')
+    || coalesce((
+      select jsonb_agg(e.error order by i.position)
+      from jsonb_array_elements(p_attendees) with ordinality as i(item, position)
+      cross join lateral jsonb_array_elements(
+        private.input_error(i.item ->> 'seats' = '0', format('p_attendees[%s].seats', i.position - 1), 'At least one seat')
+        || private.input_error(
+          private.caller_id() is null and coalesce(i.item ->> 'profile_id', i.item ->> 'user_id', private.clean_name(i.item ->> 'name')) is null,
+          format('p_attendees[%s].name', i.position - 1), 'Say who takes part')
+      ) as e(error)
+    ), '[]');
+end;
+$$;
+comment on function private.attendee_errors(jsonb) is 'What is wrong with a list of attendees, each field with its place.';
+
+create function private.require_booking_for(p_attendees jsonb) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  if private.caller_id() is null and not private.is_trusted() or private.is_deactivated(private.caller_id()) then
+    perform private.fail('forbidden', 'Sign in to book');
+  end if;
+  if exists (
+    select from jsonb_array_elements(p_attendees) as i(item)
+    where (i.item ->> 'profile_id')::uuid <> coalesce(private.current_profile_id(), '00000000-0000-0000-0000-000000000000')
+      or (i.item ->> 'user_id')::uuid <> coalesce(private.caller_id(), '00000000-0000-0000-0000-000000000000')
+  ) then
+    perform private.require_permission('create:session_booking');
+  end if;
+end;
+$$;
+comment on function private.require_booking_for(jsonb) is 'Raises forbidden unless the caller may book for these people: oneself and guests by name, anybody with create:session_booking.';
+
+-- In one statement, so that all get their seats or nobody does; sorted, so that two groups with the same people in them
+-- wait for each other in one order.
+create function private.book_attendees(p_session_id uuid, p_attendees jsonb) returns setof public.session_bookings
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_is_plain constant boolean := private.caller_id() is not null and private.are_plain_attendees(p_attendees);
+  v_seats integer;
+  v_limit integer;
+begin
+  if p_session_id is null or not v_is_plain then
+    perform private.fail_input(private.input_error(p_session_id is null, 'p_session_id', 'Say which session') || private.attendee_errors(p_attendees));
+  end if;
+  if not v_is_plain or private.is_deactivated(private.caller_id()) then
+    perform private.require_booking_for(p_attendees);
+  end if;
+  if v_is_plain and jsonb_array_length(p_attendees) = 1 then
+    return query
+      insert into public.session_bookings (session_id, attendee_name, attendee_email, notes)
+      values (p_session_id, p_attendees -> 0 ->> 'name', p_attendees -> 0 ->> 'email', p_attendees -> 0 ->> 'notes')
+      returning *;
+    return;
+  end if;
+  v_seats := (select sum(coalesce((i.item ->> 'seats')::integer, 1)) from jsonb_array_elements(p_attendees) as i(item));
+  v_limit := private.setting_integer('session_group_limit');
+  if v_seats > v_limit and not private.has_permission('create:session_booking') then
+    perform private.fail('limit_exceeded', format('At most %s seats at once', v_limit), 'p_attendees', jsonb_build_object('limit', v_limit));
+  end if;
+  return query
+    insert into public.session_bookings (session_id, user_id, profile_id, attendee_name, attendee_email, seats, notes)
+    select p_session_id, (i.item ->> 'user_id')::uuid, (i.item ->> 'profile_id')::uuid, i.item ->> 'name', i.item ->> 'email',
+      coalesce((i.item ->> 'seats')::integer, 1), i.item ->> 'notes'
+    from jsonb_array_elements(p_attendees) as i(item)
+    order by i.item ->> 'profile_id', i.item ->> 'user_id', lower(i.item ->> 'email'), i.item ->> 'name'
+    returning *;
+end;
+$$;
+comment on function private.book_attendees(uuid, jsonb) is 'Books a session for these people, all or none.';
+
+-- Found without a lock, since whoever moves a booking locks its sessions first.
+create function private.session_booking_for(p_booking_id uuid) returns public.session_bookings
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_booking public.session_bookings;
+begin
+  select b.* into v_booking from public.session_bookings b where b.id = p_booking_id;
+  if v_booking.id is not null and (
+    private.has_permission('update:session_booking')
+    or (v_booking.user_id = private.caller_id() or v_booking.booked_by = private.caller_id() or v_booking.profile_id = private.current_profile_id())
+      and not private.is_deactivated(private.caller_id())
+  ) then
+    return v_booking;
+  end if;
+  -- Whoever may see everything is told what they lack; others are not told what there is.
+  if v_booking.id is not null and private.has_permission('read:session_booking') then
+    perform private.require_permission('update:session_booking');
+  end if;
+  perform private.fail('not_found', 'There is no such booking', 'p_booking_id', jsonb_build_object('id', p_booking_id));
+  return null;
+end;
+$$;
+comment on function private.session_booking_for(uuid) is
+  'A booking the caller may change: one''s own, or one''s guests''; with update:session_booking any. Raises not_found or forbidden.';
+
+create function private.cancel_session_booking(p_booking_id uuid, p_reason text) returns public.session_bookings
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_booking public.session_bookings := private.session_booking_for(p_booking_id);
+begin
+  update public.session_bookings b
+  set status = 'cancelled', cancellation_reason = p_reason
+  where b.id = p_booking_id and b.status <> 'cancelled'
+  returning b.* into v_booking;
+  if not found then
+    perform private.fail('illegal_transition', 'The booking is cancelled already', 'p_booking_id',
+      jsonb_build_object('id', p_booking_id, 'from', 'cancelled', 'to', 'cancelled'));
+  end if;
+  return v_booking;
+end;
+$$;
+comment on function private.cancel_session_booking(uuid, text) is 'Cancels a booking for those who may.';
+
+-- One update: the seat it has is given up only together with having the other.
+create function private.move_session_booking(p_booking_id uuid, p_to_session_id uuid) returns public.session_bookings
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_booking public.session_bookings := private.session_booking_for(p_booking_id);
+begin
+  perform from public.course_sessions s where s.id in (v_booking.session_id, p_to_session_id) order by s.id for no key update;
+  update public.session_bookings b
+  set session_id = p_to_session_id
+  where b.id = p_booking_id and b.session_id = v_booking.session_id
+  returning b.* into v_booking;
+  if not found then
+    perform private.fail('in_progress', 'Somebody else moves this booking this moment', 'p_booking_id', p_hint => 'Try again.');
+  end if;
+  return v_booking;
+end;
+$$;
+comment on function private.move_session_booking(uuid, uuid) is 'Moves a booking to another session for those who may; both sessions are locked before it.';
+
+create function private.hold_for_caller(p_session_id uuid, p_seats integer, p_minutes integer) returns public.session_holds
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_limit constant integer := private.setting_integer('session_group_limit');
+  v_hold public.session_holds;
+begin
+  if private.caller_id() is null and not private.is_trusted() or private.is_deactivated(private.caller_id()) then
+    perform private.fail('forbidden', 'Sign in to hold seats');
+  end if;
+  if p_seats > v_limit and not private.has_permission('create:session_booking') then
+    perform private.fail('limit_exceeded', format('At most %s seats at once', v_limit), 'p_seats', jsonb_build_object('limit', v_limit));
+  end if;
+  -- One at a time: what one held before is free for the taking, by oneself among others.
+  perform private.release_of_caller(p_session_id);
+  insert into public.session_holds (session_id, user_id, seats, held_until)
+  values (p_session_id, private.caller_id(), p_seats, private.now() + make_interval(mins => p_minutes))
+  returning * into v_hold;
+  return v_hold;
+end;
+$$;
+comment on function private.hold_for_caller(uuid, integer, integer) is 'Holds seats of a session for the caller, in place of those held before.';
+
+create function private.release_of_caller(p_session_id uuid) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_seats integer;
+begin
+  with released as (
+    update public.session_holds h set released_at = private.now()
+    where h.session_id = p_session_id and h.user_id is not distinct from private.caller_id() and h.released_at is null and h.held_until > private.now()
+    returning h.seats
+  )
+  select coalesce(sum(r.seats), 0) into v_seats from released r;
+  return v_seats;
+end;
+$$;
+comment on function private.release_of_caller(uuid) is 'Gives back what the caller holds of a session; returns how many seats that were.';
+
+-- sql/60_training/rules/50_series.sql
+
+-- Series by themselves: what is left out is filled in, what makes no sense is refused as a session would be, and the
+-- dates of one are worked out. What becomes of them is in 52_planning.sql and 54_changing_series.sql.
+
+create function private.series_session(p_series public.session_series, p_date date) returns public.course_sessions
+language plpgsql immutable set search_path = ''
+as $$
+declare
+  v_session public.course_sessions;
+begin
+  v_session.course_id := p_series.course_id;
+  v_session.location_id := p_series.location_id;
+  v_session.instructor_id := p_series.instructor_id;
+  v_session.session_date := p_date;
+  v_session.start_time := p_series.start_time;
+  v_session.end_time := p_series.end_time;
+  v_session.time_zone := p_series.time_zone;
+  v_session.max_capacity := p_series.max_capacity;
+  v_session.min_bookings := p_series.min_bookings;
+  v_session.price := p_series.price;
+  v_session.notes := p_series.notes;
+  v_session.status := 'scheduled';
+  v_session.series_id := p_series.id;
+  v_session.series_date := p_date;
+  return v_session;
+end;
+$$;
+comment on function private.series_session(public.session_series, date) is 'What the session of a series on one of its dates is like.';
+
+create function private.series_errors(p_new public.session_series, p_old public.session_series) returns jsonb
+language sql stable security definer set search_path = ''
+return private.rrule_errors(p_new.rrule, 'rrule')
+  || private.input_error(p_new.first_date is null, 'first_date', 'Say from which day on')
+  || private.input_error(p_new.first_date not between date '1970-01-01' and date '2199-12-31', 'first_date', 'A date lies between 1970 and 2199')
+  || private.input_error(p_new.ends_on not between p_new.first_date - 1 and date '2199-12-31', 'ends_on', 'It does not end before it begins')
+  || private.input_error(cardinality(p_new.rdates) > 1000 or array_position(p_new.rdates, null) is not null, 'rdates', 'At most 1000 dates besides the rule''s')
+  || private.input_error(cardinality(p_new.exdates) > 10000 or array_position(p_new.exdates, null) is not null, 'exdates', 'At most 10000 dates are left out')
+  || private.input_error(p_new.status = 'cancelled' and p_new.cancellation_reason is null, 'cancellation_reason', 'Say why it is cancelled')
+  -- As a session is looked at, on a day on which no clock changes.
+  || private.session_errors(private.series_session(p_new, date '2001-01-17'),
+    case when p_old.id is not null then jsonb_populate_record(private.series_session(p_old, date '2001-01-17'), jsonb_build_object('id', p_old.id)) end);
+comment on function private.series_errors(public.session_series, public.session_series) is
+  'What is wrong with a series, every field at once; against what it was before.';
+
+create function private.complete_series(p_new public.session_series) returns public.session_series
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_like constant public.course_sessions := private.complete_session(private.series_session(p_new, p_new.first_date));
+begin
+  p_new.id := coalesce(p_new.id, gen_random_uuid());
+  p_new.run_id := coalesce(p_new.run_id, p_new.id);
+  p_new.rdates := coalesce(p_new.rdates, '{}');
+  p_new.exdates := coalesce(p_new.exdates, '{}');
+  p_new.end_time := v_like.end_time;
+  p_new.time_zone := v_like.time_zone;
+  p_new.max_capacity := v_like.max_capacity;
+  p_new.price := v_like.price;
+  p_new.notes := private.clean_text(p_new.notes);
+  p_new.status := coalesce(p_new.status, 'active');
+  p_new.cancellation_reason := private.clean_text(p_new.cancellation_reason);
+  return p_new;
+end;
+$$;
+comment on function private.complete_series(public.session_series) is 'A series with what was left out filled in, from its course and place.';
+
+create function private.check_series() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_old public.session_series := case tg_op when 'UPDATE' then old end;
+begin
+  new := private.complete_series(new);
+  perform private.fail_input(private.series_errors(new, v_old));
+  if v_old.status = 'cancelled' and new.status <> 'cancelled' then
+    perform private.fail('illegal_transition', 'A cancelled series stays cancelled: create another one', 'status', jsonb_build_object('id', new.id));
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_series() is 'Row trigger: fills in what was left out, and names every bad field of a series.';
+
+create trigger t10_keep_version before update on public.session_series
+  for each row execute function private.keep_version();
+create trigger t20_check before insert or update on public.session_series
+  for each row execute function private.check_series();
+
+-- Whoever cancels a series, in whatever way, cancels what has not begun; what happened stays.
+create function private.cancel_sessions_of_series() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform from public.course_sessions s
+  where s.series_id = new.id and s.status in ('tentative', 'scheduled')
+  order by s.id
+  for no key update;
+  update public.course_sessions s
+  set status = 'cancelled', cancellation_reason = new.cancellation_reason
+  where s.series_id = new.id and s.status in ('tentative', 'scheduled') and s.starts_at > private.now();
+  return null;
+end;
+$$;
+comment on function private.cancel_sessions_of_series() is 'Row trigger: with a series, its sessions that have not begun are cancelled.';
+
+create trigger t60_cancel_sessions after update on public.session_series
+  for each row when (old.status <> 'cancelled' and new.status = 'cancelled') execute function private.cancel_sessions_of_series();
+
+-- A session of a series stands for a date of it; which one does not change with the day it is held on.
+create function private.keep_series_date() returns trigger
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  new.series_date := case when new.series_id is not null then coalesce(new.series_date, new.session_date) end;
+  return new;
+end;
+$$;
+comment on function private.keep_series_date() is 'Row trigger: a session put into a series stands for the date it is on, if nothing else is said.';
+
+create trigger t25_keep_series_date before insert or update of series_id, series_date on public.course_sessions
+  for each row execute function private.keep_series_date();
+
+-- Deleted on purpose, it is not to come back at night.
+create function private.leave_date_out() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  update public.session_series s
+  set exdates = array(select d from unnest(s.exdates || g.dates) as d group by d order by d)
+  from (
+    select o.series_id, array_agg(o.series_date) as dates from old_rows o where o.series_id is not null group by o.series_id
+  ) g
+  where s.id = g.series_id and not s.exdates @> g.dates;
+  return null;
+end;
+$$;
+comment on function private.leave_date_out() is 'Statement trigger: the date of a deleted session is left out of its series from then on.';
+
+create trigger t60_leave_date_out after delete on public.course_sessions
+  referencing old table as old_rows for each statement execute function private.leave_date_out();
+
+create function private.series_dates(p_series public.session_series, p_through date) returns setof date
+language sql stable set search_path = ''
+begin atomic
+  select d.day
+  from (
+    select r.day
+    from (select private.read_rrule((p_series).rrule, 'rrule') as rule offset 0) u
+    cross join lateral private.recurrence_dates(u.rule, (p_series).first_date,
+      least(p_through, (p_series).ends_on, private.recurrence_ends_on(u.rule, (p_series).start_time, (p_series).time_zone))) as r(day)
+    union
+    select a.day from unnest((p_series).rdates) as a(day) where a.day <= least(p_through, (p_series).ends_on)
+  ) d
+  where d.day <> all((p_series).exdates)
+  order by d.day;
+end;
+comment on function private.series_dates(public.session_series, date) is 'The dates of a series through another, exceptions and all, in order.';
+
+create function private.series_through() returns date
+language sql stable set search_path = ''
+return private.today() + private.setting_integer('series_horizon_days');
+comment on function private.series_through() is 'The last date sessions of series are made for.';
+
+-- sql/60_training/rules/52_planning.sql
+
+-- Planning and generation: every date a series promises and does not have, with what stands in its way; then those that
+-- can be made are made. Both ask the same function, so that a plan cannot say one thing and generation do another.
+
+create type private.planned_session as (
+  series_date date, starts_at timestamptz, ends_at timestamptz, status text, reason text, conflicts jsonb
+);
+comment on type private.planned_session is
+  'A date of a series. status: planned; conflict (conflicts say with what); skipped (reason: past, clock or closure); later (beyond the horizon of its people or place).';
+
+-- Closures are not here: they are a reason to leave a date out, not to look for another time.
+create function private.session_conflicts(p_resource_ids uuid[], p_during tstzrange, p_ignored uuid[]) returns jsonb
+language sql stable security definer set search_path = ''
+begin atomic
+  select jsonb_agg(
+    jsonb_build_object('resource_id', w.resource_id, 'resource_name', r.name, 'kind', case when t.is_told or w.kind = 'outside_availability' then w.kind else 'busy' end,
+      'starts_at', lower(w.during), 'ends_at', upper(w.during),
+      'message', format(w.sentence, r.name, case when t.is_told then 'in ' || w.title else 'taken' end) || ', ' || private.describe_range(w.during))
+    || case when t.is_told and w.source_id is not null then jsonb_build_object('source_table', w.source_table, 'source_id', w.source_id) else '{}' end
+    order by lower(w.during), r.name)
+  from (
+    select c.resource_id, c.kind, c.title, c.during, c.source_table, c.source_id, '%1$s is already %2$s' as sentence
+    from public.claims c
+    where c.resource_id = any(p_resource_ids) and c.during && p_during
+      and not (c.source_table = 'course_sessions' and c.source_id = any(p_ignored))
+    union all
+    select o.resource_id, 'time_off', null, o.during, 'time_off', o.id, '%1$s is off'
+    from public.time_off o
+    where o.resource_id = any(p_resource_ids) and o.during && p_during and o.status = 'approved'
+    union all
+    select h.resource_id, 'outside_availability', null, o.outside, null, null, '%1$s is not available'
+    from private.hours_of(p_resource_ids, p_during) h
+    cross join lateral unnest(tstzmultirange(p_during) * h.stated - h.hours) as o(outside)
+    where private.setting_text('availability_policy') = 'refuse'
+  ) w
+  join public.resources r on r.id = w.resource_id
+  cross join lateral (select private.has_permission('read:calendar') or w.resource_id = private.current_profile_id() as is_told offset 0) t;
+end;
+comment on function private.session_conflicts(uuid[], tstzrange, uuid[]) is
+  'What keeps an instructor and a place from a session at some time, as a list; null when nothing does. Claims of the named sessions do not count.';
+
+-- p_ignored: sessions that are about to be moved or removed; theirs are dates to plan as well.
+create function private.plan_series_dates(p_series public.session_series, p_through date, p_ignored uuid[] default '{}')
+returns setof private.planned_session
+language sql stable security definer set search_path = ''
+begin atomic
+  with promised as materialized (
+    select d.day, private.local_to_instant(d.day, (p_series).start_time, (p_series).time_zone) as starts_at,
+      private.local_end_to_instant(d.day, (p_series).end_time, (p_series).time_zone) as ends_at
+    from private.series_dates(p_series, p_through) as d(day)
+    where (p_series).status = 'active' and not exists (
+      select from public.course_sessions s
+      where s.series_id = (p_series).id and s.series_date = d.day and s.id <> all(p_ignored)
+    )
+  ),
+  shut as (
+    select p.day, min(c.name) as name
+    from promised p
+    join public.closures c on c.during && tstzrange(p.starts_at, p.ends_at) and (c.location_id is null or c.location_id = (p_series).location_id)
+    where p.starts_at < p.ends_at
+    group by p.day
+  ),
+  horizon as materialized (
+    select min(h.claimed_until) as claimed_until
+    from public.resource_horizons h
+    where h.resource_id in ((p_series).instructor_id, (p_series).location_id)
+  )
+  select p.day, p.starts_at, p.ends_at,
+    case
+      when w.reason in ('past', 'clock', 'closure') then 'skipped'
+      when w.reason = 'horizon' then 'later'
+      when c.conflicts is not null then 'conflict'
+      else 'planned'
+    end,
+    case w.reason
+      when 'past' then 'It is over'
+      when 'clock' then private.describe_skipped(p.day, (p_series).start_time, (p_series).time_zone)
+      when 'closure' then format('Closed: %s', s.name)
+      when 'horizon' then 'It is too far ahead, and will be made in time'
+      else c.conflicts -> 0 ->> 'message'
+    end,
+    coalesce(c.conflicts, '[]')
+  from promised p
+  cross join horizon h
+  left join shut s on s.day = p.day
+  cross join lateral (
+    select case
+      when p.starts_at is null or p.ends_at is null or p.starts_at >= p.ends_at then 'clock'
+      when p.starts_at <= private.now() then 'past'
+      when s.name is not null then 'closure'
+      when p.ends_at > h.claimed_until then 'horizon'
+    end as reason
+  ) w
+  left join lateral private.session_conflicts(
+    array_remove(array[(p_series).instructor_id, (p_series).location_id], null), tstzrange(p.starts_at, p.ends_at), p_ignored
+  ) as c(conflicts) on w.reason is null
+  order by p.day;
+end;
+comment on function private.plan_series_dates(public.session_series, date, uuid[]) is
+  'The dates a series promises through another and has no session for, in order, with what is in the way of each.';
+
+create function private.refuse_plan(p_plan private.planned_session[]) returns void
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_bad constant private.planned_session[] := array(select p from unnest(p_plan) p where p.status = 'conflict' order by p.series_date);
+begin
+  if cardinality(v_bad) > 0 then
+    perform private.fail('time_conflict',
+      v_bad[1].reason || case when cardinality(v_bad) > 1 then format(' (and %s more dates)', cardinality(v_bad) - 1) else '' end,
+      p_details => jsonb_build_object('count', cardinality(v_bad), 'conflicts', (
+        select jsonb_agg(jsonb_build_object('session_date', b.series_date, 'conflicts', b.conflicts) order by b.series_date) from unnest(v_bad[:100]) b
+      )),
+      p_hint => 'Choose another time, leave these dates out (p_exdates), or make what fits (p_partial).');
+  end if;
+end;
+$$;
+comment on function private.refuse_plan(private.planned_session[]) is 'Raises time_conflict listing every date that something is in the way of.';
+
+create function private.left_out(p_plan private.planned_session[]) returns jsonb
+language sql immutable set search_path = ''
+return coalesce((
+  select jsonb_agg(jsonb_build_object('session_date', p.series_date, 'status', p.status, 'reason', p.reason, 'conflicts', p.conflicts) order by p.series_date)
+  from unnest(p_plan) p
+  where p.status <> 'planned'
+), '[]');
+comment on function private.left_out(private.planned_session[]) is 'The dates of a plan that are not made, and why.';
+
+create function private.insert_sessions(p_series public.session_series, p_plan private.planned_session[]) returns uuid[]
+language sql volatile security definer set search_path = ''
+begin atomic
+  with made as (
+    insert into public.course_sessions (course_id, location_id, instructor_id, session_date, start_time, end_time, time_zone, max_capacity,
+      min_bookings, price, notes, series_id, series_date)
+    select (p_series).course_id, (p_series).location_id, (p_series).instructor_id, p.series_date, (p_series).start_time, (p_series).end_time,
+      (p_series).time_zone, (p_series).max_capacity, (p_series).min_bookings, (p_series).price, (p_series).notes, (p_series).id, p.series_date
+    from unnest(p_plan) p
+    where p.status = 'planned'
+    order by p.series_date
+    returning id, series_date
+  )
+  select coalesce(array_agg(m.id order by m.series_date), '{}') from made m;
+end;
+comment on function private.insert_sessions(public.session_series, private.planned_session[]) is 'Makes the sessions a plan can make, and returns their ids in order of date.';
+
+create function private.lock_session_resources(p_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.require_read_committed();
+  perform private.lock_resources(array_remove(p_ids, null));
+end;
+$$;
+comment on function private.lock_session_resources(uuid[]) is 'Locks instructors and places, before a plan that is to be carried out looks at their time.';
+
+-- The caller holds the series' row. Single uses of time lock no resource, so one may come between the plan and its
+-- execution: then whoever takes what fits plans anew, and whoever wants all is told.
+create function private.make_series_sessions(
+  p_series public.session_series, p_through date, p_partial boolean, out session_ids uuid[], out plan private.planned_session[]
+)
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.lock_session_resources(array[p_series.instructor_id, p_series.location_id]);
+  for attempt in 1..5 loop
+    begin
+      plan := array(select p from private.plan_series_dates(p_series, p_through) p);
+      if not p_partial then
+        perform private.refuse_plan(plan);
+      end if;
+      session_ids := private.insert_sessions(p_series, plan);
+      return;
+    exception when sqlstate 'PGRST' then
+      if not p_partial or attempt = 5 or sqlerrm::jsonb ->> 'code' <> 'time_conflict' then
+        raise;
+      end if;
+    end;
+  end loop;
+end;
+$$;
+comment on function private.make_series_sessions(public.session_series, date, boolean) is
+  'Makes the sessions a series promises and lacks: all of them or none, or all that fit; returns their ids and the whole plan.';
+
+-- One after another, since each sees what the one before took; everything is locked first, in the order everybody locks it in.
+create function private.generate_series_sessions() returns text
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_series public.session_series;
+  v_made record;
+  v_created integer := 0;
+  v_left integer := 0;
+begin
+  perform from public.session_series s where s.status = 'active' order by s.id for no key update;
+  perform private.lock_session_resources(array(
+    select u.id from public.session_series s cross join lateral (values (s.instructor_id), (s.location_id)) as u(id) where s.status = 'active'
+  ));
+  for v_series in select s.* from public.session_series s where s.status = 'active' order by s.created_at, s.id loop
+    v_made := private.make_series_sessions(v_series, private.series_through(), true);
+    v_created := v_created + cardinality(v_made.session_ids);
+    v_left := v_left + (select count(*) from unnest(v_made.plan) p where p.status = 'conflict');
+  end loop;
+  return format('%s sessions made, %s not possible', v_created, v_left);
+end;
+$$;
+comment on function private.generate_series_sessions() is
+  'Job: makes the sessions every series promises up to its horizon, as far as they fit, and says how many.';
+
+-- sql/60_training/rules/54_changing_series.sql
+
+-- Changing a series: from a date on, or all of it. What happened, what was booked and what somebody changed or cancelled by
+-- itself stays as it is; the rest becomes what the changed series says. One function says what that comes to, so that the
+-- plan and its execution agree.
+
+create type private.series_change as (
+  series_date date, session_id uuid, action text, starts_at timestamptz, ends_at timestamptz, reason text, conflicts jsonb
+);
+comment on type private.series_change is
+  'What a change of a series does on one date: add, change, remove, keep (reason: happened, cancelled, booked or edited), or conflict, skipped and later as in a plan.';
+
+create function private.why_kept(p_session public.course_sessions, p_series public.session_series) returns text
+language sql stable security definer set search_path = ''
+return case
+    when p_session.status = 'cancelled' then 'cancelled'
+    when p_session.status not in ('tentative', 'scheduled') or p_session.starts_at <= private.now() then 'happened'
+    when exists (
+      select from public.session_seats k
+      where k.session_id = p_session.id and (k.booking_id is not null or k.held_until > private.now())
+    ) then 'booked'
+    when (p_session.session_date, p_session.start_time, p_session.end_time, p_session.time_zone, p_session.location_id, p_session.instructor_id,
+        p_session.max_capacity, p_session.min_bookings, p_session.price, p_session.notes)
+      is distinct from (p_session.series_date, p_series.start_time, p_series.end_time, p_series.time_zone, p_series.location_id,
+        p_series.instructor_id, p_series.max_capacity, p_series.min_bookings, p_series.price, p_series.notes) then 'edited'
+  end;
+comment on function private.why_kept(public.course_sessions, public.session_series) is
+  'Why a session is left alone when its series changes: cancelled, happened, booked or edited; null when it follows.';
+
+create function private.plan_series_change(p_series public.session_series, p_next public.session_series, p_from date)
+returns setof private.series_change
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_free uuid[] := array(
+    select s.id from public.course_sessions s
+    where s.series_id = p_series.id and s.series_date >= p_from and private.why_kept(s, p_series) is null
+    order by s.id
+  );
+begin
+  return query
+    with there as materialized (
+      select s.id, s.series_date, s.starts_at, s.ends_at, private.why_kept(s, p_series) as kept
+      from public.course_sessions s
+      where s.series_id = p_series.id and s.series_date >= p_from
+    ),
+    planned as materialized (
+      select p.* from private.plan_series_dates(p_next, private.series_through(), v_free) p
+      where p.series_date >= p_from
+    )
+    select coalesce(t.series_date, p.series_date), t.id,
+      case
+        when t.kept is not null then 'keep'
+        when p.series_date is null then 'remove'
+        when p.status = 'planned' then case when t.id is null then 'add' else 'change' end
+        -- What is there and cannot be held any more at all goes; what only finds no room stays as it was.
+        when p.status = 'skipped' and t.id is not null then 'remove'
+        else p.status
+      end,
+      case when t.kept is null then p.starts_at else t.starts_at end,
+      case when t.kept is null then p.ends_at else t.ends_at end,
+      coalesce(t.kept, p.reason), case when t.kept is null then coalesce(p.conflicts, '[]') else '[]' end
+    from there t
+    full join planned p on p.series_date = t.series_date
+    order by 1;
+end;
+$$;
+comment on function private.plan_series_change(public.session_series, public.session_series, date) is
+  'What becomes of each date from a date on when a series becomes another.';
+
+-- What of COUNT is left from a date on.
+create function private.rest_of_rrule(p_series public.session_series, p_from date) returns text
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_rule constant private.recurrence := private.read_rrule(p_series.rrule, 'rrule');
+  v_left constant integer := v_rule.occurrences - (
+    select count(*) from private.recurrence_dates(v_rule, p_series.first_date, p_from - 1)
+  );
+begin
+  return case
+    when v_rule.occurrences is null then p_series.rrule
+    when v_left > 0 then regexp_replace(upper(p_series.rrule), '(^|;|:)COUNT=[0-9]+', '\1COUNT=' || v_left)
+    else 'FREQ=DAILY;UNTIL=' || to_char(p_from - 1, 'YYYYMMDD')
+  end;
+end;
+$$;
+comment on function private.rest_of_rrule(public.session_series, date) is 'The rule of a series that goes on from a date: with what is left of its COUNT.';
+
+-- The first of its dates, so that every second week stays the same second week.
+create function private.goes_on_from(p_series public.session_series, p_from date) returns date
+language sql stable set search_path = ''
+return coalesce((
+  select min(d.day) from private.recurrence_dates(private.read_rrule((p_series).rrule, 'rrule'), (p_series).first_date, p_from + 800) as d(day)
+  where d.day >= p_from
+), p_from);
+comment on function private.goes_on_from(public.session_series, date) is 'The first date of a series'' rule from a date on.';
+
+create function private.changed_series(p_series public.session_series, p_changes jsonb, p_from date, p_is_split boolean) returns public.session_series
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_next public.session_series := jsonb_populate_record(p_series, p_changes);
+begin
+  if p_is_split then
+    v_next.id := gen_random_uuid();
+    if p_changes ? 'rrule' then
+      v_next.first_date := p_from;
+    else
+      v_next.rrule := private.rest_of_rrule(p_series, p_from);
+      v_next.first_date := private.goes_on_from(p_series, p_from);
+    end if;
+    v_next.rdates := array(select d from unnest(v_next.rdates) as d where d >= p_from order by d);
+    v_next.exdates := array(select d from unnest(v_next.exdates) as d where d >= p_from order by d);
+  end if;
+  v_next := private.complete_series(v_next);
+  perform private.fail_input(private.within(private.series_errors(v_next, p_series), 'p_changes.'));
+  return v_next;
+end;
+$$;
+comment on function private.changed_series(public.session_series, jsonb, date, boolean) is
+  'A series with changes; split: the one that goes on from a date, with what is left of rule and exceptions.';
+
+-- Where a change starts: which series, which date, whether the dates before stay under the old one.
+create function private.series_to_change(
+  p_scope text, p_session_id uuid, p_changes jsonb, out series public.session_series, out from_date date, out is_split boolean
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_session public.course_sessions;
+begin
+  perform private.require_permission('manage:series');
+  perform private.fail_input(
+    private.input_error(coalesce(p_scope, '') not in ('following', 'all'), 'p_scope', 'A scope is following or all; one session is changed by update_session()')
+    || private.input_error(p_session_id is null, 'p_session_id', 'Say which session')
+    || private.input_error(p_changes = '{}', 'p_changes', 'Say what changes')
+    || private.json_object_errors(p_changes - array['rdates', 'exdates'], '{"rrule": "text", "start_time": "time", "end_time": "time",
+      "location_id": "uuid", "instructor_id": "uuid", "max_capacity": "count", "min_bookings": "count", "price": "amount", "notes": "text"}', 'p_changes.')
+    || private.date_list_errors(p_changes -> 'rdates', 'p_changes.rdates')
+    || private.date_list_errors(p_changes -> 'exdates', 'p_changes.exdates')
+  );
+  select s.* into v_session from public.course_sessions s where s.id = p_session_id;
+  if not found then
+    perform private.fail('not_found', 'There is no such session', 'p_session_id', jsonb_build_object('id', p_session_id));
+  elsif v_session.series_id is null then
+    perform private.fail('invalid_input', 'This session is not part of a series', 'p_session_id');
+  end if;
+  select s.* into series from public.session_series s where s.id = v_session.series_id;
+  if series.status = 'cancelled' then
+    perform private.fail('illegal_transition', 'This series is cancelled', 'p_session_id', jsonb_build_object('series_id', series.id));
+  end if;
+  from_date := case p_scope when 'all' then series.first_date else v_session.series_date end;
+  is_split := p_scope = 'following' and from_date > series.first_date;
+end;
+$$;
+comment on function private.series_to_change(text, uuid, jsonb) is
+  'Which series is to be changed from which date on, for a holder of manage:series; refuses what cannot be meant.';
+
+create function private.date_list_errors(p_list jsonb, p_field text) returns jsonb
+language sql immutable set search_path = ''
+return private.input_error(
+  p_list is not null and (
+    jsonb_typeof(p_list) <> 'array'
+    or exists (
+      select from jsonb_array_elements(case when jsonb_typeof(p_list) = 'array' then p_list else '[]' end) as d(item)
+      where jsonb_typeof(d.item) <> 'string' or private.text_to_date(d.item #>> '{}') is null
+    )
+  ), p_field, 'This is a list of dates, each written 2026-01-31');
+comment on function private.date_list_errors(jsonb, text) is 'What is wrong with a list of dates in JSON; nothing is no list and right.';
+
+-- Series, sessions, seats, then resources, all locked before the plan is made that is carried out: nobody books
+-- meanwhile what it moves.
+create function private.lock_series_from(p_series public.session_series, p_from date, p_resource_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform from public.session_series s where s.id = p_series.id for no key update;
+  perform from public.course_sessions s where s.series_id = p_series.id and s.series_date >= p_from order by s.id for no key update;
+  perform from public.session_seats k
+  join public.course_sessions s on s.id = k.session_id
+  where s.series_id = p_series.id and s.series_date >= p_from and s.starts_at > private.now()
+  order by k.session_id, k.seat_no
+  for update of k;
+  perform private.lock_session_resources(p_resource_ids);
+end;
+$$;
+comment on function private.lock_series_from(public.session_series, date, uuid[]) is 'Locks a series from a date on, its seats, and who and what it takes or will take.';
+
+create function private.change_series_to(
+  p_series public.session_series, p_next public.session_series, p_from date, p_is_split boolean, p_plan private.series_change[]
+) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if p_is_split then
+    update public.session_series s set ends_on = p_from - 1 where s.id = p_series.id;
+    insert into public.session_series (id, run_id, course_id, location_id, instructor_id, rrule, first_date, ends_on, rdates, exdates, start_time,
+      end_time, time_zone, max_capacity, min_bookings, price, notes)
+    values (p_next.id, p_next.run_id, p_next.course_id, p_next.location_id, p_next.instructor_id, p_next.rrule, p_next.first_date, p_next.ends_on,
+      p_next.rdates, p_next.exdates, p_next.start_time, p_next.end_time, p_next.time_zone, p_next.max_capacity, p_next.min_bookings, p_next.price,
+      p_next.notes);
+    -- They stand for dates of the one that goes on, whatever they are like.
+    update public.course_sessions s set series_id = p_next.id where s.series_id = p_series.id and s.series_date >= p_from;
+  else
+    update public.session_series s
+    set (location_id, instructor_id, rrule, rdates, exdates, start_time, end_time, max_capacity, min_bookings, price, notes)
+      = (p_next.location_id, p_next.instructor_id, p_next.rrule, p_next.rdates, p_next.exdates, p_next.start_time, p_next.end_time,
+        p_next.max_capacity, p_next.min_bookings, p_next.price, p_next.notes)
+    where s.id = p_series.id;
+  end if;
+  delete from public.course_sessions s using unnest(p_plan) p where s.id = p.session_id and p.action = 'remove';
+  -- Deleting leaves the date out; here it is the rule that no longer has it.
+  update public.session_series s set exdates = p_next.exdates where s.id = p_next.id and s.exdates <> p_next.exdates;
+  update public.course_sessions s
+  set (session_date, start_time, end_time, location_id, instructor_id, max_capacity, min_bookings, price, notes)
+    = (p.series_date, p_next.start_time, p_next.end_time, p_next.location_id, p_next.instructor_id, p_next.max_capacity,
+      p_next.min_bookings, p_next.price, p_next.notes)
+  from (select u.session_id, u.series_date from unnest(p_plan) u where u.action = 'change' order by u.session_id) p
+  where s.id = p.session_id;
+  perform private.insert_sessions(p_next, array(
+    select row(p.series_date, p.starts_at, p.ends_at, 'planned', null, '[]')::private.planned_session from unnest(p_plan) p where p.action = 'add'
+  ));
+end;
+$$;
+comment on function private.change_series_to(public.session_series, public.session_series, date, boolean, private.series_change[]) is
+  'Carries out a planned change of a series; the caller holds the locks.';
+
+-- sql/60_training/rules/55_planning.sql
+
+-- What may be changed of a session, and how.
+
+create function private.session_fields() returns jsonb
+language sql immutable set search_path = ''
+return '{"course_id": "uuid", "location_id": "uuid", "instructor_id": "uuid", "session_date": "date", "start_time": "time", "end_time": "time",
+  "time_zone": "text", "max_capacity": "count", "min_bookings": "count", "decide_by": "text", "status": "text", "price": "amount",
+  "cancellation_reason": "text", "notes": "text"}'::jsonb;
+comment on function private.session_fields() is 'The fields of a session that may be changed, and of which kind each value is.';
+
+-- Row level security and the triggers decide, as for any other update.
+create function private.change_session(p_id uuid, p_expected_version integer, p_changes jsonb) returns public.course_sessions
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_session public.course_sessions;
+begin
+  update public.course_sessions s
+  set (course_id, location_id, instructor_id, session_date, start_time, end_time, time_zone, max_capacity, min_bookings, decide_by, status, price,
+      cancellation_reason, notes)
+    = (
+      select c.course_id, c.location_id, c.instructor_id, c.session_date, c.start_time, c.end_time, c.time_zone, c.max_capacity, c.min_bookings,
+        c.decide_by, c.status, c.price, c.cancellation_reason, c.notes
+      from jsonb_populate_record(s, p_changes) c
+    ),
+    version = coalesce(p_expected_version, s.version)
+  where s.id = p_id
+  returning s.* into v_session;
+  if not found then
+    if exists (select from public.course_sessions s where s.id = p_id) then
+      perform private.require_permission('update:session');
+    end if;
+    perform private.fail('not_found', 'There is no such session', 'p_id', jsonb_build_object('id', p_id));
+  end if;
+  return v_session;
+end;
+$$;
+comment on function private.change_session(uuid, integer, jsonb) is
+  'Changes a session the caller may change; the fields were looked at by private.json_object_errors. Raises not_found, forbidden.';
+
+-- Sessions that have begun or are over, as time goes by. One that is still tentative is for a person to decide about.
+create function private.follow_sessions() returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_begun integer;
+  v_over integer;
+begin
+  update public.course_sessions s set status = 'completed'
+  where s.id in (
+    select o.id from public.course_sessions o
+    where o.status in ('scheduled', 'in_progress') and o.ends_at <= private.now() order by o.id for no key update skip locked
+  );
+  get diagnostics v_over = row_count;
+  update public.course_sessions s set status = 'in_progress'
+  where s.id in (
+    select o.id from public.course_sessions o
+    where o.status = 'scheduled' and o.starts_at <= private.now() order by o.id for no key update skip locked
+  );
+  get diagnostics v_begun = row_count;
+  return v_begun + v_over;
+end;
+$$;
+comment on function private.follow_sessions() is 'Job: sessions that have begun are in progress, those that are over completed; returns how many changed.';
+
+-- sql/60_training/rules/60_rebuilds.sql
+
+-- Repairs go through a table of their own, so that seats are still written by triggers only, and each repair is on record.
+create table private.seat_rebuilds (
+  id bigint generated always as identity primary key,
+  session_ids uuid[] not null,
+  rebuilt_by text not null default private.calling(),
+  rebuilt_at timestamptz not null default private.now()
+);
+comment on table private.seat_rebuilds is 'Every time seats were made again what capacities and bookings say: of which sessions, by whom, when.';
+
+-- Whoever has seats keeps them; who lacks some gets free ones, in the order in which they booked, as far as there are any.
+create function private.rebuild_seats() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform from public.course_sessions s where s.id = any(new.session_ids) order by s.id for no key update;
+  perform from public.session_seats q where q.session_id = any(new.session_ids) order by q.session_id, q.seat_no for update;
+  update public.session_seats q
+  set booking_id = null, owner_live = null
+  from (
+    select o.session_id, o.seat_no
+    from (
+      select q.session_id, q.seat_no, q.booking_id, row_number() over (partition by q.booking_id order by q.session_id, q.seat_no) as position
+      from public.session_seats q
+      where q.session_id = any(new.session_ids) and q.booking_id is not null
+    ) o
+    left join public.session_bookings b on b.id = o.booking_id and b.session_id = o.session_id and b.is_live
+    where b.id is null or o.position > b.seats
+  ) g
+  where q.session_id = g.session_id and q.seat_no = g.seat_no;
+  delete from public.session_seats q
+  using (
+    select f.session_id, f.seat_no
+    from (
+      select q.session_id, q.seat_no, row_number() over (partition by q.session_id order by q.seat_no desc) as position
+      from public.session_seats q
+      where q.session_id = any(new.session_ids) and q.booking_id is null and (q.held_until is null or q.held_until <= private.now())
+    ) f
+    join public.course_sessions s on s.id = f.session_id
+    where f.position <= (select count(*) from public.session_seats q where q.session_id = f.session_id) - s.max_capacity
+  ) g
+  where q.session_id = g.session_id and q.seat_no = g.seat_no;
+  insert into public.session_seats (session_id, seat_no)
+  select m.session_id, m.seat_no
+  from (
+    select s.id as session_id, g as seat_no, row_number() over (partition by s.id order by g) as position,
+      s.max_capacity - (select count(*) from public.session_seats q where q.session_id = s.id) as missing
+    from public.course_sessions s
+    cross join lateral generate_series(1, 2 * s.max_capacity) g
+    where s.id = any(new.session_ids) and not exists (select from public.session_seats q where q.session_id = s.id and q.seat_no = g)
+  ) m
+  where m.position <= m.missing;
+  update public.session_seats q
+  set booking_id = w.booking_id, owner_live = true, held_by = null, held_until = null
+  from (
+    select b.session_id, b.id as booking_id, row_number() over (partition by b.session_id order by b.booked_at, b.id, g) as position
+    from public.session_bookings b
+    cross join lateral generate_series(1, b.seats - (select count(*) from public.session_seats o where o.booking_id = b.id)) g
+    where b.session_id = any(new.session_ids) and b.is_live
+  ) w
+  join (
+    select q.session_id, q.seat_no, row_number() over (partition by q.session_id order by q.held_until nulls first, q.seat_no) as position
+    from public.session_seats q
+    where q.session_id = any(new.session_ids) and q.booking_id is null and (q.held_until is null or q.held_until <= private.now())
+  ) f on f.session_id = w.session_id and f.position = w.position
+  where q.session_id = f.session_id and q.seat_no = f.seat_no;
+  return null;
+end;
+$$;
+comment on function private.rebuild_seats() is 'Row trigger on seat_rebuilds: makes the seats of these sessions what their capacity and their bookings say, as far as they fit.';
+
+create trigger t50_rebuild after insert on private.seat_rebuilds
+  for each row execute function private.rebuild_seats();
+
+-- sql/60_training/rules/62_attendance.sql
+
+-- The register, whoever writes it: only from the session's start, and the booking follows.
+
+create function private.check_mark() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_booking public.session_bookings;
+  v_session public.course_sessions;
+begin
+  if tg_op = 'UPDATE' and new.booking_id <> old.booking_id then
+    perform private.fail('illegal_transition', 'A mark stays with its booking', 'booking_id', jsonb_build_object('booking_id', old.booking_id));
+  end if;
+  select b.* into v_booking from public.session_bookings b where b.id = new.booking_id;
+  perform private.fail_input(
+    private.input_error(v_booking.id is null, 'booking_id', 'There is no such booking')
+    || private.input_error(v_booking.id is not null and v_booking.status = 'cancelled', 'booking_id', 'This booking was cancelled')
+    || private.input_error(new.session_id <> v_booking.session_id, 'session_id', 'The booking is not one of this session')
+    || private.input_error(coalesce(new.status, '') not in ('present', 'absent', 'late', 'excused'), 'status', 'A mark is present, absent, late or excused')
+    || private.input_error(length(new.notes) > 1000, 'notes', 'Notes have at most 1000 characters')
+  );
+  select s.* into v_session from public.course_sessions s where s.id = v_booking.session_id;
+  if v_session.status in ('cancelled', 'tentative') or v_session.starts_at > private.now() then
+    perform private.fail('illegal_transition',
+      case when v_session.status = 'cancelled' then 'The session was cancelled' when v_session.starts_at > private.now() then 'The session has not begun'
+        else 'It was never decided that the session is held' end, 'session_id',
+      jsonb_build_object('session_id', v_session.id, 'status', v_session.status, 'starts_at', v_session.starts_at));
+  end if;
+  new.session_id := v_booking.session_id;
+  new.user_id := v_booking.user_id;
+  new.notes := private.clean_text(new.notes);
+  if tg_op = 'INSERT' then
+    new.marked_by := coalesce(private.caller_id(), new.marked_by);
+    new.marked_at := private.now();
+  elsif (new.status, new.notes) is distinct from (old.status, old.notes) then
+    new.marked_by := private.caller_id();
+    new.marked_at := private.now();
+  end if;
+  return new;
+end;
+$$;
+comment on function private.check_mark() is
+  'Row trigger: a mark is one of a live booking, from the session''s start; says who made it and when.';
+
+create trigger t10_keep_version before update on public.attendance
+  for each row execute function private.keep_version();
+-- Who left is forgotten without that being a mark.
+create trigger t20_check before insert or update of booking_id, session_id, booking_live, status, notes on public.attendance
+  for each row execute function private.check_mark();
+
+create function private.follow_marks() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if tg_op = 'DELETE' then
+    update public.session_bookings b set status = 'confirmed'
+    from old_rows o
+    where b.id = o.booking_id and b.status in ('attended', 'no_show') and not exists (select from public.attendance a where a.booking_id = b.id);
+  else
+    update public.session_bookings b set status = case when n.is_attended then 'attended' else 'no_show' end
+    from new_rows n
+    where b.id = n.booking_id and b.status <> case when n.is_attended then 'attended' else 'no_show' end;
+  end if;
+  return null;
+end;
+$$;
+comment on function private.follow_marks() is
+  'Statement trigger: bookings of who was there become attended, of who was not no_show, and confirmed again when a mark is taken back.';
+
+create trigger t60_follow_insert after insert on public.attendance
+  referencing new table as new_rows for each statement execute function private.follow_marks();
+create trigger t60_follow_update after update on public.attendance
+  referencing new table as new_rows for each statement execute function private.follow_marks();
+create trigger t60_follow_delete after delete on public.attendance
+  referencing old table as old_rows for each statement execute function private.follow_marks();
+
+-- sql/60_training/rules/65_certificates.sql
+
+-- Certificates: what they rest on is counted when one is written, by whomever, and cannot be taken away while it is valid.
+
+create function private.attendee_key(p_booking public.session_bookings) returns text
+language sql immutable set search_path = ''
+return coalesce((p_booking).profile_id::text, md5((p_booking).attendee_email), (p_booking).id::text);
+comment on function private.attendee_key(public.session_bookings) is
+  'Who a booking is for, the same for all bookings of one person: the profile, a hash of a guest''s address, or else the booking itself.';
+
+-- A series is a course held over several dates, also where it went on as another one; a single session is by itself.
+create function private.run_of_session(p_session public.course_sessions) returns uuid
+language sql stable security definer set search_path = ''
+return coalesce((select s.run_id from public.session_series s where s.id = (p_session).series_id), (p_session).id);
+comment on function private.run_of_session(public.course_sessions) is 'The run a session is part of: that of its series, or its own id.';
+
+create function private.run_sessions(p_run_id uuid) returns setof public.course_sessions
+language sql stable security definer set search_path = ''
+begin atomic
+  select s.* from public.course_sessions s where s.id = p_run_id and s.series_id is null and s.status <> 'cancelled'
+  union all
+  select s.*
+  from public.session_series r
+  join public.course_sessions s on s.series_id = r.id
+  where r.run_id = p_run_id and s.status <> 'cancelled';
+end;
+comment on function private.run_sessions(uuid) is 'The sessions of a run, without cancelled ones.';
+
+create function private.sessions_required(p_sessions bigint) returns integer
+language sql stable set search_path = ''
+return greatest(1, ceil(p_sessions * private.setting_integer('certificate_attendance_percent') / 100.0))::integer;
+comment on function private.sessions_required(bigint) is 'How many of so many sessions have to be attended for a certificate, by the setting certificate_attendance_percent.';
+
+-- Who stands how in a run: one row for each person with a live booking.
+create function private.run_standing(p_run_id uuid) returns table (
+  person_key text, profile_id uuid, user_id uuid, attendee_name text, booking_id uuid, sessions integer, attended integer, required integer, lacking date[]
+)
+language sql stable security definer set search_path = ''
+begin atomic
+  with sessions as materialized (
+    select s.id, s.session_date from private.run_sessions(p_run_id) s
+  ),
+  people as (
+    select private.attendee_key(b) as person_key, b.id, b.session_id, b.profile_id, b.user_id, b.attendee_name,
+      coalesce(a.is_attended, false) as is_attended, s.session_date
+    from sessions s
+    join public.session_bookings b on b.session_id = s.id and b.is_live
+    left join public.attendance a on a.booking_id = b.id
+  ),
+  counted as (
+    select p.person_key, (array_agg(p.profile_id))[1] as profile_id, (array_agg(p.user_id))[1] as user_id,
+      (array_agg(p.attendee_name order by p.session_date desc))[1] as attendee_name,
+      (array_agg(p.id order by p.session_date desc) filter (where p.is_attended))[1] as booking_id,
+      count(distinct p.session_id) filter (where p.is_attended) as attended,
+      array_agg(p.session_id) filter (where p.is_attended) as session_ids
+    from people p
+    group by p.person_key
+  ),
+  size as (
+    select count(*) as sessions from sessions
+  )
+  select c.person_key, c.profile_id, c.user_id, coalesce(u.full_name, c.attendee_name), c.booking_id, z.sessions::integer, c.attended::integer,
+    private.sessions_required(z.sessions),
+    array(select s.session_date from sessions s where s.id <> all(coalesce(c.session_ids, '{}')) order by s.session_date)
+  from counted c
+  cross join size z
+  left join public.user_profiles u on u.id = c.profile_id;
+end;
+comment on function private.run_standing(uuid) is
+  'For everybody who booked sessions of a run: how many there are, were attended and have to be, and the dates that lack.';
+
+create function private.write_certificate() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_booking public.session_bookings;
+  v_standing record;
+  v_valid_days integer;
+begin
+  select b.* into v_booking from public.session_bookings b where b.id = new.booking_id;
+  perform private.fail_input(private.input_error(v_booking.id is null, 'booking_id', 'There is no such booking'));
+  new.person_key := private.attendee_key(v_booking);
+  select s.course_id, private.run_of_session(s) into new.course_id, new.run_id from public.course_sessions s where s.id = v_booking.session_id;
+  -- Nobody corrects meanwhile what is about to be counted.
+  perform from public.attendance a
+  join public.session_bookings b on b.id = a.booking_id
+  where a.session_id in (select s.id from private.run_sessions(new.run_id) s) and private.attendee_key(b) = new.person_key
+  order by a.booking_id
+  for share of a;
+  select t.* into v_standing from private.run_standing(new.run_id) t where t.person_key = new.person_key;
+  if v_standing.person_key is null or v_standing.attended < v_standing.required
+    or not exists (select from public.attendance a where a.booking_id = new.booking_id and a.is_attended) then
+    perform private.fail('illegal_transition', format('%s attended %s of %s sessions, and needs %s', coalesce(v_standing.attendee_name, 'This person'),
+      coalesce(v_standing.attended, 0), coalesce(v_standing.sessions, 0), coalesce(v_standing.required, 1)), 'booking_id',
+      jsonb_build_object('booking_id', new.booking_id, 'attended', v_standing.attended, 'required', v_standing.required, 'lacking', v_standing.lacking));
+  end if;
+  select c.title, c.certificate_validity_days into new.course_title, v_valid_days from public.courses c where c.id = new.course_id;
+  new.user_id := v_booking.user_id;
+  new.holder_name := private.clean_text(left(v_standing.attendee_name, 200));
+  new.sessions_attended := v_standing.attended;
+  new.sessions_required := v_standing.required;
+  new.serial := format('%s-%s-%s', private.setting_text('certificate_prefix'), extract(year from private.today()),
+    lpad(nextval('private.certificate_numbers')::text, 6, '0'));
+  -- Two ids have 244 random bits and six that never change; half of their hash is 128 that all count.
+  new.verification_code := upper(left(encode(sha256(convert_to(gen_random_uuid()::text || gen_random_uuid()::text, 'UTF8')), 'hex'), 32));
+  new.issued_at := private.now();
+  new.issued_by := private.caller_id();
+  new.expires_at := new.issued_at + make_interval(days => v_valid_days);
+  new.revoked_at := null;
+  new.revoked_by := null;
+  new.revocation_reason := null;
+  return new;
+end;
+$$;
+comment on function private.write_certificate() is
+  'Row trigger: a certificate is written from its booking alone; refused without enough attendance of the sessions it is for.';
+
+create trigger t20_write before insert on public.certificates
+  for each row execute function private.write_certificate();
+
+create function private.keep_certificate() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_may_change constant text[] := array['revoked_at', 'revoked_by', 'revocation_reason', 'attended', 'user_id', 'issued_by', 'holder_name'];
+begin
+  if to_jsonb(new) - v_may_change <> to_jsonb(old) - v_may_change then
+    perform private.fail('illegal_transition', 'A certificate says the same for ever: revoke it, and issue another', 'id', jsonb_build_object('id', old.id));
+  end if;
+  if (new.revoked_at, new.revocation_reason) is distinct from (old.revoked_at, old.revocation_reason) then
+    if old.revoked_at is not null then
+      perform private.fail('illegal_transition', 'This certificate is revoked', 'id', jsonb_build_object('id', old.id, 'revoked_at', old.revoked_at));
+    end if;
+    new.revocation_reason := private.clean_text(new.revocation_reason);
+    perform private.fail_input(private.input_error(new.revocation_reason is null, 'revocation_reason', 'Say why it is revoked')
+      || private.input_error(length(new.revocation_reason) > 1000, 'revocation_reason', 'A reason has at most 1000 characters'));
+    new.revoked_at := private.now();
+    new.revoked_by := private.caller_id();
+  end if;
+  return new;
+end;
+$$;
+comment on function private.keep_certificate() is 'Row trigger: a certificate is revoked once, with a reason; nothing else on it ever changes but a name that is erased.';
+
+create trigger t20_keep before update on public.certificates
+  for each row execute function private.keep_certificate();
+
+-- The mark of the certificate's own booking is held by its foreign key; this is for the other sessions it counted.
+create function private.keep_what_certificates_rest_on() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_certificate record;
+begin
+  select c.id, c.serial, c.holder_name into v_certificate
+  from (
+    select distinct private.run_of_session(s) as run_id, private.attendee_key(b) as person_key
+    from old_rows o
+    join public.session_bookings b on b.id = o.booking_id
+    join public.course_sessions s on s.id = b.session_id
+    where o.is_attended
+  ) w
+  join public.certificates c on c.run_id = w.run_id and c.person_key = w.person_key and c.revoked_at is null
+  cross join lateral (select t.attended from private.run_standing(c.run_id) t where t.person_key = c.person_key) t
+  where t.attended < c.sessions_required
+  order by c.serial
+  limit 1;
+  if found then
+    perform private.fail('illegal_transition', format('Certificate %s of %s rests on this', v_certificate.serial, v_certificate.holder_name), 'status',
+      jsonb_build_object('certificate_id', v_certificate.id), 'Revoke the certificate first.');
+  end if;
+  return null;
+end;
+$$;
+comment on function private.keep_what_certificates_rest_on() is 'Statement trigger: attendance a valid certificate needs is not taken away.';
+
+create trigger t70_certificates_rest_on_update after update on public.attendance
+  referencing old table as old_rows for each statement execute function private.keep_what_certificates_rest_on();
+create trigger t70_certificates_rest_on_delete after delete on public.attendance
+  referencing old table as old_rows for each statement execute function private.keep_what_certificates_rest_on();
+
+-- sql/60_training/rpc/book_session.sql
+
+create function public.book_session(p_session_id uuid, p_attendees jsonb default null, p_idempotency_key text default null)
+returns setof public.session_bookings
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_attendees constant jsonb := coalesce(p_attendees, '[{}]');
+  v_request jsonb;
+  v_answer jsonb;
+begin
+  if p_idempotency_key is null then
+    return query select * from private.book_attendees(p_session_id, v_attendees);
+    return;
+  end if;
+  v_request := jsonb_build_object('session_id', p_session_id, 'attendees', v_attendees);
+  v_answer := private.answered_before('book_session', p_idempotency_key, v_request);
+  if v_answer is null then
+    v_answer := (select jsonb_agg(to_jsonb(b)) from private.book_attendees(p_session_id, v_attendees) b);
+    perform private.remember_answer('book_session', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_recordset(null::public.session_bookings, v_answer);
+end;
+$$;
+comment on function public.book_session(uuid, jsonb, text) is
+  'Books a session for one or several, all or none. p_attendees: a list of objects with profile_id or user_id of a person, or name and email of a guest, seats (1) and notes; left out, or an empty object, it is the caller. For other people than oneself and one''s guests it needs create:session_booking. Seats the caller holds are used first. Returns the bookings. Raises seats_full, illegal_transition for a session that was cancelled, is over or has begun, duplicate for who has booked already or takes a course again that nobody takes twice, invalid_input for who lacks a required course, limit_exceeded over session_group_limit seats, not_found, in_progress.';
+
+-- sql/60_training/rpc/calendar_availability.sql
+
+-- A definer, so that whoever is not signed in needs no right to the seats; it shows what is offered to everybody.
+create function private.available_sessions(p_from date, p_to date, p_course_id uuid, p_location_id uuid) returns table (
+  session_id uuid, course_id uuid, course_code text, course_title text, location_id uuid, location_name text, instructor_id uuid, session_date date,
+  start_time time, end_time time, time_zone text, starts_at timestamptz, ends_at timestamptz, status text, price numeric, max_capacity integer,
+  seats_left integer, is_bookable boolean
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  perform private.fail_input(
+    private.input_error(p_from is null, 'p_from', 'Say from which day')
+    || private.input_error(p_to is null, 'p_to', 'Say through which day')
+    || private.input_error(p_to < p_from, 'p_to', 'The last day is not before the first')
+    || private.input_error(p_to - p_from > 366, 'p_to', 'At most a year at once'));
+  return query
+    select s.id, s.course_id, c.code, c.title, s.location_id, l.name, s.instructor_id, s.session_date, s.start_time, s.end_time, s.time_zone,
+      s.starts_at, s.ends_at, s.status, s.price, s.max_capacity, f.seats, s.status in ('tentative', 'scheduled') and s.starts_at > private.now() and f.seats > 0
+    from public.course_sessions s
+    join public.courses c on c.id = s.course_id and c.is_active
+    left join public.locations l on l.id = s.location_id
+    cross join lateral (
+      select count(*)::integer as seats from public.session_seats q
+      where q.session_id = s.id and q.booking_id is null and (q.held_until is null or q.held_until <= private.now())
+    ) f
+    where s.session_date between p_from and p_to and s.status in ('tentative', 'scheduled', 'in_progress')
+      and (p_course_id is null or s.course_id = p_course_id) and (p_location_id is null or s.location_id = p_location_id)
+    order by s.starts_at, c.code, s.id;
+end;
+$$;
+comment on function private.available_sessions(date, date, uuid, uuid) is 'Sessions to come or in progress with their free seats, for anybody.';
+
+create function public.calendar_availability(p_from date, p_to date, p_course_id uuid default null, p_location_id uuid default null) returns table (
+  session_id uuid, course_id uuid, course_code text, course_title text, location_id uuid, location_name text, instructor_id uuid, session_date date,
+  start_time time, end_time time, time_zone text, starts_at timestamptz, ends_at timestamptz, status text, price numeric, max_capacity integer,
+  seats_left integer, is_bookable boolean
+)
+language sql stable set search_path = ''
+begin atomic
+  select * from private.available_sessions(p_from, p_to, p_course_id, p_location_id);
+end;
+comment on function public.calendar_availability(date, date, uuid, uuid) is
+  'The sessions of offered courses on the local days p_from through p_to, of one course or at one place where that is said, with the seats left; full ones too, with 0. For anyone, even without signing in. Raises invalid_input, also over more than a year.';
+
+-- sql/60_training/rpc/cancel_booking.sql
+
+create function public.cancel_booking(p_booking_id uuid, p_reason text default null, p_idempotency_key text default null)
+returns setof public.session_bookings
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('booking_id', p_booking_id, 'reason', p_reason);
+  v_answer jsonb := private.answered_before('cancel_booking', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    perform private.fail_input(private.input_error(p_booking_id is null, 'p_booking_id', 'Say which booking'));
+    v_answer := to_jsonb(private.cancel_session_booking(p_booking_id, p_reason));
+    perform private.remember_answer('cancel_booking', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_record(null::public.session_bookings, v_answer);
+end;
+$$;
+comment on function public.cancel_booking(uuid, text, text) is
+  'Cancels a booking of a session, which frees its seats: one''s own or one''s guests'', with update:session_booking anybody''s; before the session begins. Returns the booking. Raises illegal_transition, not_found, forbidden.';
+
+-- sql/60_training/rpc/cancel_series.sql
+
+create function private.cancel_one_series(p_id uuid, p_reason text) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_series public.session_series;
+  v_open uuid[];
+begin
+  perform private.require_permission('manage:series');
+  perform private.fail_input(private.input_error(private.clean_text(p_reason) is null, 'p_reason', 'Say why: whoever booked is told')
+    || private.input_error(length(p_reason) > 1000, 'p_reason', 'A reason has at most 1000 characters'));
+  select s.* into v_series from public.session_series s where s.id = p_id for no key update;
+  if not found then
+    perform private.fail('not_found', 'There is no such series', 'p_id', jsonb_build_object('id', p_id));
+  elsif v_series.status = 'cancelled' then
+    perform private.fail('illegal_transition', 'This series is cancelled already', 'p_id', jsonb_build_object('id', p_id));
+  end if;
+  v_open := array(
+    select s.id from public.course_sessions s
+    where s.series_id = p_id and s.status in ('tentative', 'scheduled') and s.starts_at > private.now()
+    order by s.id
+  );
+  update public.session_series s set status = 'cancelled', cancellation_reason = p_reason where s.id = p_id;
+  return jsonb_build_object('series_id', p_id, 'session_ids', to_jsonb(v_open));
+end;
+$$;
+comment on function private.cancel_one_series(uuid, text) is 'What public.cancel_series does, for a holder of manage:series.';
+
+create function public.cancel_series(p_id uuid, p_reason text, p_idempotency_key text default null)
+returns table (series_id uuid, session_ids uuid[])
+language plpgsql volatile set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_request constant jsonb := jsonb_build_object('id', p_id, 'reason', p_reason);
+  v_answer jsonb := private.answered_before('cancel_series', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := private.cancel_one_series(p_id, p_reason);
+    perform private.remember_answer('cancel_series', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select r.series_id, r.session_ids from jsonb_to_record(v_answer) as r(series_id uuid, session_ids uuid[]);
+end;
+$$;
+comment on function public.cancel_series(uuid, text, text) is
+  'Cancels a series and its sessions that have not begun; their bookings are cancelled with them. What happened stays. Needs manage:series. Returns the sessions that were cancelled. Raises invalid_input without a reason, illegal_transition, not_found.';
+
+-- sql/60_training/rpc/cancel_session.sql
+
+create function public.cancel_session(p_id uuid, p_reason text, p_idempotency_key text default null) returns setof public.course_sessions
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('id', p_id, 'reason', p_reason);
+  v_answer jsonb := private.answered_before('cancel_session', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    perform private.fail_input(
+      private.input_error(p_id is null, 'p_id', 'Say which session')
+      || private.input_error(private.clean_text(p_reason) is null, 'p_reason', 'Say why it is cancelled')
+      || private.input_error(length(p_reason) > 1000, 'p_reason', 'A reason has at most 1000 characters'));
+    if exists (select from public.course_sessions s where s.id = p_id and s.status = 'cancelled') then
+      perform private.require_permission('update:session');
+      perform private.fail('illegal_transition', 'The session is cancelled already', 'p_id', jsonb_build_object('id', p_id, 'from', 'cancelled', 'to', 'cancelled'));
+    end if;
+    v_answer := to_jsonb(private.change_session(p_id, null, jsonb_build_object('status', 'cancelled', 'cancellation_reason', p_reason)));
+    perform private.remember_answer('cancel_session', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_record(null::public.course_sessions, v_answer);
+end;
+$$;
+comment on function public.cancel_session(uuid, text, text) is
+  'Cancels a session before it begins, and with it every booking of it; whoever is booking it this moment is waited for and cancelled as well. Attendees are told the reason. Needs update:session. Returns the session. Raises illegal_transition, invalid_input, not_found.';
+
+-- sql/60_training/rpc/certificate_eligibility.sql
+
+create function private.course_standing(p_course_id uuid) returns table (
+  run_id uuid, profile_id uuid, attendee_name text, sessions integer, attended integer, required integer, is_eligible boolean, lacking date[],
+  certificate_id uuid, serial text, expires_at timestamptz
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  if private.caller_id() is null and not private.is_trusted() then
+    perform private.fail('forbidden', 'Sign in to see how you stand');
+  end if;
+  if not exists (select from public.courses c where c.id = p_course_id) then
+    perform private.fail('not_found', 'There is no such course', 'p_course_id', jsonb_build_object('id', p_course_id));
+  end if;
+  return query
+    select r.run_id, t.profile_id, t.attendee_name, t.sessions, t.attended, t.required, t.attended >= t.required, t.lacking, c.id, c.serial, c.expires_at
+    from (
+      select distinct private.run_of_session(s) as run_id from public.course_sessions s where s.course_id = p_course_id
+    ) r
+    cross join lateral private.run_standing(r.run_id) t
+    left join public.certificates c on c.run_id = r.run_id and c.person_key = t.person_key and c.revoked_at is null
+    where private.has_permission('issue:certificates') or t.profile_id = private.current_profile_id()
+    order by t.attendee_name, r.run_id;
+end;
+$$;
+comment on function private.course_standing(uuid) is 'What public.certificate_eligibility does: everybody for holders of issue:certificates, else the caller alone.';
+
+create function public.certificate_eligibility(p_course_id uuid) returns table (
+  run_id uuid, profile_id uuid, attendee_name text, sessions integer, attended integer, required integer, is_eligible boolean, lacking date[],
+  certificate_id uuid, serial text, expires_at timestamptz
+)
+language sql stable set search_path = ''
+begin atomic
+  select * from private.course_standing(p_course_id);
+end;
+comment on function public.certificate_eligibility(uuid) is
+  'Who has what and lacks what for a certificate of a course: a row for each person and run (a series, or a session by itself), with the sessions there are, were attended and have to be, the dates that lack, and the certificate where there is one. Holders of issue:certificates see everybody, others themselves. Raises not_found, forbidden for nobody signed in.';
+
+-- sql/60_training/rpc/create_series.sql
+
+create function private.write_series(p_series public.session_series, p_partial boolean) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_series public.session_series := p_series;
+  v_made record;
+begin
+  perform private.require_permission('manage:series');
+  insert into public.session_series (id, run_id, course_id, location_id, instructor_id, rrule, first_date, rdates, exdates, start_time, end_time,
+    time_zone, max_capacity, min_bookings, price, notes)
+  values (p_series.id, p_series.run_id, p_series.course_id, p_series.location_id, p_series.instructor_id, p_series.rrule, p_series.first_date,
+    p_series.rdates, p_series.exdates, p_series.start_time, p_series.end_time, p_series.time_zone, p_series.max_capacity, p_series.min_bookings,
+    p_series.price, p_series.notes)
+  returning * into v_series;
+  v_made := private.make_series_sessions(v_series, private.series_through(), p_partial);
+  if cardinality(v_made.session_ids) = 0 and not exists (select from unnest(v_made.plan) p where p.status = 'later') then
+    perform private.fail('invalid_input', case when cardinality(v_made.plan) = 0 then 'The rule has no dates in the time to come'
+      else 'None of its dates can be held: ' || (v_made.plan)[1].reason end, 'p_rrule', jsonb_build_object('left_out', private.left_out((v_made.plan)[:100])));
+  end if;
+  return jsonb_build_object('series_id', v_series.id, 'session_ids', to_jsonb(v_made.session_ids), 'left_out', private.left_out(v_made.plan));
+end;
+$$;
+comment on function private.write_series(public.session_series, boolean) is 'Writes a series and its sessions, for a holder of manage:series.';
+
+create function public.create_series(
+  p_course_id uuid, p_rrule text, p_first_date date, p_start_time time, p_end_time time default null, p_location_id uuid default null,
+  p_instructor_id uuid default null, p_time_zone text default null, p_max_capacity integer default null, p_min_bookings integer default null,
+  p_price numeric default null, p_rdates date[] default '{}', p_exdates date[] default '{}', p_notes text default null,
+  p_partial boolean default false, p_idempotency_key text default null
+) returns table (series_id uuid, session_ids uuid[], left_out jsonb)
+language plpgsql volatile set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_request constant jsonb := jsonb_build_object('course_id', p_course_id, 'rrule', p_rrule, 'first_date', p_first_date, 'start_time', p_start_time,
+    'end_time', p_end_time, 'location_id', p_location_id, 'instructor_id', p_instructor_id, 'time_zone', p_time_zone, 'max_capacity', p_max_capacity,
+    'min_bookings', p_min_bookings, 'price', p_price, 'rdates', p_rdates, 'exdates', p_exdates, 'notes', p_notes, 'partial', p_partial);
+  v_answer jsonb := private.answered_before('create_series', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    perform private.require_permission('manage:series');
+    v_answer := private.write_series(
+      private.draft_series(p_course_id, p_rrule, p_first_date, p_start_time, p_end_time, p_location_id, p_instructor_id, p_time_zone,
+        p_max_capacity, p_min_bookings, p_price, p_rdates, p_exdates, p_notes),
+      coalesce(p_partial, false));
+    perform private.remember_answer('create_series', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select r.series_id, r.session_ids, r.left_out from jsonb_to_record(v_answer) as r(series_id uuid, session_ids uuid[], left_out jsonb);
+end;
+$$;
+comment on function public.create_series(uuid, text, date, time, time, uuid, uuid, text, integer, integer, numeric, date[], date[], text, boolean, text) is
+  'Creates a series and its sessions through the setting series_horizon_days; more are made each night. Arguments as in plan_series, which says beforehand what is in the way. All or nothing, or with p_partial all that fit: left_out then says which dates are not held and why (closed days and such are left out either way). Needs manage:series. Raises time_conflict listing every date at fault, invalid_input naming every bad argument, and for a rule without any date to come.';
+
+-- sql/60_training/rpc/create_session.sql
+
+create function public.create_session(
+  p_course_id uuid, p_session_date date, p_start_time time, p_end_time time default null, p_location_id uuid default null,
+  p_instructor_id uuid default null, p_max_capacity integer default null, p_min_bookings integer default null, p_decide_by timestamptz default null,
+  p_price numeric default null, p_time_zone text default null, p_notes text default null, p_idempotency_key text default null
+) returns setof public.course_sessions
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('course_id', p_course_id, 'session_date', p_session_date, 'start_time', p_start_time, 'end_time', p_end_time,
+    'location_id', p_location_id, 'instructor_id', p_instructor_id, 'max_capacity', p_max_capacity, 'min_bookings', p_min_bookings,
+    'decide_by', p_decide_by, 'price', p_price, 'time_zone', p_time_zone, 'notes', p_notes);
+  v_answer jsonb := private.answered_before('create_session', p_idempotency_key, v_request);
+  v_session public.course_sessions;
+begin
+  if v_answer is null then
+    perform private.require_permission('create:session');
+    insert into public.course_sessions (course_id, session_date, start_time, end_time, location_id, instructor_id, max_capacity, min_bookings,
+      decide_by, price, time_zone, notes)
+    values (p_course_id, p_session_date, p_start_time, p_end_time, p_location_id, p_instructor_id, p_max_capacity, p_min_bookings, p_decide_by,
+      p_price, p_time_zone, p_notes)
+    returning * into v_session;
+    v_answer := to_jsonb(v_session);
+    perform private.remember_answer('create_session', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_record(null::public.course_sessions, v_answer);
+end;
+$$;
+comment on function public.create_session(uuid, date, time, time, uuid, uuid, integer, integer, timestamptz, numeric, text, text, text) is
+  'Makes a session of a course, and takes its instructor and its place. Date and times are wall-clock in p_time_zone (the location''s, or the organisation''s, by default). What is left out follows from the course: the end, the capacity, the price. With p_min_bookings it is tentative until so many seats are booked; p_decide_by says until when. Needs create:session. Returns the session. Raises time_conflict naming what is in the way, limit_exceeded beyond the horizon, invalid_input naming every field.';
+
+-- sql/60_training/rpc/current_bookings.sql
+
+create function public.current_bookings(p_session public.course_sessions) returns integer
+language sql stable set search_path = ''
+return private.seats_taken(p_session.id);
+comment on function public.current_bookings(public.course_sessions) is 'How many seats of a session are booked; over REST a column of course_sessions: select=*,current_bookings.';
+
+-- sql/60_training/rpc/hold_seats.sql
+
+create function public.hold_seats(
+  p_session_id uuid, p_seats integer default 1, p_minutes integer default null, p_idempotency_key text default null
+) returns setof public.session_holds
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_minutes constant integer := coalesce(p_minutes, private.setting_integer('session_hold_minutes'));
+  v_request jsonb := jsonb_build_object('session_id', p_session_id, 'seats', p_seats, 'minutes', v_minutes);
+  v_answer jsonb := private.answered_before('hold_seats', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    perform private.fail_input(
+      private.input_error(p_session_id is null, 'p_session_id', 'Say which session')
+      || private.input_error(coalesce(p_seats, 0) not between 1 and 1000, 'p_seats', 'At least one seat is held')
+      || private.input_error(v_minutes not between 1 and private.setting_integer('session_hold_minutes'), 'p_minutes',
+        format('Seats are held for at most %s minutes', private.setting_integer('session_hold_minutes'))));
+    v_answer := to_jsonb(private.hold_for_caller(p_session_id, p_seats, v_minutes));
+    perform private.remember_answer('hold_seats', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_record(null::public.session_holds, v_answer);
+end;
+$$;
+comment on function public.hold_seats(uuid, integer, integer, text) is
+  'Keeps seats of a session for the caller, such as for a checkout: for p_minutes, at most what the setting session_hold_minutes says, in place of what the caller held of it before. Bookings the caller makes use them first; afterwards they are free again by themselves. Returns the hold. Raises seats_full, illegal_transition, limit_exceeded over session_group_limit seats, forbidden for who is not signed in.';
+
+-- sql/60_training/rpc/issue_certificates.sql
+
+create function private.certify(p_session_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_session public.course_sessions;
+  v_run_id uuid;
+  v_issued uuid[];
+begin
+  perform private.require_permission('issue:certificates');
+  select s.* into v_session from public.course_sessions s where s.id = p_session_id;
+  if not found then
+    perform private.fail('not_found', 'There is no such session', 'p_session_id', jsonb_build_object('id', p_session_id));
+  end if;
+  v_run_id := private.run_of_session(v_session);
+  with made as (
+    insert into public.certificates (booking_id)
+    select b.id
+    from public.session_bookings b
+    join public.attendance a on a.booking_id = b.id and a.is_attended
+    join private.run_standing(v_run_id) t on t.person_key = private.attendee_key(b)
+    where b.session_id = p_session_id and t.attended >= t.required
+      and not exists (select from public.certificates c where c.run_id = v_run_id and c.person_key = t.person_key and c.revoked_at is null)
+    order by b.id
+    on conflict do nothing
+    returning id
+  )
+  select array_agg(m.id) into v_issued from made m;
+  return coalesce((
+    select jsonb_agg(jsonb_build_object('booking_id', b.id, 'holder_name', t.attendee_name, 'status',
+        case when c.id = any(v_issued) then 'issued' when c.id is not null then 'had' else 'lacking' end,
+        'certificate_id', c.id, 'serial', c.serial, 'verification_code', c.verification_code, 'attended', t.attended, 'required', t.required,
+        'lacking', case when c.id is null then to_jsonb(t.lacking) else '[]' end) order by t.attendee_name, b.id)
+    from public.session_bookings b
+    join private.run_standing(v_run_id) t on t.person_key = private.attendee_key(b)
+    left join public.certificates c on c.run_id = v_run_id and c.person_key = t.person_key and c.revoked_at is null
+    where b.session_id = p_session_id and b.is_live
+  ), '[]');
+end;
+$$;
+comment on function private.certify(uuid) is 'What public.issue_certificates does, for a holder of issue:certificates.';
+
+create function public.issue_certificates(p_session_id uuid, p_idempotency_key text default null)
+returns table (
+  booking_id uuid, holder_name text, status text, certificate_id uuid, serial text, verification_code text, attended integer, required integer, lacking date[]
+)
+language plpgsql volatile set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_request constant jsonb := jsonb_build_object('session_id', p_session_id);
+  v_answer jsonb := private.answered_before('issue_certificates', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := private.certify(p_session_id);
+    perform private.remember_answer('issue_certificates', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query
+    select r.booking_id, r.holder_name, r.status, r.certificate_id, r.serial, r.verification_code, r.attended, r.required, r.lacking
+    from jsonb_to_recordset(v_answer) as r(booking_id uuid, holder_name text, status text, certificate_id uuid, serial text, verification_code text,
+      attended integer, required integer, lacking date[]);
+end;
+$$;
+comment on function public.issue_certificates(uuid, text) is
+  'Issues certificates to everybody who attended this session and enough of those that go with it (the setting certificate_attendance_percent; the run of its series, or the session alone), and says how everybody else stands: status is issued, had (they have one already) or lacking (the dates are in lacking). Needs issue:certificates. Raises not_found.';
+
+-- sql/60_training/rpc/mark_attendance.sql
+
+-- Definer: instructors mark their own sessions without being allowed to write bookings.
+create function private.mark_register(p_session_id uuid, p_marks jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_session public.course_sessions;
+begin
+  select s.* into v_session from public.course_sessions s where s.id = p_session_id;
+  if not found then
+    perform private.fail('not_found', 'There is no such session', 'p_session_id', jsonb_build_object('id', p_session_id));
+  end if;
+  if v_session.instructor_id is null or v_session.instructor_id is distinct from private.current_profile_id() then
+    perform private.require_permission('mark:attendance');
+  end if;
+  perform private.fail_input(
+    private.json_list_errors(p_marks, '{"booking_id": "uuid", "status": "text", "notes": "text"}', 'p_marks')
+    || private.input_error(p_marks = '[]', 'p_marks', 'Mark somebody'));
+  perform from public.session_bookings b
+  where b.id in (select (m.item ->> 'booking_id')::uuid from jsonb_array_elements(p_marks) as m(item))
+  order by b.id
+  for no key update;
+  perform private.fail_input((
+    select jsonb_agg(jsonb_build_object('field', format('p_marks[%s].%s', m.position - 1, w.field), 'message', w.message) order by m.position)
+    from jsonb_array_elements(p_marks) with ordinality as m(item, position)
+    left join public.session_bookings b on b.id = (m.item ->> 'booking_id')::uuid and b.session_id = p_session_id
+    cross join lateral (
+      values
+        (b.id is null, 'booking_id', 'No booking of this session'),
+        (b.status = 'cancelled', 'booking_id', 'This booking was cancelled'),
+        ((select count(*) from jsonb_array_elements(p_marks) as o(item) where o.item ->> 'booking_id' = m.item ->> 'booking_id') > 1,
+          'booking_id', 'This booking is marked twice'),
+        (coalesce(m.item ->> 'status', '') not in ('present', 'absent', 'late', 'excused'), 'status', 'A mark is present, absent, late or excused'),
+        (length(m.item ->> 'notes') > 1000, 'notes', 'Notes have at most 1000 characters')
+    ) as w(applies, field, message)
+    where w.applies
+  ));
+  insert into public.attendance as a (booking_id, session_id, status, notes)
+  select (m.item ->> 'booking_id')::uuid, p_session_id, m.item ->> 'status', private.clean_text(m.item ->> 'notes')
+  from jsonb_array_elements(p_marks) as m(item)
+  order by 1
+  on conflict (booking_id) do update set status = excluded.status, notes = excluded.notes
+  where (a.status, a.notes) is distinct from (excluded.status, excluded.notes);
+  return (
+    select jsonb_agg(jsonb_build_object('booking_id', a.booking_id, 'status', a.status, 'booking_status', b.status, 'marked_at', a.marked_at,
+      'version', a.version) order by m.position)
+    from jsonb_array_elements(p_marks) with ordinality as m(item, position)
+    join public.attendance a on a.booking_id = (m.item ->> 'booking_id')::uuid
+    join public.session_bookings b on b.id = a.booking_id
+  );
+end;
+$$;
+comment on function private.mark_register(uuid, jsonb) is 'What public.mark_attendance does, for the session''s instructor or a holder of mark:attendance.';
+
+create function public.mark_attendance(p_session_id uuid, p_marks jsonb, p_idempotency_key text default null)
+returns table (booking_id uuid, status text, booking_status text, marked_at timestamptz, version integer)
+language plpgsql volatile set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_request constant jsonb := jsonb_build_object('session_id', p_session_id, 'marks', p_marks);
+  v_limit constant integer := private.setting_integer('bulk_limit');
+  v_answer jsonb := private.answered_before('mark_attendance', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    if jsonb_typeof(p_marks) = 'array' and jsonb_array_length(p_marks) > v_limit then
+      perform private.fail('limit_exceeded', format('At most %s marks at once', v_limit), 'p_marks', jsonb_build_object('limit', v_limit));
+    end if;
+    v_answer := private.mark_register(p_session_id, p_marks);
+    perform private.remember_answer('mark_attendance', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query
+    select r.booking_id, r.status, r.booking_status, r.marked_at, r.version
+    from jsonb_to_recordset(v_answer) as r(booking_id uuid, status text, booking_status text, marked_at timestamptz, version integer);
+end;
+$$;
+comment on function public.mark_attendance(uuid, jsonb, text) is
+  'Marks the register of a session, all of it at once or none. p_marks: objects with booking_id, status (present, absent, late or excused) and notes; a mark that is there is corrected. Bookings of who was present or late become attended, others no_show. From the session''s start, by its instructor or a holder of mark:attendance. Raises illegal_transition before the session begins, and for taking away what a certificate rests on; invalid_input naming every bad mark, such as p_marks[3].status; not_found, forbidden, limit_exceeded over bulk_limit marks.';
+
+-- sql/60_training/rpc/move_session.sql
+
+create function public.move_session(
+  p_id uuid, p_session_date date, p_start_time time default null, p_end_time time default null, p_location_id uuid default null,
+  p_instructor_id uuid default null, p_expected_version integer default null, p_idempotency_key text default null
+) returns setof public.course_sessions
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('id', p_id, 'session_date', p_session_date, 'start_time', p_start_time, 'end_time', p_end_time,
+    'location_id', p_location_id, 'instructor_id', p_instructor_id, 'expected_version', p_expected_version);
+  v_answer jsonb := private.answered_before('move_session', p_idempotency_key, v_request);
+  v_old public.course_sessions;
+  v_end_time time := p_end_time;
+begin
+  if v_answer is null then
+    perform private.fail_input(
+      private.input_error(p_id is null, 'p_id', 'Say which session')
+      || private.input_error(p_session_date is null and p_start_time is null and p_location_id is null and p_instructor_id is null, 'p_session_date',
+        'Say when or where to'));
+    select s.* into v_old from public.course_sessions s where s.id = p_id;
+    -- It stays as long as it was, unless somebody says otherwise.
+    if p_start_time is not null and v_end_time is null and v_old.id is not null then
+      if extract(epoch from p_start_time) + extract(epoch from v_old.end_time - v_old.start_time) > 86400 then
+        perform private.fail_input(private.input_error(true, 'p_start_time', 'It ends on the day it starts'));
+      end if;
+      v_end_time := case extract(epoch from p_start_time) + extract(epoch from v_old.end_time - v_old.start_time)
+        when 86400 then time '24:00' else p_start_time + (v_old.end_time - v_old.start_time) end;
+    end if;
+    v_answer := to_jsonb(private.change_session(p_id, p_expected_version, jsonb_strip_nulls(jsonb_build_object(
+      'session_date', p_session_date, 'start_time', p_start_time, 'end_time', v_end_time, 'location_id', p_location_id,
+      'instructor_id', p_instructor_id))));
+    perform private.remember_answer('move_session', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_record(null::public.course_sessions, v_answer);
+end;
+$$;
+comment on function public.move_session(uuid, date, time, time, uuid, uuid, integer, text) is
+  'Moves a session to another day, time, place or instructor; what is left out stays, and so does how long it takes. Bookings go along. Needs update:session. Returns the session. Raises time_conflict naming what is in the way, illegal_transition once it has begun, stale_version, invalid_input, not_found.';
+
+-- sql/60_training/rpc/plan_series.sql
+
+-- Shared by both: what is asked for, as a series.
+create function private.draft_series(
+  p_course_id uuid, p_rrule text, p_first_date date, p_start_time time, p_end_time time, p_location_id uuid, p_instructor_id uuid, p_time_zone text,
+  p_max_capacity integer, p_min_bookings integer, p_price numeric, p_rdates date[], p_exdates date[], p_notes text
+) returns public.session_series
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_series public.session_series;
+begin
+  v_series.course_id := p_course_id;
+  v_series.rrule := p_rrule;
+  v_series.first_date := p_first_date;
+  v_series.start_time := p_start_time;
+  v_series.end_time := p_end_time;
+  v_series.location_id := p_location_id;
+  v_series.instructor_id := p_instructor_id;
+  v_series.time_zone := p_time_zone;
+  v_series.max_capacity := p_max_capacity;
+  v_series.min_bookings := p_min_bookings;
+  v_series.price := p_price;
+  v_series.rdates := p_rdates;
+  v_series.exdates := p_exdates;
+  v_series.notes := p_notes;
+  v_series := private.complete_series(v_series);
+  perform private.fail_input(private.within(private.series_errors(v_series, null), 'p_'));
+  return v_series;
+end;
+$$;
+comment on function private.draft_series(uuid, text, date, time, time, uuid, uuid, text, integer, integer, numeric, date[], date[], text) is
+  'A series as it is asked for, with what was left out filled in; raises invalid_input naming every bad argument.';
+
+create function private.plan_draft(p_series public.session_series) returns setof private.planned_session
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  perform private.require_permission('manage:series');
+  return query select p.* from private.plan_series_dates(p_series, private.series_through()) p;
+end;
+$$;
+comment on function private.plan_draft(public.session_series) is 'The plan of a series that is not there, for a holder of manage:series.';
+
+create function public.plan_series(
+  p_course_id uuid, p_rrule text, p_first_date date, p_start_time time, p_end_time time default null, p_location_id uuid default null,
+  p_instructor_id uuid default null, p_time_zone text default null, p_max_capacity integer default null, p_min_bookings integer default null,
+  p_price numeric default null, p_rdates date[] default '{}', p_exdates date[] default '{}', p_notes text default null
+) returns table (session_date date, starts_at timestamptz, ends_at timestamptz, status text, reason text, conflicts jsonb)
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform private.require_permission('manage:series');
+  return query
+    select p.series_date, p.starts_at, p.ends_at, p.status, p.reason, p.conflicts
+    from private.plan_draft(private.draft_series(p_course_id, p_rrule, p_first_date, p_start_time, p_end_time, p_location_id, p_instructor_id,
+      p_time_zone, p_max_capacity, p_min_bookings, p_price, p_rdates, p_exdates, p_notes)) p
+    order by p.series_date;
+end;
+$$;
+comment on function public.plan_series(uuid, text, date, time, time, uuid, uuid, text, integer, integer, numeric, date[], date[], text) is
+  'A dry run of create_series: each date through the setting series_horizon_days, nothing is written. p_rrule is an RFC 5545 rule counted from p_first_date (FREQ DAILY, WEEKLY, MONTHLY or YEARLY with INTERVAL, COUNT or UNTIL, BYDAY, BYMONTHDAY, BYMONTH, BYSETPOS, WKST); p_rdates are dates besides it, p_exdates dates left out. Times are wall-clock in p_time_zone, the place''s or organisation''s by default. status is planned, conflict (conflicts say with what: who is taken, off, or, where the setting says so, not available), skipped (reason: over, skipped by the clock, or closed) or later (too far ahead for now). Needs manage:series. Raises invalid_input naming every bad argument, a part of the rule as p_rrule.BYDAY.';
+
+-- sql/60_training/rpc/plan_series_change.sql
+
+create function private.planned_change(p_scope text, p_session_id uuid, p_changes jsonb) returns setof private.series_change
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_what record := private.series_to_change(p_scope, p_session_id, p_changes);
+begin
+  return query
+    select c.* from private.plan_series_change(v_what.series,
+      private.changed_series(v_what.series, p_changes, v_what.from_date, v_what.is_split), v_what.from_date) c;
+end;
+$$;
+comment on function private.planned_change(text, uuid, jsonb) is 'What public.plan_series_change does, for a holder of manage:series.';
+
+create function public.plan_series_change(p_scope text, p_session_id uuid, p_changes jsonb)
+returns table (session_date date, session_id uuid, action text, starts_at timestamptz, ends_at timestamptz, reason text, conflicts jsonb)
+language sql volatile set search_path = ''
+begin atomic
+  select c.series_date, c.session_id, c.action, c.starts_at, c.ends_at, c.reason, c.conflicts
+  from private.planned_change(p_scope, p_session_id, p_changes) c
+  order by c.series_date;
+end;
+comment on function public.plan_series_change(text, uuid, jsonb) is
+  'A dry run of update_series: what becomes of each date, nothing is written. action is add, change, remove, keep (reason: happened, cancelled, booked or edited), conflict (something is in the way of what it would become), skipped (over, closed, or skipped by the clock) or later. Arguments, permission and refusals are those of update_series.';
+
+-- sql/60_training/rpc/release_seats.sql
+
+create function public.release_seats(p_session_id uuid) returns integer
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  perform private.fail_input(private.input_error(p_session_id is null, 'p_session_id', 'Say which session'));
+  return private.release_of_caller(p_session_id);
+end;
+$$;
+comment on function public.release_seats(uuid) is
+  'Gives back what the caller holds of a session, before its time. Returns how many seats the holds were for; 0 where there was none.';
+
+-- sql/60_training/rpc/revoke_certificate.sql
+
+create function private.revoke_one_certificate(p_id uuid, p_reason text) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_certificate public.certificates;
+begin
+  perform private.require_permission('revoke:certificates');
+  perform private.fail_input(private.input_error(private.clean_text(p_reason) is null, 'p_reason', 'Say why it is revoked')
+    || private.input_error(length(p_reason) > 1000, 'p_reason', 'A reason has at most 1000 characters'));
+  update public.certificates c set revoked_at = private.now(), revocation_reason = p_reason where c.id = p_id
+  returning c.* into v_certificate;
+  if not found then
+    perform private.fail('not_found', 'There is no such certificate', 'p_id', jsonb_build_object('id', p_id));
+  end if;
+  return jsonb_build_object('certificate_id', v_certificate.id, 'serial', v_certificate.serial, 'revoked_at', v_certificate.revoked_at);
+end;
+$$;
+comment on function private.revoke_one_certificate(uuid, text) is 'What public.revoke_certificate does, for a holder of revoke:certificates.';
+
+create function public.revoke_certificate(p_id uuid, p_reason text, p_idempotency_key text default null)
+returns table (certificate_id uuid, serial text, revoked_at timestamptz)
+language plpgsql volatile set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_request constant jsonb := jsonb_build_object('id', p_id, 'reason', p_reason);
+  v_answer jsonb := private.answered_before('revoke_certificate', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := private.revoke_one_certificate(p_id, p_reason);
+    perform private.remember_answer('revoke_certificate', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query
+    select r.certificate_id, r.serial, r.revoked_at from jsonb_to_record(v_answer) as r(certificate_id uuid, serial text, revoked_at timestamptz);
+end;
+$$;
+comment on function public.revoke_certificate(uuid, text, text) is
+  'Revokes a certificate, with a reason; whoever verifies it is told that it is revoked, not why. Another one can be issued afterwards. Needs revoke:certificates. Raises invalid_input, illegal_transition for one that is revoked already, not_found.';
+
+-- sql/60_training/rpc/search_sessions.sql
+
+create function private.search_errors(
+  p_from date, p_to date, p_weekdays integer[], p_time_from time, p_time_to time, p_seats_at_least integer, p_price_at_most numeric, p_statuses text[],
+  p_text text, p_order text, p_page integer, p_page_size integer
+) returns jsonb
+language sql immutable set search_path = ''
+return private.input_error(p_from not between date '1970-01-01' and date '2199-12-31', 'p_from', 'A date lies between 1970 and 2199')
+  || private.input_error(p_to not between date '1970-01-01' and date '2199-12-31', 'p_to', 'A date lies between 1970 and 2199')
+  || private.input_error(p_to < p_from, 'p_to', 'The last day must not be before the first')
+  || private.input_error(array_position(p_weekdays, null) is not null or not p_weekdays <@ array[0, 1, 2, 3, 4, 5, 6], 'p_weekdays', 'A weekday is 0 (Sunday) to 6 (Saturday)')
+  || private.input_error(p_time_to <= p_time_from, 'p_time_to', 'The end must be after the start')
+  || private.input_error(p_seats_at_least not between 1 and 10000, 'p_seats_at_least', 'Ask for 1 to 10000 seats')
+  || private.input_error(not p_price_at_most between 0 and 9999999999.99, 'p_price_at_most', 'A price is not negative')
+  || private.input_error(
+    array_position(p_statuses, null) is not null or not p_statuses <@ array['tentative', 'scheduled', 'in_progress', 'completed', 'cancelled'], 'p_statuses',
+    'A status is tentative, scheduled, in_progress, completed or cancelled')
+  || private.input_error(length(p_text) > 200, 'p_text', 'A text to look for has at most 200 characters')
+  || private.input_error(coalesce(p_order, '') not in ('date', '-date', 'price', '-price', 'title'), 'p_order', 'The order is date, -date, price, -price or title')
+  || private.input_error(coalesce(p_page, 0) not between 1 and 10000, 'p_page', 'Pages are counted from 1')
+  || private.input_error(coalesce(p_page_size, 0) not between 1 and 200, 'p_page_size', 'A page has 1 to 200 sessions');
+comment on function private.search_errors(date, date, integer[], time, time, integer, numeric, text[], text, text, integer, integer) is
+  'What is wrong with a search for sessions, every field at once.';
+
+-- Definer, since how many seats are left is everybody's to know and who has them is not. Planned anew each time: which index
+-- serves depends on what is asked. Seats are counted for the page alone, unless they are asked about.
+create function private.found_sessions(
+  p_course_id uuid, p_location_id uuid, p_instructor_id uuid, p_from date, p_to date, p_weekdays integer[], p_time_from time, p_time_to time,
+  p_seats_at_least integer, p_price_at_most numeric, p_statuses text[], p_text text, p_order text, p_page integer, p_page_size integer
+) returns table (
+  id uuid, course_id uuid, course_code text, course_title text, location_id uuid, location_name text, instructor_id uuid, instructor_name text,
+  session_date date, start_time time, end_time time, time_zone text, starts_at timestamptz, ends_at timestamptz, status text, max_capacity integer,
+  seats_left integer, price numeric, series_id uuid
+)
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = 'force_custom_plan'
+as $$
+#variable_conflict use_column
+declare
+  -- Whoever may not know who teaches may not find it out by asking either.
+  v_is_public constant boolean := private.caller_id() is null and not private.is_trusted();
+  v_from constant date := coalesce(p_from, private.today());
+  v_statuses constant text[] := coalesce(p_statuses, '{tentative,scheduled,in_progress}');
+  v_pattern constant text := '%' || regexp_replace(private.clean_text(p_text), '([\\%_])', '\\\1', 'g') || '%';
+  v_courses uuid[] := array(select c.id from public.courses c where c.is_active or not v_is_public);
+  v_named uuid[] := array(
+    select c.id from public.courses c where v_pattern is not null and (c.title ilike v_pattern or c.code ilike v_pattern or c.subject ilike v_pattern)
+  );
+  v_places uuid[] := array(select l.id from public.locations l where v_pattern is not null and l.name ilike v_pattern);
+begin
+  perform private.fail_input(private.search_errors(p_from, p_to, p_weekdays, p_time_from, p_time_to, p_seats_at_least, p_price_at_most, p_statuses,
+    p_text, p_order, p_page, p_page_size));
+  return query
+    with matching as (
+      select s.*
+      from public.course_sessions s
+      where s.session_date >= v_from and (p_to is null or s.session_date <= p_to)
+        and (p_course_id is null or s.course_id = p_course_id)
+        and (p_location_id is null or s.location_id = p_location_id)
+        and (p_instructor_id is null or v_is_public or s.instructor_id = p_instructor_id)
+        and (p_weekdays is null or extract(dow from s.session_date)::integer = any(p_weekdays))
+        and (p_time_from is null or s.start_time >= p_time_from)
+        and (p_time_to is null or s.end_time <= p_time_to)
+        and (p_price_at_most is null or s.price <= p_price_at_most)
+        and s.status = any(v_statuses)
+        and s.course_id = any(v_courses)
+        and (v_pattern is null or s.course_id = any(v_named) or s.location_id = any(v_places))
+        and (p_seats_at_least is null or p_seats_at_least <= (
+          select count(*) from public.session_seats k
+          where k.session_id = s.id and k.booking_id is null and coalesce(k.held_until <= private.now(), true)
+        ))
+    ),
+    page as (
+      select m.*, c.code, c.title
+      from matching m
+      join public.courses c on c.id = m.course_id
+      order by
+        case when p_order = 'title' then lower(c.title) end, case when p_order = 'price' then m.price end, case when p_order = '-price' then -m.price end,
+        case when p_order = '-date' then date '2200-01-01' - m.session_date end, case when p_order = '-date' then time '24:00' - m.start_time end,
+        m.session_date, m.start_time, m.id
+      limit p_page_size offset (p_page - 1) * p_page_size
+    )
+    select p.id, p.course_id, p.code, p.title, p.location_id, l.name, case when not v_is_public then p.instructor_id end,
+      case when not v_is_public then u.full_name end, p.session_date, p.start_time, p.end_time, p.time_zone, p.starts_at, p.ends_at, p.status,
+      p.max_capacity, (
+        select count(*)::integer from public.session_seats k
+        where k.session_id = p.id and k.booking_id is null and coalesce(k.held_until <= private.now(), true)
+      ), p.price, p.series_id
+    from page p
+    left join public.locations l on l.id = p.location_id
+    left join public.user_profiles u on u.id = p.instructor_id
+    order by
+      case when p_order = 'title' then lower(p.title) end, case when p_order = 'price' then p.price end, case when p_order = '-price' then -p.price end,
+      case when p_order = '-date' then date '2200-01-01' - p.session_date end, case when p_order = '-date' then time '24:00' - p.start_time end,
+      p.session_date, p.start_time, p.id;
+end;
+$$;
+comment on function private.found_sessions(
+  uuid, uuid, uuid, date, date, integer[], time, time, integer, numeric, text[], text, text, integer, integer
+) is 'A page of the sessions that match, as far as the caller may know of them; who teaches is not told to strangers.';
+
+create function public.search_sessions(
+  p_course_id uuid default null, p_location_id uuid default null, p_instructor_id uuid default null, p_from date default null, p_to date default null,
+  p_weekdays integer[] default null, p_time_from time default null, p_time_to time default null, p_seats_at_least integer default null,
+  p_price_at_most numeric default null, p_statuses text[] default '{tentative,scheduled,in_progress}', p_text text default null,
+  p_order text default 'date', p_page integer default 1, p_page_size integer default 50
+) returns table (
+  id uuid, course_id uuid, course_code text, course_title text, location_id uuid, location_name text, instructor_id uuid, instructor_name text,
+  session_date date, start_time time, end_time time, time_zone text, starts_at timestamptz, ends_at timestamptz, status text, max_capacity integer,
+  seats_left integer, price numeric, series_id uuid
+)
+language sql stable set search_path = ''
+begin atomic
+  select * from private.found_sessions(p_course_id, p_location_id, p_instructor_id, p_from, p_to, p_weekdays, p_time_from, p_time_to,
+    p_seats_at_least, p_price_at_most, p_statuses, p_text, p_order, p_page, p_page_size);
+end;
+comment on function public.search_sessions(
+  uuid, uuid, uuid, date, date, integer[], time, time, integer, numeric, text[], text, text, integer, integer
+) is
+  'Sessions that match everything asked, a page at a time; for anyone. p_from and p_to are local dates (from today on by default), p_weekdays 0 Sunday to 6 Saturday, p_time_from and p_time_to the earliest start and the latest end by the wall clock, p_text part of a course''s title, code or subject or of a place''s name. p_order: date, -date, price, -price or title. Ask for the next page while one is full. Strangers see the sessions of courses that are offered, without who teaches them. Raises invalid_input naming every bad argument.';
+
+-- sql/60_training/rpc/seats_left.sql
+
+create function public.seats_left(p_session public.course_sessions) returns integer
+language sql stable set search_path = ''
+return private.seats_free(p_session.id);
+comment on function public.seats_left(public.course_sessions) is 'How many seats of a session nobody owns or holds; over REST a column of course_sessions: select=*,seats_left.';
+
+-- sql/60_training/rpc/transfer_booking.sql
+
+create function public.transfer_booking(p_booking_id uuid, p_to_session_id uuid, p_idempotency_key text default null)
+returns setof public.session_bookings
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('booking_id', p_booking_id, 'to_session_id', p_to_session_id);
+  v_answer jsonb := private.answered_before('transfer_booking', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    perform private.fail_input(
+      private.input_error(p_booking_id is null, 'p_booking_id', 'Say which booking')
+      || private.input_error(p_to_session_id is null, 'p_to_session_id', 'Say to which session'));
+    v_answer := to_jsonb(private.move_session_booking(p_booking_id, p_to_session_id));
+    perform private.remember_answer('transfer_booking', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_record(null::public.session_bookings, v_answer);
+end;
+$$;
+comment on function public.transfer_booking(uuid, uuid, text) is
+  'Moves a booking to another session: one''s own or one''s guests'', with update:session_booking anybody''s; before either begins. The seats it has are given up only together with having the others: where these are too few, nothing changes. Returns the booking, with the other session''s price. Raises seats_full, illegal_transition, duplicate, invalid_input for a required course that lacks, not_found, forbidden.';
+
+-- sql/60_training/rpc/update_series.sql
+
+create function private.change_one_series(p_scope text, p_session_id uuid, p_changes jsonb, p_expected_version integer, p_partial boolean) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_what record := private.series_to_change(p_scope, p_session_id, p_changes);
+  v_next public.session_series := private.changed_series(v_what.series, p_changes, v_what.from_date, v_what.is_split);
+  v_plan private.series_change[];
+begin
+  perform private.lock_series_from(v_what.series, v_what.from_date,
+    array[(v_what.series).instructor_id, (v_what.series).location_id, v_next.instructor_id, v_next.location_id]);
+  -- Somebody may have changed it before the lock was ours.
+  v_what := private.series_to_change(p_scope, p_session_id, p_changes);
+  if (v_what.series).version is distinct from coalesce(p_expected_version, (v_what.series).version) then
+    perform private.fail('stale_version', format('This series was changed meanwhile: it is at version %s, not %s', (v_what.series).version, p_expected_version),
+      'p_expected_version', jsonb_build_object('current', to_jsonb(v_what.series)), 'Plan the change again.');
+  end if;
+  v_next := private.changed_series(v_what.series, p_changes, v_what.from_date, v_what.is_split);
+  v_plan := array(select c from private.plan_series_change(v_what.series, v_next, v_what.from_date) c);
+  if not p_partial then
+    perform private.refuse_plan(array(
+      select row(c.series_date, c.starts_at, c.ends_at, c.action, c.reason, c.conflicts)::private.planned_session from unnest(v_plan) c
+    ));
+  end if;
+  perform private.change_series_to(v_what.series, v_next, v_what.from_date, v_what.is_split, v_plan);
+  return (
+    select jsonb_build_object('series_id', v_next.id,
+      'added', count(*) filter (where c.action = 'add'), 'changed', count(*) filter (where c.action = 'change'),
+      'removed', count(*) filter (where c.action = 'remove'),
+      'kept', coalesce(jsonb_agg(jsonb_build_object('session_id', c.session_id, 'session_date', c.series_date, 'reason', c.reason) order by c.series_date)
+        filter (where c.action = 'keep'), '[]'),
+      'left_out', coalesce(jsonb_agg(jsonb_build_object('session_id', c.session_id, 'session_date', c.series_date, 'reason', c.reason,
+        'conflicts', c.conflicts) order by c.series_date) filter (where c.action in ('conflict', 'skipped')), '[]'))
+    from unnest(v_plan) c
+  );
+end;
+$$;
+comment on function private.change_one_series(text, uuid, jsonb, integer, boolean) is 'What public.update_series does, for a holder of manage:series.';
+
+create function public.update_series(
+  p_scope text, p_session_id uuid, p_changes jsonb, p_expected_version integer default null, p_partial boolean default false,
+  p_idempotency_key text default null
+) returns table (series_id uuid, added integer, changed integer, removed integer, kept jsonb, left_out jsonb)
+language plpgsql volatile set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_request constant jsonb := jsonb_build_object('scope', p_scope, 'session_id', p_session_id, 'changes', p_changes,
+    'expected_version', p_expected_version, 'partial', p_partial);
+  v_answer jsonb := private.answered_before('update_series', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    v_answer := private.change_one_series(p_scope, p_session_id, p_changes, p_expected_version, coalesce(p_partial, false));
+    perform private.remember_answer('update_series', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query
+    select r.series_id, r.added, r.changed, r.removed, r.kept, r.left_out
+    from jsonb_to_record(v_answer) as r(series_id uuid, added integer, changed integer, removed integer, kept jsonb, left_out jsonb);
+end;
+$$;
+comment on function public.update_series(text, uuid, jsonb, integer, boolean, text) is
+  'Changes a series: p_scope all, or following (from p_session_id''s date on, which goes on as another series of the same run). One session alone is changed by update_session(). p_changes may hold rrule, rdates and exdates (lists of dates), start_time, end_time, location_id, instructor_id, max_capacity, min_bookings, price and notes. Sessions that happened, were booked, cancelled or edited by themselves stay as they are (kept says which and why); others are changed, removed or added. plan_series_change says all of it beforehand. All or nothing, or with p_partial all that fit: left_out says what is not. p_expected_version is the series''. Needs manage:series. Raises time_conflict listing every date, stale_version, illegal_transition, not_found, invalid_input.';
+
+-- sql/60_training/rpc/update_session.sql
+
+create function public.update_session(
+  p_id uuid, p_expected_version integer, p_changes jsonb, p_idempotency_key text default null
+) returns setof public.course_sessions
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  v_request jsonb := jsonb_build_object('id', p_id, 'expected_version', p_expected_version, 'changes', p_changes);
+  v_answer jsonb := private.answered_before('update_session', p_idempotency_key, v_request);
+begin
+  if v_answer is null then
+    perform private.fail_input(
+      private.input_error(p_id is null, 'p_id', 'Say which session')
+      || private.input_error(p_expected_version is null, 'p_expected_version', 'Say which version you read')
+      || private.input_error(p_changes = '{}', 'p_changes', 'Say what changes')
+      || private.input_error(p_changes ->> 'status' = 'cancelled', 'p_changes.status', 'cancel_session() cancels a session, with a reason')
+      || private.json_object_errors(p_changes, private.session_fields(), 'p_changes.'));
+    v_answer := to_jsonb(private.change_session(p_id, p_expected_version, p_changes));
+    perform private.remember_answer('update_session', p_idempotency_key, v_request, v_answer);
+  end if;
+  return query select * from jsonb_populate_record(null::public.course_sessions, v_answer);
+end;
+$$;
+comment on function public.update_session(uuid, integer, jsonb, text) is
+  'Changes a session, as it was at p_expected_version. p_changes holds the columns that change, such as {"max_capacity": 10, "price": 90}; null empties one. A lower capacity takes free seats away. Needs update:session. Returns the session. Raises stale_version with the session as it is now, seats_full where more seats are taken or held than there would be, time_conflict, illegal_transition, invalid_input naming every field, not_found.';
+
+-- sql/60_training/rpc/verify_certificate.sql
+
+-- Definer, and says what a certificate shows and no more: neither whose login it is nor why it was revoked.
+create function private.verified_certificate(p_code text) returns table (
+  status text, serial text, holder_name text, course_title text, organisation text, issued_on date, expires_on date, revoked_on date
+)
+language sql stable security definer set search_path = ''
+begin atomic
+  select case when c.revoked_at is not null then 'revoked' when c.expires_at <= private.now() then 'expired' else 'valid' end,
+    c.serial, c.holder_name, c.course_title, private.setting_text('organisation_name'),
+    (c.issued_at at time zone z.zone)::date, (c.expires_at at time zone z.zone)::date, (c.revoked_at at time zone z.zone)::date
+  from public.certificates c
+  cross join (select private.setting_text('organisation_time_zone') as zone) z
+  where c.verification_code = upper(regexp_replace(p_code, '[^0-9A-Fa-f]', '', 'g')) and length(p_code) <= 100;
+end;
+comment on function private.verified_certificate(text) is 'What the certificate of a verification code shows, however the code is grouped.';
+
+-- Volatile and without a refusal on purpose: only what may write is counted before it is answered, and what is refused takes
+-- its count back with it. So guessing is limited as any other call is, besides being hopeless.
+create function public.verify_certificate(p_code text) returns table (
+  status text, serial text, holder_name text, course_title text, organisation text, issued_on date, expires_on date, revoked_on date
+)
+language sql volatile set search_path = ''
+begin atomic
+  select * from private.verified_certificate(p_code);
+end;
+comment on function public.verify_certificate(text) is
+  'Verifies a certificate by its code, for anyone: one row with what the certificate shows and its status (valid, expired or revoked), or none for a code nobody was given. Spaces, dashes and case do not matter. Counted per caller as writing calls are, so that guessing (128 random bits) is limited besides being hopeless.';
+
+-- sql/60_training/policies/10_sessions.sql
+
+-- Who may see and write sessions, bookings and holds. What a row may become is for the triggers to say.
+
+alter table public.course_sessions enable row level security;
+alter table public.session_bookings enable row level security;
+alter table public.session_holds enable row level security;
+alter table public.session_seats enable row level security;
+
+-- Definers, because a policy asks them.
+create function private.taught_session_ids() returns setof uuid
+language sql stable security definer set search_path = ''
+begin atomic
+  select s.id from public.course_sessions s where s.instructor_id = private.current_profile_id();
+end;
+comment on function private.taught_session_ids() is 'The sessions the caller teaches.';
+
+-- What is planned is for everybody to see, all of it: seats_left, as a column, needs the whole row.
+grant select on public.course_sessions to anon;
+grant select, delete on public.course_sessions to authenticated, service_role;
+grant insert (id, course_id, location_id, instructor_id, session_date, start_time, end_time, time_zone, max_capacity, min_bookings, decide_by, price,
+  series_id, notes) on public.course_sessions to authenticated;
+grant update (course_id, location_id, instructor_id, session_date, start_time, end_time, time_zone, max_capacity, min_bookings, decide_by, status, price,
+  series_id, cancellation_reason, notes, version) on public.course_sessions to authenticated;
+grant insert, update on public.course_sessions to service_role;
+create policy "anyone sees the sessions of offered courses" on public.course_sessions for select to anon
+  using (course_id = any(array(select c.id from public.courses c)));
+create policy "signed-in people see all sessions" on public.course_sessions for select to authenticated
+  using (true);
+create policy "holders of create:session add sessions" on public.course_sessions for insert to authenticated
+  with check ((select private.has_permission('create:session')));
+create policy "holders of update:session change sessions" on public.course_sessions for update to authenticated
+  using ((select private.has_permission('update:session')));
+create policy "holders of delete:session delete sessions" on public.course_sessions for delete to authenticated
+  using ((select private.has_permission('delete:session')));
+
+-- Bookings: one's own and one's guests'; those of the sessions one teaches; everyone's with the permission. Price and time
+-- of booking are the database's to say. A booking is cancelled, not deleted.
+grant select on public.session_bookings to authenticated, service_role;
+grant insert (session_id, user_id, profile_id, attendee_name, attendee_email, seats, notes) on public.session_bookings to authenticated;
+grant update (session_id, attendee_name, attendee_email, status, seats, cancellation_reason, notes, version) on public.session_bookings to authenticated;
+grant insert, update, delete on public.session_bookings to service_role;
+create policy "people see their bookings, instructors their sessions', holders of read:session_booking all" on public.session_bookings
+  for select to authenticated
+  using (
+    profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()) or booked_by = (select private.caller_id())
+    or (select private.has_permission('read:session_booking')) or session_id = any(array(select private.taught_session_ids()))
+  );
+create policy "people book for themselves and their guests, holders of create:session_booking for all" on public.session_bookings
+  for insert to authenticated
+  with check (
+    booked_by = (select private.caller_id()) and (profile_id is null or profile_id = (select private.current_profile_id()))
+    or (select private.has_permission('create:session_booking'))
+  );
+create policy "people change their bookings, holders of update:session_booking all" on public.session_bookings for update to authenticated
+  using (
+    profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()) or booked_by = (select private.caller_id())
+    or (select private.has_permission('update:session_booking'))
+  );
+
+-- Holds are made and released by hold_seats() and release_seats(), in the caller's own name.
+grant select on public.session_holds to authenticated, service_role;
+grant insert, update, delete on public.session_holds to service_role;
+create policy "people see what they hold, holders of read:session_booking all" on public.session_holds for select to authenticated
+  using (user_id = (select private.caller_id()) or (select private.has_permission('read:session_booking')));
+
+-- Kept by triggers. How many seats are left is everybody's to know, who has them is not.
+grant select on public.session_seats to authenticated, service_role;
+create policy "holders of read:session_booking see seats" on public.session_seats for select to authenticated
+  using ((select private.has_permission('read:session_booking')));
+
+grant execute on function private.taught_session_ids() to authenticated;
+grant execute on function public.seats_left(public.course_sessions), public.current_bookings(public.course_sessions),
+  public.calendar_availability(date, date, uuid, uuid), private.seats_free(uuid), private.seats_taken(uuid),
+  private.available_sessions(date, date, uuid, uuid) to anon, authenticated, service_role;
+grant execute on function
+  public.book_session(uuid, jsonb, text), public.cancel_booking(uuid, text, text), public.transfer_booking(uuid, uuid, text),
+  public.hold_seats(uuid, integer, integer, text), public.release_seats(uuid),
+  public.create_session(uuid, date, time, time, uuid, uuid, integer, integer, timestamptz, numeric, text, text, text),
+  public.update_session(uuid, integer, jsonb, text), public.move_session(uuid, date, time, time, uuid, uuid, integer, text),
+  public.cancel_session(uuid, text, text)
+  to authenticated, service_role;
+grant execute on function
+  private.book_attendees(uuid, jsonb), private.cancel_session_booking(uuid, text),
+  private.move_session_booking(uuid, uuid), private.hold_for_caller(uuid, integer, integer), private.release_of_caller(uuid), private.session_fields(),
+  private.change_session(uuid, integer, jsonb)
+  to authenticated, service_role;
+
+-- sql/60_training/policies/40_series.sql
+
+alter table public.session_series enable row level security;
+
+-- Written through functions, which plan before they write; sessions show the public what there is.
+grant select on public.session_series to authenticated, service_role;
+grant insert, update, delete on public.session_series to service_role;
+create policy "planners see series, instructors theirs" on public.session_series for select to authenticated
+  using (
+    (select private.has_permission('manage:series')) or (select private.has_permission('read:calendar'))
+    or instructor_id = (select private.current_profile_id())
+  );
+
+grant execute on function
+  public.plan_series(uuid, text, date, time, time, uuid, uuid, text, integer, integer, numeric, date[], date[], text),
+  public.create_series(uuid, text, date, time, time, uuid, uuid, text, integer, integer, numeric, date[], date[], text, boolean, text),
+  public.plan_series_change(text, uuid, jsonb), public.update_series(text, uuid, jsonb, integer, boolean, text),
+  public.cancel_series(uuid, text, text)
+  to authenticated, service_role;
+grant execute on function
+  private.draft_series(uuid, text, date, time, time, uuid, uuid, text, integer, integer, numeric, date[], date[], text),
+  private.plan_draft(public.session_series), private.write_series(public.session_series, boolean), private.planned_change(text, uuid, jsonb),
+  private.change_one_series(text, uuid, jsonb, integer, boolean), private.cancel_one_series(uuid, text)
+  to authenticated, service_role;
+
+-- sql/60_training/policies/60_certificates.sql
+
+alter table public.attendance enable row level security;
+alter table public.certificates enable row level security;
+
+-- Marked through mark_attendance(), which knows whose session it is.
+grant select on public.attendance to authenticated, service_role;
+grant insert, update, delete on public.attendance to service_role;
+create policy "people see their marks, instructors their sessions', holders of mark:attendance all" on public.attendance
+  for select to authenticated
+  using (
+    user_id = (select private.caller_id()) or (select private.has_permission('mark:attendance'))
+    or session_id = any(array(select private.taught_session_ids()))
+  );
+
+-- Issued and revoked through functions; verified by anyone, one at a time, by its code.
+grant select on public.certificates to authenticated, service_role;
+grant insert (booking_id), update (revoked_at, revocation_reason) on public.certificates to service_role;
+create policy "people see their certificates, holders of issue:certificates all" on public.certificates for select to authenticated
+  using (user_id = (select private.caller_id()) or (select private.has_permission('issue:certificates')));
+
+grant execute on function public.verify_certificate(text), private.verified_certificate(text) to anon, authenticated, service_role;
+grant execute on function
+  public.mark_attendance(uuid, jsonb, text), public.issue_certificates(uuid, text), public.revoke_certificate(uuid, text, text),
+  public.certificate_eligibility(uuid), private.mark_register(uuid, jsonb), private.certify(uuid), private.revoke_one_certificate(uuid, text),
+  private.course_standing(uuid)
+  to authenticated, service_role;
+
+grant execute on function
+  public.search_sessions(uuid, uuid, uuid, date, date, integer[], time, time, integer, numeric, text[], text, text, integer, integer),
+  private.found_sessions(uuid, uuid, uuid, date, date, integer[], time, time, integer, numeric, text[], text, text, integer, integer)
+  to anon, authenticated, service_role;
+
+-- sql/60_training/checks/booking_seats_differ.sql
+
+create function private.check_booking_seats_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'session_bookings', b.id::text,
+    format('A booking of the session of %s %s has %s seats, and should have %s', s.session_date, left(s.start_time::text, 5), q.owned,
+      case when b.is_live then b.seats else 0 end),
+    jsonb_build_object('session_id', b.session_id, 'status', b.status, 'seats', b.seats, 'owned', q.owned)
+  from public.session_bookings b
+  left join public.course_sessions s on s.id = b.session_id
+  cross join lateral (
+    select count(*) filter (where q.session_id = b.session_id) as owned, count(*) as owned_anywhere from public.session_seats q where q.booking_id = b.id
+  ) q
+  where q.owned <> case when b.is_live then b.seats else 0 end or q.owned_anywhere <> q.owned;
+end;
+comment on function private.check_booking_seats_differ() is 'Finds bookings that own more or fewer seats than they should, which cancelled ones own none of.';
+
+create function private.fix_booking_seats_differ(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_before constant bigint := (select count(*) from private.check_booking_seats_differ() f where f.entity_id = any(p_entity_ids));
+begin
+  insert into private.seat_rebuilds (session_ids)
+  select array_agg(distinct u.id)
+  from (
+    select b.session_id as id from public.session_bookings b where b.id = any(p_entity_ids::uuid[])
+    union
+    select q.session_id from public.session_seats q where q.booking_id = any(p_entity_ids::uuid[])
+  ) u;
+  return v_before - (select count(*) from private.check_booking_seats_differ() f where f.entity_id = any(p_entity_ids));
+end;
+$$;
+comment on function private.fix_booking_seats_differ(text[]) is
+  'Gives them free seats, in the order in which they booked, and takes back what they own too much. Where there are too few, a person decides.';
+
+-- sql/60_training/checks/bookings_of_cancelled_sessions.sql
+
+create function private.check_bookings_of_cancelled_sessions() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'session_bookings', b.id::text, format('The session of %s %s is cancelled, and a booking of it is not', s.session_date, left(s.start_time::text, 5)),
+    jsonb_build_object('session_id', s.id, 'status', b.status)
+  from public.session_bookings b
+  join public.course_sessions s on s.id = b.session_id
+  where s.status = 'cancelled' and b.status = 'confirmed';
+end;
+comment on function private.check_bookings_of_cancelled_sessions() is 'Finds confirmed bookings of cancelled sessions.';
+
+create function private.fix_bookings_of_cancelled_sessions(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fixed integer;
+begin
+  update public.session_bookings b
+  set status = 'cancelled', cancellation_reason = s.cancellation_reason
+  from public.course_sessions s
+  where s.id = b.session_id and s.status = 'cancelled' and b.status = 'confirmed' and b.id = any(p_entity_ids::uuid[]);
+  get diagnostics v_fixed = row_count;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_bookings_of_cancelled_sessions(text[]) is 'Cancels them, for the session''s reason.';
+
+-- sql/60_training/checks/seats_of_nothing.sql
+
+create function private.check_seats_of_nothing() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'course_sessions', q.session_id::text, format('%s seats are owned by bookings that are not there', count(*)),
+    jsonb_build_object('seats', array_agg(q.seat_no order by q.seat_no))
+  from public.session_seats q
+  where q.booking_id is not null and not exists (select from public.session_bookings b where b.id = q.booking_id)
+  group by q.session_id;
+end;
+comment on function private.check_seats_of_nothing() is 'Finds sessions with seats owned by bookings that are not there, as a restore without foreign keys leaves them.';
+
+create function private.fix_seats_of_nothing(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_before constant bigint := (select count(*) from private.check_seats_of_nothing() f where f.entity_id = any(p_entity_ids));
+begin
+  insert into private.seat_rebuilds (session_ids) values (p_entity_ids::uuid[]);
+  return v_before - (select count(*) from private.check_seats_of_nothing() f where f.entity_id = any(p_entity_ids));
+end;
+$$;
+comment on function private.fix_seats_of_nothing(text[]) is 'Sets these seats free.';
+
+-- sql/60_training/checks/session_instants_differ.sql
+
+create function private.check_session_instants_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  with times as materialized (
+    select t.*, private.local_to_instant(t.session_date, t.start_time, t.time_zone) as starts_at,
+      private.local_end_to_instant(t.session_date, t.end_time, t.time_zone) as ends_at
+    from (
+      select distinct s.session_date, s.start_time, s.end_time, s.time_zone from public.course_sessions s where private.is_time_zone(s.time_zone)
+    ) t
+  )
+  select 'course_sessions', s.id::text, format('The session of %s %s is not at the instant its wall-clock time is', s.session_date, left(s.start_time::text, 5)),
+    jsonb_build_object('starts_at', s.starts_at, 'ends_at', s.ends_at, 'expected_starts_at', t.starts_at, 'expected_ends_at', t.ends_at)
+  from public.course_sessions s
+  join times t on (t.session_date, t.start_time, t.end_time, t.time_zone) = (s.session_date, s.start_time, s.end_time, s.time_zone)
+  where t.starts_at is not null and t.ends_at is not null and (s.starts_at, s.ends_at) is distinct from (t.starts_at, t.ends_at);
+end;
+comment on function private.check_session_instants_differ() is 'Finds sessions whose instants are not those of their date, times and zone.';
+
+create function private.fix_session_instants_differ(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_id uuid;
+  v_fixed integer := 0;
+begin
+  -- One by one, so that one whose instructor is taken then does not keep the others as they are.
+  for v_id in select u.id from unnest(p_entity_ids::uuid[]) as u(id) order by u.id loop
+    begin
+      update public.course_sessions s set session_date = s.session_date where s.id = v_id;
+      v_fixed := v_fixed + 1;
+    exception when sqlstate 'PGRST' then
+      null;
+    end;
+  end loop;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_session_instants_differ(text[]) is 'Works the instants out again, where instructor and place are free then.';
+
+-- sql/60_training/checks/session_seats_differ.sql
+
+create function private.check_session_seats_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'course_sessions', s.id::text, format('The session of %s %s has %s seats, and says %s', s.session_date, left(s.start_time::text, 5), q.rows, s.max_capacity),
+    jsonb_build_object('seats', q.rows, 'max_capacity', s.max_capacity)
+  from public.course_sessions s
+  cross join lateral (select count(*) as rows from public.session_seats q where q.session_id = s.id) q
+  where q.rows <> s.max_capacity;
+end;
+comment on function private.check_session_seats_differ() is 'Finds sessions that have more or fewer seats than their capacity says.';
+
+create function private.fix_session_seats_differ(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_before constant bigint := (select count(*) from private.check_session_seats_differ() f where f.entity_id = any(p_entity_ids));
+begin
+  insert into private.seat_rebuilds (session_ids) values (p_entity_ids::uuid[]);
+  return v_before - (select count(*) from private.check_session_seats_differ() f where f.entity_id = any(p_entity_ids));
+end;
+$$;
+comment on function private.fix_session_seats_differ(text[]) is 'Makes missing seats, and takes free ones away that are too many.';
+
+-- sql/60_training/checks/sessions_past_but_open.sql
+
+create function private.check_sessions_past_but_open() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'course_sessions', s.id::text, format('The session of %s %s is over and still %s', s.session_date, left(s.start_time::text, 5), s.status),
+    jsonb_build_object('status', s.status, 'ends_at', s.ends_at)
+  from public.course_sessions s
+  where s.status in ('scheduled', 'in_progress') and s.ends_at < private.now() - interval '1 day';
+end;
+comment on function private.check_sessions_past_but_open() is 'Finds sessions that were over a day ago and that nobody completed.';
+
+create function private.fix_sessions_past_but_open(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fixed integer;
+begin
+  update public.course_sessions s set status = 'completed'
+  where s.id = any(p_entity_ids::uuid[]) and s.status in ('scheduled', 'in_progress') and s.ends_at < private.now();
+  get diagnostics v_fixed = row_count;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_sessions_past_but_open(text[]) is 'Completes them, as the job does.';
+
+-- sql/60_training/checks/sessions_undecided.sql
+
+create function private.check_sessions_undecided() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'course_sessions', s.id::text,
+    format('%s on %s needs %s bookings and has %s: hold it or cancel it', c.title, s.session_date, s.min_bookings, private.seats_taken(s.id)),
+    jsonb_build_object('course_id', s.course_id, 'min_bookings', s.min_bookings, 'booked', private.seats_taken(s.id), 'decide_by', s.decide_by)
+  from public.course_sessions s
+  join public.courses c on c.id = s.course_id
+  where s.status = 'tentative' and coalesce(s.decide_by, s.starts_at) <= private.now();
+end;
+comment on function private.check_sessions_undecided() is
+  'Finds tentative sessions whose time to decide has come and that too few have booked. The scheduled run of diagnosis raises an alert for them; a person decides.';
+
+-- sql/60_training/reference/10_sessions.sql
+
+-- Rows this module ships.
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, is_public, description) values
+  ('session_capacity_max', '60_training', 'integer', '12', 1, 10000, true, 'How many seats a session has at most; a course may say fewer.'),
+  ('session_group_limit', '60_training', 'integer', '12', 1, 1000, true, 'How many seats one may book or hold at once.'),
+  ('session_hold_minutes', '60_training', 'integer', '10', 1, 1440, true, 'How many minutes seats are held for somebody who is about to book, at most.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
+
+insert into public.scheduled_jobs (name, module, cron, command, description) values
+  ('follow_sessions', '60_training', '*/10 * * * *', 'private.follow_sessions', 'Sessions that have begun are in progress, those that are over completed.'),
+  ('forget_old_holds', '60_training', '35 3 * * *', 'private.forget_old_holds', 'Deletes holds of seats that were over a day ago.')
+on conflict (name) do update set
+  module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description;
+
+with matrix (name, manager, instructor, staff, description) as (
+  values
+    ('create:session',         true, false, true,  'Add sessions of courses.'),
+    ('update:session',         true, false, true,  'Change, move and cancel sessions.'),
+    ('delete:session',         true, false, false, 'Delete sessions nobody booked.'),
+    ('read:session_booking',   true, false, true,  'See everyone''s bookings of sessions, and their seats.'),
+    ('create:session_booking', true, false, true,  'Book sessions for others, and for more at once than session_group_limit.'),
+    ('update:session_booking', true, false, true,  'Change, move and cancel everyone''s bookings of sessions.')
+),
+registered as (
+  insert into public.permissions (name, module, description)
+  select m.name, '60_training', m.description from matrix m
+  on conflict (name) do update set module = excluded.module, description = excluded.description
+  where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description)
+)
+insert into public.role_permissions (role_name, permission)
+select h.role_name, m.name
+from matrix m
+cross join lateral (values ('manager', m.manager), ('instructor', m.instructor), ('staff', m.staff)) as h (role_name, holds)
+where h.holds
+on conflict (role_name, permission) do nothing;
+
+-- Where this module keeps what belongs to a person.
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.course_sessions', 'instructor_id', 'profile_id', '60_training', '{id,session_date,start_time,end_time,status}', 'keep', '{}',
+    'What was taught belongs to the books; it names an id only.'),
+  ('public.course_sessions', 'created_by', 'user_id', '60_training', '{id,created_at}', 'keep', '{}', 'The session is the organisation''s.'),
+  ('public.session_bookings', 'profile_id', 'profile_id', '60_training',
+    '{id,session_id,attendee_name,attendee_email,status,seats,price,booked_at,cancelled_at,cancellation_reason,notes}', 'overwrite',
+    '{"attendee_name": null, "attendee_email": null, "cancellation_reason": null, "notes": null}', null),
+  ('public.session_bookings', 'user_id', 'user_id', '60_training', '{id,session_id,status,booked_at}', 'keep', '{}',
+    'It is the same person''s by profile, and overwritten there.'),
+  ('public.session_bookings', 'booked_by', 'user_id', '60_training', '{id,session_id,booked_at}', 'keep', '{}', 'The booking is that of who takes part; it names an id only.'),
+  ('public.session_holds', 'user_id', 'user_id', '60_training', '{session_id,seats,held_until,created_at}', 'delete', '{}', null)
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- sql/60_training/reference/20_checks.sql
+
+insert into public.integrity_checks (name, module, category, severity, description, fix_description, looks_at) values
+  ('session_seats_differ', '60_training', 'integrity', 'critical', 'Sessions that have more or fewer seats than their capacity says.',
+    'Makes missing seats, and takes free ones away that are too many.', 'public.course_sessions'),
+  ('booking_seats_differ', '60_training', 'integrity', 'critical', 'Bookings of sessions that own more or fewer seats than they should.',
+    'Gives them free seats in the order in which they booked, and takes back what is too much.', 'public.session_bookings'),
+  ('seats_of_nothing', '60_training', 'integrity', 'critical', 'Seats owned by bookings that are not there.', 'Sets them free.', 'public.course_sessions'),
+  ('bookings_of_cancelled_sessions', '60_training', 'integrity', 'error', 'Confirmed bookings of cancelled sessions.', 'Cancels them, for the session''s reason.', 'public.session_bookings'),
+  ('session_instants_differ', '60_training', 'integrity', 'error', 'Sessions whose instants are not those of their wall-clock time.',
+    'Works them out again, where instructor and place are free then.', 'public.course_sessions'),
+  ('sessions_past_but_open', '60_training', 'integrity', 'warning', 'Sessions that were over a day ago and that nobody completed.', 'Completes them.', 'public.course_sessions'),
+  ('sessions_undecided', '60_training', 'integrity', 'error', 'Tentative sessions whose time to decide has come, and that too few have booked.', null, 'public.course_sessions')
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity,
+  description = excluded.description, fix_description = excluded.fix_description, looks_at = excluded.looks_at;
+
+-- sql/60_training/reference/40_series.sql
+
+-- Rows that series bring along.
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, is_public, description) values
+  ('series_horizon_days', '60_training', 'integer', '365', 1, 730, false, 'How many days ahead the sessions of series are made.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
+
+insert into public.scheduled_jobs (name, module, cron, command, description) values
+  ('generate_series_sessions', '60_training', '50 2 * * *', 'private.generate_series_sessions', 'Makes the sessions that series promise, as far ahead as the horizon.')
+on conflict (name) do update set
+  module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description
+where (scheduled_jobs.module, scheduled_jobs.cron, scheduled_jobs.command, scheduled_jobs.description)
+  is distinct from (excluded.module, excluded.cron, excluded.command, excluded.description);
+
+with matrix (name, manager, instructor, staff, description) as (
+  values
+    ('manage:series',       true, false, true,  'Plan, create, change and cancel series of sessions.'),
+    ('mark:attendance',     true, false, true,  'Mark the register of any session; its instructor may without.'),
+    ('issue:certificates',  true, false, true,  'Issue certificates, and see who has what and lacks what.'),
+    ('revoke:certificates', true, false, false, 'Revoke certificates.')
+),
+registered as (
+  insert into public.permissions (name, module, description)
+  select m.name, '60_training', m.description from matrix m
+  on conflict (name) do update set module = excluded.module, description = excluded.description
+  where (permissions.module, permissions.description) is distinct from (excluded.module, excluded.description)
+)
+insert into public.role_permissions (role_name, permission)
+select h.role_name, m.name
+from matrix m
+cross join lateral (values ('manager', m.manager), ('instructor', m.instructor), ('staff', m.staff)) as h (role_name, holds)
+where h.holds
+on conflict (role_name, permission) do nothing;
+
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.session_series', 'instructor_id', 'profile_id', '60_training', '{id,rrule,first_date,start_time,end_time,status}', 'keep', '{}',
+    'Who taught what stays known; it names an id only.'),
+  ('public.session_series', 'created_by', 'user_id', '60_training', '{id,created_at}', 'keep', '{}', 'The series is the organisation''s.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- sql/60_training/reference/60_certificates.sql
+
+-- Rows that the register and certificates bring along; their permissions are with those of series.
+
+insert into public.settings (key, module, kind, default_value, minimum, maximum, is_public, description) values
+  ('certificate_attendance_percent', '60_training', 'integer', '100', 1, 100, false,
+    'Which share of a course''s sessions somebody must have attended for a certificate, in percent; 100 is every one.'),
+  ('certificate_prefix', '60_training', 'text', '"C"', null, null, false, 'What serial numbers of certificates start with.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, minimum = excluded.minimum,
+  maximum = excluded.maximum, is_public = excluded.is_public, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.minimum, settings.maximum, settings.is_public, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.minimum, excluded.maximum, excluded.is_public, excluded.description);
+
+insert into private.personal_data
+  (table_name, person_column, person_key, module, export_columns, erase_action, placeholders, kept_because) values
+  ('public.attendance', 'user_id', 'user_id', '60_training', '{session_id,status,notes,marked_at}', 'overwrite', '{"notes": null}', null),
+  ('public.attendance', 'marked_by', 'user_id', '60_training', '{session_id,marked_at}', 'keep', '{}', 'Who marked it stays known; it names an id only.'),
+  ('public.certificates', 'user_id', 'user_id', '60_training', '{serial,course_title,holder_name,issued_at,expires_at,revoked_at}', 'overwrite',
+    '{"holder_name": "Erased"}', null),
+  ('public.certificates', 'issued_by', 'user_id', '60_training', '{serial,issued_at}', 'keep', '{}', 'Who issued it stays known; it names an id only.'),
+  ('public.certificates', 'revoked_by', 'user_id', '60_training', '{serial,revoked_at}', 'keep', '{}', 'Who revoked it stays known; it names an id only.')
+on conflict (table_name, person_column) do update set
+  person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
+  erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
 -- sql/90_operations/tables/10_fixes.sql
 
 -- 90_operations: know, mend, undo.
@@ -20732,8 +26875,8 @@ begin atomic
   select c.oid::regclass
   from pg_catalog.pg_class c
   where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
-    -- What repairs leave behind of themselves is not theirs to take back.
-    and c.oid <> all(array['public.fix_runs', 'public.audit_log']::regclass[])
+    -- What repairs leave behind of themselves is not theirs to take back, nor what they told the world.
+    and c.oid <> all(array['public.fix_runs', 'public.audit_log', 'public.changes']::regclass[])
     and not exists (
       select from pg_catalog.pg_depend d
       where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
@@ -20869,6 +27012,85 @@ begin
 end;
 $$;
 comment on function private.clear_alert(text, text) is 'Resolves the open alert of a kind and subject, since all is well again; returns whether there was one.';
+
+-- sql/90_operations/rules/22_telling.sql
+
+-- Who is told of alerts: whoever holds the role the alert is for, and the addresses of the setting alert_recipients. Those
+-- below alert_tell_from are only listed. One that stays open only counts and is told once, unless it gets worse.
+
+create function private.severity_rank(p_severity text) returns integer
+language sql immutable set search_path = ''
+return array_position(array['critical', 'error', 'warning', 'info'], p_severity);
+comment on function private.severity_rank(text) is 'From 1 for critical to 4 for info.';
+
+create function private.addresses_in(p_text text) returns text[]
+language sql immutable set search_path = ''
+return array(select distinct a.a from unnest(regexp_split_to_array(lower(coalesce(p_text, '')), '[\s,;]+')) as a(a) where a.a <> '' order by a.a);
+comment on function private.addresses_in(text) is 'The addresses in a text, between which are commas, semicolons or spaces.';
+
+create function private.check_alert_recipients() returns trigger
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  perform private.fail_input((
+    select jsonb_agg(jsonb_build_object('field', 'value', 'message', format('%s is no email address', a.a)))
+    from unnest(private.addresses_in(coalesce(new.value, new.default_value) #>> '{}')) as a(a)
+    where not private.is_email(a.a)
+  ));
+  return new;
+end;
+$$;
+comment on function private.check_alert_recipients() is 'Row trigger on settings: alerts can be sent to these addresses.';
+
+create trigger t30_check_alert_recipients before insert or update on public.settings
+  for each row when (new.key = 'alert_recipients') execute function private.check_alert_recipients();
+
+create function private.tell_of_alerts() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_alerts bigint[];
+begin
+  if tg_op = 'INSERT' then
+    v_alerts := array(select n.id from new_rows n);
+  else
+    v_alerts := array(
+      select n.id from new_rows n join old_rows o on o.id = n.id
+      where n.resolved_at is null and private.severity_rank(n.severity) < private.severity_rank(o.severity)
+    );
+  end if;
+  v_alerts := array(
+    select a.id from public.alerts a
+    where a.id = any(v_alerts) and private.severity_rank(a.severity) <= private.severity_rank(private.setting_text('alert_tell_from'))
+  );
+  if v_alerts = '{}' then
+    return null;
+  end if;
+  perform private.tell_people(array(
+    select distinct row(p.id, 'alert', initcap(a.severity) || ': ' || left(a.message, 250), '%s alerts', a.message, a.raised_at, 'alerts', a.id::text)::private.news
+    from public.alerts a
+    join public.user_roles r on r.role_name = coalesce(a.details ->> 'notify_role', 'admin')
+    join public.user_profiles p on p.user_id = r.user_id and p.is_active
+    where a.id = any(v_alerts)
+  ));
+  if private.channel_is_on('email') then
+    insert into public.outbox (channel, recipient, subject, body, kind, dedupe_key)
+    select 'email', t.address, initcap(a.severity) || ': ' || left(a.message, 250), a.message, 'alert', format('alert %s %s %s', a.id, a.severity, t.address)
+    from public.alerts a
+    cross join unnest(private.addresses_in(private.setting_text('alert_recipients'))) as t(address)
+    where a.id = any(v_alerts)
+    order by a.id, t.address
+    on conflict (dedupe_key) do nothing;
+  end if;
+  return null;
+end;
+$$;
+comment on function private.tell_of_alerts() is 'Statement trigger: tells those an alert is for of new alerts, and of those that got worse.';
+
+create trigger t50_tell_insert after insert on public.alerts
+  referencing new table as new_rows for each statement execute function private.tell_of_alerts();
+create trigger t50_tell_update after update on public.alerts
+  referencing old table as old_rows new table as new_rows for each statement execute function private.tell_of_alerts();
 
 -- sql/90_operations/rules/30_audit.sql
 
@@ -21508,16 +27730,22 @@ begin
     select to_regclass(format('public.%I', t.name)) as name, t.reason
     from (values
       ('audit_log', 'It is the audit trail.'),
+      ('changes', 'It is a record itself, only ever added to, of what other tables are audited for.'),
       ('access_changes', 'It is a record itself, only ever added to.'),
       ('claims', 'Derived from what claims time, which is audited.'),
       ('resource_horizons', 'Derived: how far weekly rules have been claimed.'),
       ('student_schedule_slots', 'Derived from students.fixed_schedule, which is audited, and kept when it changes.'),
       ('class_generation_logs', 'It is a record itself.'),
+      ('outbox', 'It is a record itself: what was sent, when, and what went wrong.'),
+      ('outbox_providers', 'Counts failures, which nobody decides.'),
+      ('notifications', 'It is a record itself: what people were told.'),
       ('fix_runs', 'It is a record itself; what repairs change is audited.'),
       ('alerts', 'It is a record itself, and says who acknowledged and resolved.'),
       ('job_runs', 'It is a record itself.'),
       ('diagnostic_runs', 'It is a record itself.'),
-      ('findings', 'It is a record itself.')
+      ('findings', 'It is a record itself.'),
+      ('session_seats', 'Derived from bookings and holds, which say whose seats they are.'),
+      ('session_holds', 'It is over in minutes, and what came of it is a booking, which is audited.')
     ) as t (name, reason)
     where to_regclass(format('public.%I', t.name)) is not null
   loop
@@ -23952,6 +30180,22 @@ insert into private.personal_data
 on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- sql/90_operations/reference/22_telling.sql
+
+insert into public.settings (key, module, kind, default_value, allowed_values, description) values
+  ('alert_recipients', '90_operations', 'text', '""', null, 'Email addresses that are told of alerts besides those who hold the role: with commas between them.'),
+  ('alert_tell_from', '90_operations', 'text', '"error"', '["critical", "error", "warning", "info"]', 'From which severity on people are told of alerts.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, allowed_values = excluded.allowed_values,
+  description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.allowed_values, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.allowed_values, excluded.description);
+
+insert into public.notification_kinds (name, module, description, default_channels) values
+  ('alert', '90_operations', 'Something has to be looked at: a job that fails, data that is wrong.', '{email}')
+on conflict (name) do update set
+  module = excluded.module, description = excluded.description, default_channels = excluded.default_channels;
 
 -- sql/90_operations/reference/30_audit.sql
 

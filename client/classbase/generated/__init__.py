@@ -13,6 +13,7 @@ from .platform import AsyncPlatform, Platform
 from .studio import AsyncStudio, Studio
 from .time import AsyncTime, Time
 from .tracking import AsyncTracking, Tracking
+from .training import AsyncTraining, Training
 
 
 class AsyncModules:
@@ -25,6 +26,7 @@ class AsyncModules:
         self.payments = AsyncPayments(caller)
         self.studio = AsyncStudio(caller)
         self.tracking = AsyncTracking(caller)
+        self.training = AsyncTraining(caller)
         self.operations = AsyncOperations(caller)
 
 
@@ -38,4 +40,5 @@ class Modules:
         self.payments = Payments(caller)
         self.studio = Studio(caller)
         self.tracking = Tracking(caller)
+        self.training = Training(caller)
         self.operations = Operations(caller)

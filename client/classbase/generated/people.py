@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -10,9 +11,25 @@ from classbase.models import UNSET, Row, Unset
 from classbase.transport.async_caller import AsyncCaller
 from classbase.transport.caller import Caller
 from classbase.transport.function import Function
-from classbase.values import Json
+from classbase.values import Instant, Json
 
 from . import rows
+
+
+class ClaimOutboxRow(Row):
+    """A row of what claim_outbox answers; the catalogue does not say which are never null."""
+
+    id: UUID | None
+    lease: UUID | None
+    leased_until: Instant | None
+    channel: str | None
+    provider: str | None
+    recipient: str | None
+    subject: str | None
+    body: str | None
+    kind: str | None
+    attempts: int | None
+    created_at: Instant | None
 
 
 class CurrentAccessRow(Row):
@@ -33,6 +50,33 @@ class ErasePersonRow(Row):
     kept_because: str | None
 
 
+class FailOutboxRow(Row):
+    """A row of what fail_outbox answers; the catalogue does not say which are never null."""
+
+    status: str | None
+    attempts: int | None
+    next_attempt_at: Instant | None
+
+
+class SetNotificationPreferencesRow(Row):
+    """A row of what set_notification_preferences answers; the catalogue does not say which are never null."""
+
+    kind: str | None
+    description: str | None
+    channel: str | None
+    is_wanted: bool | None
+    is_default: bool | None
+
+
+_CLAIM_OUTBOX: Function[list[ClaimOutboxRow]] = Function(
+    "claim_outbox",
+    {"p_channels": "text[]", "p_limit": "integer", "p_lease_seconds": "integer"},
+    "rows",
+    list[ClaimOutboxRow],
+)
+_COMPLETE_OUTBOX: Function[None] = Function(
+    "complete_outbox", {"p_id": "uuid", "p_lease": "uuid", "p_provider_message_id": "text"}, "nothing", None
+)
 _CURRENT_ACCESS: Function[list[CurrentAccessRow]] = Function(
     "current_access", {}, "rows", list[CurrentAccessRow], read_only=True
 )
@@ -43,6 +87,12 @@ _ERASE_PERSON: Function[list[ErasePersonRow]] = Function(
     list[ErasePersonRow],
 )
 _EXPORT_PERSON: Function[Json] = Function("export_person", {"p_profile_id": "uuid"}, "value", Json)
+_FAIL_OUTBOX: Function[list[FailOutboxRow]] = Function(
+    "fail_outbox",
+    {"p_id": "uuid", "p_lease": "uuid", "p_error": "text", "p_reason": "text", "p_retry_after": "integer"},
+    "rows",
+    list[FailOutboxRow],
+)
 _GRANT_PERMISSION: Function[rows.UserPermissions | None] = Function(
     "grant_permission",
     {
@@ -68,6 +118,15 @@ _LINK_PROFILE: Function[rows.UserProfiles | None] = Function(
     "row",
     rows.UserProfiles | None,
 )
+_MARK_NOTIFICATIONS_READ: Function[int | None] = Function(
+    "mark_notifications_read",
+    {"p_ids": "uuid[]", "p_is_read": "boolean", "p_idempotency_key": "text"},
+    "value",
+    int | None,
+)
+_REQUEUE_OUTBOX: Function[list[UUID]] = Function(
+    "requeue_outbox", {"p_ids": "uuid[]", "p_idempotency_key": "text"}, "values", list[UUID]
+)
 _REVOKE_PERMISSION: Function[rows.UserPermissions | None] = Function(
     "revoke_permission",
     {"p_user_id": "uuid", "p_permission": "text", "p_reason": "text", "p_idempotency_key": "text"},
@@ -79,6 +138,12 @@ _REVOKE_ROLE: Function[rows.UserRoles | None] = Function(
     {"p_user_id": "uuid", "p_role_name": "text", "p_reason": "text", "p_idempotency_key": "text"},
     "row",
     rows.UserRoles | None,
+)
+_SET_NOTIFICATION_PREFERENCES: Function[list[SetNotificationPreferencesRow]] = Function(
+    "set_notification_preferences",
+    {"p_preferences": "jsonb", "p_idempotency_key": "text"},
+    "rows",
+    list[SetNotificationPreferencesRow],
 )
 _UPDATE_MY_PROFILE: Function[rows.UserProfiles | None] = Function(
     "update_my_profile",
@@ -99,6 +164,43 @@ class AsyncPeople:
 
     def __init__(self, caller: AsyncCaller) -> None:
         self._caller = caller
+
+    async def claim_outbox(
+        self, *, channels: Sequence[str] | Unset = UNSET, limit: int | Unset = UNSET, lease_seconds: int | Unset = UNSET
+    ) -> list[ClaimOutboxRow]:
+        """Hands out messages that are due, of these channels as far as they are switched on, at most p_limit of
+        them: each to one caller, under a lease of p_lease_seconds. Who sends one tells the provider its id as
+        the idempotency key, and reports with its lease through complete_outbox or fail_outbox; without a report
+        it is handed out again when the lease runs out. Of a provider whose breaker is open nothing is handed
+        out, and when its time is up one message. Every call claims anew, so it takes no idempotency key. Needs
+        dispatch:outbox. Raises forbidden, invalid_input.
+
+        Args:
+            channels: text[], by default '{email,sms,whatsapp,webhook}'::text[].
+            limit: integer, by default 20.
+            lease_seconds: integer, by default 120.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _CLAIM_OUTBOX, {"p_channels": channels, "p_limit": limit, "p_lease_seconds": lease_seconds}
+        )
+
+    async def complete_outbox(self, id: UUID, lease: UUID, *, provider_message_id: str | None | Unset = UNSET) -> None:
+        """Says that a claimed message was sent, and what the provider calls it. Saying so again with the same
+        lease changes nothing, so it needs no idempotency key. Needs dispatch:outbox. Raises forbidden,
+        not_found; illegal_transition when somebody else claimed it meanwhile.
+
+        Args:
+            id: uuid.
+            lease: uuid.
+            provider_message_id: text, optional.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        await self._caller.call(
+            _COMPLETE_OUTBOX, {"p_id": id, "p_lease": lease, "p_provider_message_id": provider_message_id}
+        )
 
     async def current_access(self) -> list[CurrentAccessRow]:
         """Who is calling and what they may do: one row for anyone signed in (login, person, roles, permissions,
@@ -138,6 +240,30 @@ class AsyncPeople:
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
         return await self._caller.call(_EXPORT_PERSON, {"p_profile_id": profile_id})
+
+    async def fail_outbox(
+        self, id: UUID, lease: UUID, error: str, *, reason: str | Unset = UNSET, retry_after: int | None | Unset = UNSET
+    ) -> list[FailOutboxRow]:
+        """Says that a claimed message was not sent, and why. p_reason: transient is tried again, later each time,
+        until outbox_attempts, and counts against the provider's breaker; throttled (too fast) is tried again
+        without counting, and the provider is left alone for as long; permanent is a dead letter at once.
+        p_retry_after: not before so many seconds. Answers what became of it. Saying so again with the same
+        lease changes nothing, so it needs no idempotency key. Needs dispatch:outbox. Raises forbidden,
+        not_found, invalid_input; illegal_transition when somebody else claimed it meanwhile.
+
+        Args:
+            id: uuid.
+            lease: uuid.
+            error: text.
+            reason: text, by default 'transient'::text.
+            retry_after: integer, optional.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _FAIL_OUTBOX,
+            {"p_id": id, "p_lease": lease, "p_error": error, "p_reason": reason, "p_retry_after": retry_after},
+        )
 
     async def grant_permission(
         self,
@@ -230,6 +356,39 @@ class AsyncPeople:
             },
         )
 
+    async def mark_notifications_read(
+        self,
+        *,
+        ids: Sequence[UUID] | None | Unset = UNSET,
+        is_read: bool | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
+    ) -> int | None:
+        """Marks one's own notifications as read (or unread again): these, or all of them; returns how many
+        changed. Raises forbidden for who is not signed in.
+
+        Args:
+            ids: uuid[], optional.
+            is_read: boolean, by default true.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _MARK_NOTIFICATIONS_READ, {"p_ids": ids, "p_is_read": is_read, "p_idempotency_key": idempotency_key}
+        )
+
+    async def requeue_outbox(self, ids: Sequence[UUID], *, idempotency_key: str | None | Unset = UNSET) -> list[UUID]:
+        """Queues dead letters again, as if they had never been tried; gives the ids of those that were dead. Needs
+        dispatch:outbox. Raises forbidden, invalid_input.
+
+        Args:
+            ids: uuid[].
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_REQUEUE_OUTBOX, {"p_ids": ids, "p_idempotency_key": idempotency_key})
+
     async def revoke_permission(
         self,
         user_id: UUID,
@@ -283,6 +442,23 @@ class AsyncPeople:
             {"p_user_id": user_id, "p_role_name": role_name, "p_reason": reason, "p_idempotency_key": idempotency_key},
         )
 
+    async def set_notification_preferences(
+        self, *, preferences: Json | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
+    ) -> list[SetNotificationPreferencesRow]:
+        """Says of which notifications one hears through which channel: [{"kind", "channel", "is_wanted"}, …],
+        is_wanted null for the default; an empty list changes nothing. Answers with all of one's preferences as
+        they are now, the defaults included. Raises forbidden for who is not signed in, invalid_input.
+
+        Args:
+            preferences: jsonb, by default '[]'::jsonb.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated. Raises ClassbaseError.
+        """
+        return await self._caller.call(
+            _SET_NOTIFICATION_PREFERENCES, {"p_preferences": preferences, "p_idempotency_key": idempotency_key}
+        )
+
     async def update_my_profile(
         self,
         *,
@@ -323,6 +499,43 @@ class People:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
+    def claim_outbox(
+        self, *, channels: Sequence[str] | Unset = UNSET, limit: int | Unset = UNSET, lease_seconds: int | Unset = UNSET
+    ) -> list[ClaimOutboxRow]:
+        """Hands out messages that are due, of these channels as far as they are switched on, at most p_limit of
+        them: each to one caller, under a lease of p_lease_seconds. Who sends one tells the provider its id as
+        the idempotency key, and reports with its lease through complete_outbox or fail_outbox; without a report
+        it is handed out again when the lease runs out. Of a provider whose breaker is open nothing is handed
+        out, and when its time is up one message. Every call claims anew, so it takes no idempotency key. Needs
+        dispatch:outbox. Raises forbidden, invalid_input.
+
+        Args:
+            channels: text[], by default '{email,sms,whatsapp,webhook}'::text[].
+            limit: integer, by default 20.
+            lease_seconds: integer, by default 120.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(
+            _CLAIM_OUTBOX, {"p_channels": channels, "p_limit": limit, "p_lease_seconds": lease_seconds}
+        )
+
+    def complete_outbox(self, id: UUID, lease: UUID, *, provider_message_id: str | None | Unset = UNSET) -> None:
+        """Says that a claimed message was sent, and what the provider calls it. Saying so again with the same
+        lease changes nothing, so it needs no idempotency key. Needs dispatch:outbox. Raises forbidden,
+        not_found; illegal_transition when somebody else claimed it meanwhile.
+
+        Args:
+            id: uuid.
+            lease: uuid.
+            provider_message_id: text, optional.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        self._caller.call(
+            _COMPLETE_OUTBOX, {"p_id": id, "p_lease": lease, "p_provider_message_id": provider_message_id}
+        )
+
     def current_access(self) -> list[CurrentAccessRow]:
         """Who is calling and what they may do: one row for anyone signed in (login, person, roles, permissions,
         sorted), none for anyone else. For menus; the rules ask the database again.
@@ -361,6 +574,30 @@ class People:
         May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
         """
         return self._caller.call(_EXPORT_PERSON, {"p_profile_id": profile_id})
+
+    def fail_outbox(
+        self, id: UUID, lease: UUID, error: str, *, reason: str | Unset = UNSET, retry_after: int | None | Unset = UNSET
+    ) -> list[FailOutboxRow]:
+        """Says that a claimed message was not sent, and why. p_reason: transient is tried again, later each time,
+        until outbox_attempts, and counts against the provider's breaker; throttled (too fast) is tried again
+        without counting, and the provider is left alone for as long; permanent is a dead letter at once.
+        p_retry_after: not before so many seconds. Answers what became of it. Saying so again with the same
+        lease changes nothing, so it needs no idempotency key. Needs dispatch:outbox. Raises forbidden,
+        not_found, invalid_input; illegal_transition when somebody else claimed it meanwhile.
+
+        Args:
+            id: uuid.
+            lease: uuid.
+            error: text.
+            reason: text, by default 'transient'::text.
+            retry_after: integer, optional.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(
+            _FAIL_OUTBOX,
+            {"p_id": id, "p_lease": lease, "p_error": error, "p_reason": reason, "p_retry_after": retry_after},
+        )
 
     def grant_permission(
         self,
@@ -453,6 +690,39 @@ class People:
             },
         )
 
+    def mark_notifications_read(
+        self,
+        *,
+        ids: Sequence[UUID] | None | Unset = UNSET,
+        is_read: bool | Unset = UNSET,
+        idempotency_key: str | None | Unset = UNSET,
+    ) -> int | None:
+        """Marks one's own notifications as read (or unread again): these, or all of them; returns how many
+        changed. Raises forbidden for who is not signed in.
+
+        Args:
+            ids: uuid[], optional.
+            is_read: boolean, by default true.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated. Raises ClassbaseError.
+        """
+        return self._caller.call(
+            _MARK_NOTIFICATIONS_READ, {"p_ids": ids, "p_is_read": is_read, "p_idempotency_key": idempotency_key}
+        )
+
+    def requeue_outbox(self, ids: Sequence[UUID], *, idempotency_key: str | None | Unset = UNSET) -> list[UUID]:
+        """Queues dead letters again, as if they had never been tried; gives the ids of those that were dead. Needs
+        dispatch:outbox. Raises forbidden, invalid_input.
+
+        Args:
+            ids: uuid[].
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_REQUEUE_OUTBOX, {"p_ids": ids, "p_idempotency_key": idempotency_key})
+
     def revoke_permission(
         self,
         user_id: UUID,
@@ -504,6 +774,23 @@ class People:
         return self._caller.call(
             _REVOKE_ROLE,
             {"p_user_id": user_id, "p_role_name": role_name, "p_reason": reason, "p_idempotency_key": idempotency_key},
+        )
+
+    def set_notification_preferences(
+        self, *, preferences: Json | Unset = UNSET, idempotency_key: str | None | Unset = UNSET
+    ) -> list[SetNotificationPreferencesRow]:
+        """Says of which notifications one hears through which channel: [{"kind", "channel", "is_wanted"}, …],
+        is_wanted null for the default; an empty list changes nothing. Answers with all of one's preferences as
+        they are now, the defaults included. Raises forbidden for who is not signed in, invalid_input.
+
+        Args:
+            preferences: jsonb, by default '[]'::jsonb.
+            idempotency_key: text; made for you, so that a repeated call is done once; None for no key.
+
+        May change rows; may be called by authenticated. Raises ClassbaseError.
+        """
+        return self._caller.call(
+            _SET_NOTIFICATION_PREFERENCES, {"p_preferences": preferences, "p_idempotency_key": idempotency_key}
         )
 
     def update_my_profile(

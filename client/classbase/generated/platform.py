@@ -3,12 +3,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from classbase.models import UNSET, Row, Unset
 from classbase.transport.async_caller import AsyncCaller
 from classbase.transport.caller import Caller
 from classbase.transport.function import Function
-from classbase.values import Json
+from classbase.values import Instant, Json
+
+
+class ChangesSinceRow(Row):
+    """A row of what changes_since answers; the catalogue does not say which are never null."""
+
+    cursor: str | None
+    more: bool | None
+    id: int | None
+    topic: str | None
+    event: str | None
+    payload: Json
+    created_at: Instant | None
+
 
 _APP_CONFIG: Function[Json] = Function("app_config", {}, "value", Json, read_only=True)
+_CHANGES_SINCE: Function[list[ChangesSinceRow]] = Function(
+    "changes_since",
+    {"p_cursor": "text", "p_topics": "text[]", "p_limit": "integer"},
+    "rows",
+    list[ChangesSinceRow],
+    read_only=True,
+)
 
 
 class AsyncPlatform:
@@ -25,6 +48,26 @@ class AsyncPlatform:
         """
         return await self._caller.call(_APP_CONFIG, {})
 
+    async def changes_since(
+        self,
+        *,
+        cursor: str | None | Unset = UNSET,
+        topics: Sequence[str] | None | Unset = UNSET,
+        limit: int | Unset = UNSET,
+    ) -> list[ChangesSinceRow]:
+        """What was published since a cursor in these topics, in order, none skipped and none twice: each row
+        carries the cursor after it, and `more` says whether further ones wait. Where there is nothing new, one
+        row with a cursor and no change. No cursor: from now on. cursor_expired means start again.
+
+        Args:
+            cursor: text, optional.
+            topics: text[], optional.
+            limit: integer, by default 200.
+
+        Reads only; may be called by anon, authenticated, service_role. Raises ClassbaseError.
+        """
+        return await self._caller.call(_CHANGES_SINCE, {"p_cursor": cursor, "p_topics": topics, "p_limit": limit})
+
 
 class Platform:
     """The functions of 00_platform."""
@@ -39,3 +82,23 @@ class Platform:
         Reads only; may be called by anon, authenticated, service_role. Raises ClassbaseError.
         """
         return self._caller.call(_APP_CONFIG, {})
+
+    def changes_since(
+        self,
+        *,
+        cursor: str | None | Unset = UNSET,
+        topics: Sequence[str] | None | Unset = UNSET,
+        limit: int | Unset = UNSET,
+    ) -> list[ChangesSinceRow]:
+        """What was published since a cursor in these topics, in order, none skipped and none twice: each row
+        carries the cursor after it, and `more` says whether further ones wait. Where there is nothing new, one
+        row with a cursor and no change. No cursor: from now on. cursor_expired means start again.
+
+        Args:
+            cursor: text, optional.
+            topics: text[], optional.
+            limit: integer, by default 200.
+
+        Reads only; may be called by anon, authenticated, service_role. Raises ClassbaseError.
+        """
+        return self._caller.call(_CHANGES_SINCE, {"p_cursor": cursor, "p_topics": topics, "p_limit": limit})

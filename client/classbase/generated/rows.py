@@ -121,6 +121,29 @@ class AssignmentDetails(Row):
     """Their codes."""
 
 
+class Attendance(Row):
+    """The registers of sessions: one mark for each booking that was marked."""
+
+    booking_id: UUID
+    session_id: UUID
+    booking_live: bool
+    """Always true: with booking and session the key of the foreign key that keeps marks on live bookings of their
+    session.
+    """
+    user_id: UUID | None
+    """The login of who was marked; follows from the booking."""
+    status: str
+    """present, absent, late or excused."""
+    is_attended: bool
+    """Whether it counts as having been there: present and late do."""
+    notes: str | None
+    marked_by: UUID | None
+    """Who marked it last; null when a server did."""
+    marked_at: Instant
+    version: int
+    updated_at: Instant
+
+
 class AuditLog(Row):
     """Every change of every audited table: only ever added to, by its triggers. Read by holders of read:audit,
     whatever else they may see. record_history() and row_as_of() read it by row.
@@ -258,6 +281,59 @@ class CancellationRules(Row):
     """Whether the teacher is paid for it."""
     version: int
     updated_at: Instant
+
+
+class Certificates(Row):
+    """Who attended which course; each rests on the attendance it certifies, and can be verified by its code."""
+
+    id: UUID
+    booking_id: UUID
+    course_id: UUID
+    run_id: UUID
+    """Which sessions it is for: the run of their series, or the one session."""
+    person_key: str
+    """Who it is for, across bookings: the profile, or a hash of a guest's address, or the booking."""
+    user_id: UUID | None
+    holder_name: str
+    """The name on it, as it was when it was issued."""
+    course_title: str
+    """The course's title, as it was when it was issued."""
+    sessions_attended: int
+    sessions_required: int
+    """How many sessions had to be attended, as the setting said when it was issued."""
+    serial: str
+    verification_code: str
+    """128 random bits in hexadecimal; whoever has it can verify the certificate."""
+    issued_at: Instant
+    issued_by: UUID | None
+    expires_at: Instant | None
+    """From when it is no longer valid, by the course's certificate_validity_days; null is never."""
+    revoked_at: Instant | None
+    revoked_by: UUID | None
+    revocation_reason: str | None
+    attended: bool | None
+    """True unless it is revoked: with the booking the key of the foreign key that lets no certificate be without
+    attendance.
+    """
+
+
+class Changes(Row):
+    """The change feed, only ever added to. Rules insert topic, event and payload (without personal data);
+    changes_since() reads it.
+    """
+
+    id: int
+    """Counts the changes; larger is later for changes of one row, but a larger one may be visible first."""
+    topic: str
+    """What it is about: a prefix of private.feed_topics, or prefix:id."""
+    event: str
+    """What happened, such as session-update."""
+    payload: Json
+    transaction_id: str
+    """The transaction that wrote it, by which readers tell what is new."""
+    created_at: Instant
+    history: str
+    """What private.feed_history() was: where the transaction's id means something."""
 
 
 class CheckOverview(Row):
@@ -699,6 +775,54 @@ class CoursePrerequisites(Row):
     """What has been passed by whoever takes the course."""
 
 
+class CourseSessions(Row):
+    """Single happenings of courses, each with so many seats. Its instructor and its place are taken in the ledger."""
+
+    id: UUID
+    course_id: UUID
+    location_id: UUID | None
+    """The place it takes; null where it needs none."""
+    instructor_id: UUID | None
+    """Who teaches it; null until somebody is found."""
+    session_date: Day
+    """The local date in time_zone."""
+    start_time: time
+    """Wall-clock time in time_zone."""
+    end_time: time
+    """On the same day; 24:00 is midnight. Left out, it follows from how long the course's sessions take."""
+    time_zone: str
+    """IANA zone; the location's, else the organisation's, where none is given."""
+    starts_at: Instant
+    """When it starts, worked out from date, start_time and time_zone."""
+    ends_at: Instant
+    """When it ends, worked out likewise."""
+    max_capacity: int
+    """How many seats it has: one row each in session_seats. Left out, what the course says, within the setting
+    session_capacity_max.
+    """
+    min_bookings: int | None
+    """How many seats have to be taken for it to be held; null where that does not matter."""
+    decide_by: Instant | None
+    """Until when that many must have booked; afterwards diagnosis says that somebody has to decide."""
+    status: str
+    """tentative (until min_bookings seats are taken), scheduled, in_progress, completed or cancelled."""
+    series_id: UUID | None
+    """The series it was made from; null for a single one."""
+    price: Number
+    """What a seat costs, in the organisation's currency; the course's price where none is given."""
+    cancellation_reason: str | None
+    """Why it was cancelled; whoever booked is told."""
+    cancelled_at: Instant | None
+    notes: str | None
+    """What whoever thinks of booking should know; everybody sees it."""
+    version: int
+    created_by: UUID | None
+    created_at: Instant
+    updated_at: Instant
+    series_date: Day | None
+    """The date of the series it stands for; it keeps it when it is moved."""
+
+
 class Courses(Row):
     """Everything offered with a beginning and an end: tutoring, training and academic courses."""
 
@@ -726,6 +850,8 @@ class Courses(Row):
     created_by: UUID | None
     created_at: Instant
     updated_at: Instant
+    is_repeatable: bool
+    """False for what nobody takes twice."""
 
 
 class CoverRequests(Row):
@@ -1066,6 +1192,115 @@ class MyStudentClasses(Row):
     rescheduled_from: UUID | None
 
 
+class NotificationKinds(Row):
+    """What people can be told about. Modules add rows in reference.sql."""
+
+    name: str
+    module: str
+    description: str
+    """When it is sent, as people read it who choose whether they want it."""
+    default_channels: list[str]
+    """How it leaves the house for who did not choose otherwise: email, sms, whatsapp. Whatever they choose, it can
+    be read in notifications.
+    """
+
+
+class NotificationPreferences(Row):
+    """Where somebody wants to hear of something otherwise than by default. Written through
+    set_notification_preferences.
+    """
+
+    profile_id: UUID
+    kind: str
+    channel: str
+    is_wanted: bool
+    updated_at: Instant
+
+
+class Notifications(Row):
+    """What each person was told; they see their own. Written by rules, marked as read with
+    mark_notifications_read.
+    """
+
+    id: UUID
+    recipient_id: UUID
+    kind: str
+    title: str
+    """One line; the subject of an email."""
+    body: str
+    """Plain text, with local dates and times."""
+    source_table: str | None
+    """What it is about: a table in public."""
+    source_id: str | None
+    """Which row of it; null where it is about several."""
+    read_at: Instant | None
+    """When they read it; null until then."""
+    created_at: Instant
+
+
+class Outbox(Row):
+    """Messages to the outside. Rules insert channel, recipient, subject, body, kind and dedupe_key; everything
+    else follows, through claim_outbox, complete_outbox and fail_outbox.
+    """
+
+    id: UUID
+    """What the provider is told as the idempotency key, so that a message sent twice counts once."""
+    channel: str
+    """email, sms, whatsapp or webhook."""
+    provider: str
+    """Whose breaker counts: the channel, and for a webhook its host."""
+    recipient: str
+    """An email address, a phone number in E.164 form, or for a webhook its URL."""
+    subject: str | None
+    body: str
+    """Plain text; for a webhook the JSON document that is posted."""
+    kind: str
+    """What it is about, such as assignment_given."""
+    dedupe_key: str | None
+    """What only one message may say for as long as it is kept: insert with on conflict (dedupe_key) do nothing."""
+    status: str
+    """queued, sending, sent or failed (a dead letter)."""
+    attempts: int
+    """How often it was handed out; refusals for being too fast do not count."""
+    next_attempt_at: Instant
+    """Not before then; a message may be queued for later."""
+    expires_at: Instant
+    """After then nobody wants to hear it any more, and it is not sent; outbox_hours after it was queued, where
+    nobody says.
+    """
+    lease: UUID | None
+    """Who claimed it last is told this, and reports with it."""
+    leased_until: Instant | None
+    """From then on somebody else may claim it; null unless it is being sent."""
+    provider_message_id: str | None
+    """What the provider calls it."""
+    last_error: str | None
+    """What went wrong last."""
+    created_at: Instant
+    sent_at: Instant | None
+    failed_at: Instant | None
+    profile_id: UUID | None
+    """The person it goes to; found by the address where nobody says, null where that is nobody's here."""
+
+
+class OutboxProviders(Row):
+    """The breaker of each provider that messages went to. Written by the functions that claim and report."""
+
+    name: str
+    channel: str
+    state: str
+    """closed: messages flow; open: none are handed out; half_open: one is on its way, to try."""
+    failures: int
+    """How many attempts failed in a row."""
+    openings: int
+    """How often in a row it opened without anything getting through; each time for twice as long."""
+    retry_at: Instant | None
+    """Nothing is handed out before then: the breaker is open, or the provider said it was too fast."""
+    last_error: str | None
+    """What went wrong last."""
+    changed_at: Instant
+
+
 class OverrideMembers(Row):
     """The happenings of each override group; a happening is in at most one."""
 
@@ -1381,6 +1616,111 @@ class ScheduledJobs(Row):
     """When it last ran, with or without success."""
     watermark: Instant
     """Due times up to here are done with: run, or before the job was there, switched on or given another schedule."""
+
+
+class SessionBookings(Row):
+    """Who has a place in which session: somebody with a profile, or a guest by name. A booking takes its seats
+    when it is written, or fails.
+    """
+
+    id: UUID
+    session_id: UUID
+    user_id: UUID | None
+    """The login of who takes part; follows from profile_id where only that is given."""
+    profile_id: UUID | None
+    """Who takes part, where they are known as a person; follows from user_id."""
+    attendee_name: str | None
+    """The name of a guest."""
+    attendee_email: str | None
+    """The address of a guest, in lower case."""
+    status: str
+    """confirmed, cancelled, attended or no_show."""
+    seats: int
+    """How many seats it takes."""
+    is_live: bool
+    """Whether it owns seats: unless it is cancelled."""
+    price: Number
+    """What it costs, as it was when the booking was made: the session's price for each seat."""
+    booked_by: UUID | None
+    """The login that booked; null when a server did."""
+    booked_at: Instant
+    cancelled_at: Instant | None
+    cancellation_reason: str | None
+    notes: str | None
+    version: int
+    created_at: Instant
+    updated_at: Instant
+
+
+class SessionHolds(Row):
+    """Seats kept for somebody who is about to book, such as for a checkout; it is over when held_until has passed."""
+
+    id: UUID
+    session_id: UUID
+    user_id: UUID | None
+    """For whom: bookings this login makes, or is booked into, use these seats first. Null when a server holds them
+    for nobody in particular.
+    """
+    seats: int
+    held_until: Instant
+    """Until when; left out, as long as the setting session_hold_minutes says."""
+    released_at: Instant | None
+    """When it was given back before its time."""
+    created_at: Instant
+
+
+class SessionSeats(Row):
+    """The capacity itself: one row for each seat of each session, owned by one live booking or by nobody. Kept by
+    triggers.
+    """
+
+    session_id: UUID
+    seat_no: int
+    booking_id: UUID | None
+    """The booking that owns it; null while it is free."""
+    owner_live: bool | None
+    """True when it is owned: with the booking and the session the key of the foreign key that lets only live
+    bookings own seats.
+    """
+    held_by: UUID | None
+    """The hold that keeps it; means nothing once held_until has passed."""
+    held_until: Instant | None
+    """Until when it is held."""
+
+
+class SessionSeries(Row):
+    """Sessions that recur: a rule, its exceptions, and what each session is like."""
+
+    id: UUID
+    run_id: UUID
+    """The run it belongs to: its own id, or that of the series it goes on from."""
+    course_id: UUID
+    location_id: UUID | None
+    instructor_id: UUID | None
+    rrule: str
+    """An RFC 5545 rule, such as FREQ=WEEKLY;BYDAY=MO,WE; docs/series.md says which."""
+    first_date: Day
+    """The local date it starts counting from; it has a session there only when the rule says so."""
+    ends_on: Day | None
+    """Its last date, where another series goes on from there; null where the rule alone decides."""
+    rdates: list[Day]
+    """Dates it has besides those of the rule."""
+    exdates: list[Day]
+    """Dates it does not have although the rule says so; deleting a session adds its date."""
+    start_time: time
+    end_time: time
+    time_zone: str
+    max_capacity: int
+    min_bookings: int | None
+    price: Number
+    status: str
+    """active or cancelled."""
+    cancellation_reason: str | None
+    notes: str | None
+    version: int
+    created_by: UUID | None
+    created_at: Instant
+    updated_at: Instant
 
 
 class Settings(Row):
