@@ -248,6 +248,8 @@ def test_the_lock_file_lists_every_platforms_programs() -> None:
         for wanted, version in package.get("optionalDependencies", {}).items():
             entry = lock.get(f"node_modules/{wanted}")
             assert entry is not None, f"{name} may need {wanted}, which the lock file does not list"
+            if version.startswith(("^", "~")):
+                continue  # a library that does without it, and no platform's program
             assert entry["version"] == version.removeprefix("v")
             assert entry["optional"]
             assert entry["os"]
