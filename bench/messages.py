@@ -26,6 +26,7 @@ from public.class_types t, generate_series(0, {ROWS} - 1) g
 join (select id, row_number() over (order by id) - 1 as number from public.user_profiles) p on p.number = g % {PEOPLE}
 """
 _CANCEL = "update public.class_assignments set class_status = 'cancelled'"
+_NOTE = "update public.class_assignments set notes = 'Bring mats.'"
 _ONE = (
     "do $$ begin for i in 1..200 loop update public.class_assignments set location_id = case when location_id is null"
     " then (select id from public.locations) end where id = (select id from private.picked); end loop; end $$"
@@ -76,6 +77,7 @@ def telling(server: TestServer) -> Iterator[Ratio]:
     for what, statement, before in (
         (f"insert {ROWS:,} classes, instructors told", _CLASSES, House.empty),
         (f"cancel {ROWS:,} classes, instructors told", _CANCEL, House.fill),
+        (f"change notes of {ROWS:,} classes, which is no news", _NOTE, House.fill),
     ):  # fmt: skip
         yield side_by_side(
             what, on.run(statement), "the same, nobody told", off.run(statement), rounds=5, target=1.5,

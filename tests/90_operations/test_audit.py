@@ -295,6 +295,6 @@ def test_every_table_is_audited_or_excused(db: psycopg.Connection[Any]) -> None:
     left = db.execute("select table_name from private.audit_rules where not_audited_because is not null").fetchall()
     assert {name for (name,) in left} <= {
         "access_changes", "alerts", "audit_log", "claims", "class_generation_logs", "diagnostic_runs", "findings", "fix_runs",
-        "job_runs", "resource_horizons", "student_schedule_slots",
+        "job_runs", "notifications", "outbox", "outbox_providers", "resource_horizons", "student_schedule_slots",
     }  # fmt: skip
     assert db.execute("select * from private.tables_without_audit()").fetchall() == []

@@ -105,7 +105,7 @@ $$;
 comment on function private.provider_failed(text, text, integer) is
   'Counts a failure of a provider: opens its breaker after outbox_breaker_failures in a row, or when the one that tried failed.';
 
-create function private.refuse_report(p_id uuid, p_lease uuid) returns void
+create function private.refuse_stale_lease(p_id uuid, p_lease uuid) returns void
 language plpgsql stable security definer set search_path = ''
 as $$
 declare
@@ -121,7 +121,7 @@ begin
     'Who claimed it last reports; the provider knows the message by its id.');
 end;
 $$;
-comment on function private.refuse_report(uuid, uuid) is 'Says why a report on a message does not count.';
+comment on function private.refuse_stale_lease(uuid, uuid) is 'Says why a report on a message does not count.';
 
 -- Who got no answer reports again; the lease says that it is the same report.
 create function private.complete_message(p_id uuid, p_lease uuid, p_provider_message_id text) returns void
@@ -137,7 +137,7 @@ begin
   if found then
     perform private.provider_answered(v_provider);
   elsif not exists (select from public.outbox o where o.id = p_id and o.lease = p_lease and o.status = 'sent') then
-    perform private.refuse_report(p_id, p_lease);
+    perform private.refuse_stale_lease(p_id, p_lease);
   end if;
 end;
 $$;
@@ -155,7 +155,7 @@ begin
   if v_message.status in ('queued', 'failed') then
     return v_message;
   elsif v_message.status is distinct from 'sending' then
-    perform private.refuse_report(p_id, p_lease);
+    perform private.refuse_stale_lease(p_id, p_lease);
   end if;
   v_dead := p_reason = 'permanent' or p_reason = 'transient' and v_message.attempts >= private.setting_integer('outbox_attempts');
   update public.outbox o

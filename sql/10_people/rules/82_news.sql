@@ -9,12 +9,12 @@ comment on function private.when_in_words(date, time, time, text) is
 
 create type private.news as (recipient_id uuid, kind text, title text, title_of_many text, line text, at timestamptz, source_table text, source_id text);
 comment on type private.news is
-  'One thing to tell somebody: its title when it is the only one, the title of several with %s for their number, its line of the body, and when it happens.';
+  'One thing to tell somebody: its title when it is the only one, the title of several with %s for their number, its line of the body, and when it happens. Of the second on, by when they happen and by source_id, the title may be missing, from the 21st on the line.';
 
 -- Who did it knows. Told twice in one transaction, as when something is taken back and done again, it is told once. A
 -- repair tells nobody: it puts right what people know already, and what they were told could not be undone.
 create function private.tell_people(p_news private.news[]) returns integer
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = '' set enable_nestloop = on
 as $$
 declare
   v_told integer;
