@@ -134,8 +134,9 @@ create function private.send_to_realtime(p_messages jsonb[]) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  execute 'select realtime.send(m -> ''payload'', m ->> ''event'', m ->> ''topic'', (m ->> ''private'')::boolean) from unnest($1) with ordinality as u(m, position)
-    order by position' using p_messages;
+  execute format('select %s(m -> ''payload'', m ->> ''event'', m ->> ''topic'', (m ->> ''private'')::boolean)
+    from unnest($1) with ordinality as u(m, position) order by position',
+    to_regprocedure('realtime.send(jsonb,text,text,boolean)')::oid::regproc) using p_messages;
 exception
   when syntax_error_or_access_rule_violation or integrity_constraint_violation or data_exception or feature_not_supported
     or object_not_in_prerequisite_state or program_limit_exceeded or insufficient_resources or plpgsql_error
