@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
-import pytest
 
 from tests.support.calls import call, refused
 from tests.support.changes import Reader
@@ -17,10 +16,13 @@ Connection = psycopg.Connection[Any]
 
 def test_a_class_is_told_to_its_instructor_and_to_planners(db: Connection, world: World, studio: Studio) -> None:
     manager = world.user("manager")
-    one, other = studio.asha, studio.ben
-    mine, theirs = Reader(db, [f"instructor:{one.profile_id}"], one), Reader(db, [f"instructor:{other.profile_id}"], other)
+    one, other = studio.teacher, studio.other
+    mine, theirs = (
+        Reader(db, [f"instructor:{one.profile_id}"], one),
+        Reader(db, [f"instructor:{other.profile_id}"], other),
+    )
     planner = Reader(db, ["assignments", f"instructor:{one.profile_id}"], manager)
-    made = studio.assignment()
+    made = studio.assignment().id
     heard = [(change["event"], change["payload"]) for change in mine.news()]
     assert heard == [("assignment-created", {"rows": [{"id": str(made), "version": 1}]})]
     assert [change["topic"] for change in planner.news()] == ["assignments", f"instructor:{one.profile_id}"]
@@ -34,7 +36,7 @@ def test_a_class_is_told_to_its_instructor_and_to_planners(db: Connection, world
 
 
 def test_only_who_may_read_the_rows_may_follow_them(db: Connection, world: World, studio: Studio) -> None:
-    member, instructor, manager = world.user("member"), studio.asha, world.user("manager")
+    member, instructor, manager = world.user("member"), studio.teacher, world.user("manager")
     nobody: tuple[Any, ...] = ("anon", world.user(None))
     readers = {
         "assignments": (manager,),
@@ -69,11 +71,10 @@ def test_what_changes_nothing_says_nothing(db: Connection, studio: Studio) -> No
     assert reader.news() == []
 
 
-@pytest.mark.parametrize("module", ["studio"])
-def test_a_module_is_silent_when_asked_to_be(db: Connection, studio: Studio, module: str) -> None:
+def test_the_studio_is_silent_when_asked_to_be(db: Connection, studio: Studio) -> None:
     reader = Reader(db, None, "service_role")
-    db.execute("update public.settings set value = 'false' where key = %s", [f"changes_from_{module}"])
+    db.execute("update public.settings set value = 'false' where key = 'changes_from_studio'")
     studio.booking()
     studio.assignment()
-    studio.schedule()
+    studio.schedule(weekday=3)
     assert reader.news() == []
