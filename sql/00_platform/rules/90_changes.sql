@@ -146,6 +146,31 @@ end;
 $$;
 comment on function private.send_to_realtime(jsonb[]) is 'Hands messages to realtime.send; a failure there is a warning in the log and nothing else.';
 
+-- Who may read a private topic in the feed may receive its broadcasts; Realtime asks once a connection. Public topics are
+-- sent to public channels, which it asks nobody about.
+create function private.let_realtime_ask() returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  if to_regclass('realtime.messages') is null or to_regprocedure('realtime.topic()') is null then
+    return false;
+  end if;
+  if not exists (
+    select from pg_catalog.pg_policy p
+    where p.polrelid = to_regclass('realtime.messages') and p.polname = 'readers of a topic receive its broadcasts'
+  ) then
+    execute format('create policy "readers of a topic receive its broadcasts" on %s for select to authenticated
+      using (extension = ''broadcast'' and (select private.may_read_topic(%s())))',
+      to_regclass('realtime.messages'), to_regprocedure('realtime.topic()')::oid::regproc);
+  end if;
+  return true;
+exception when insufficient_privilege then
+  raise warning 'Broadcasts of private topics reach nobody: this role may not make policies on realtime.messages';
+  return false;
+end;
+$$;
+comment on function private.let_realtime_ask() is 'Where Realtime is, lets those who may read a topic receive its broadcasts; says whether it did.';
+
 create function private.forget_old_changes() returns integer
 language plpgsql volatile security definer set search_path = ''
 as $$
