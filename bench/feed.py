@@ -1,4 +1,4 @@
-"""The change feed: what publishing costs the writers, and how long a commit takes to reach listeners while others write.
+"""The change feed: what publishing costs writers, and how long a commit takes to reach listeners while others write.
 
 Latencies are shown beside those of a bare NOTIFY with its payload, received by a connection that only listens: the
 least that Postgres itself takes. Medians and 99th percentiles are lines of their own.

@@ -90,6 +90,7 @@ def test_private_channels_ask_who_may_read_the_topic(db: Connection, world: Worl
         alter table realtime.messages enable row level security;
         create function realtime.topic() returns text language sql stable as $$ select current_setting('realtime.topic', true) $$;
         grant usage on schema realtime to authenticated;
+        grant execute on function realtime.topic() to authenticated;
         grant select on realtime.messages to authenticated;
         insert into realtime.messages values ('x', 'broadcast'), ('x', 'presence');
         """
