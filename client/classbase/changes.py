@@ -41,7 +41,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Told:
-    """One thing a transport's push says: a change, that the cursor moved, how things stand, or (nothing) just "look"."""
+    """One thing a transport's push says: a change, that the cursor moved, how things stand, or only "look"."""
 
     change: Change | None = None
     cursor: str | None = None

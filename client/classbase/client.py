@@ -37,7 +37,7 @@ class Classbase(Modules):
 
     def subscribe(
         self,
-        topics: Sequence[str],
+        topics: Sequence[str] | None,
         *,
         cursor: str | None = None,
         poll_every: float = 5.0,
@@ -47,6 +47,7 @@ class Classbase(Modules):
 
         Args:
             topics: what to follow, such as `["session:" + session_id]`; docs/live.md lists the topics there are.
+                None is everything, for servers; over REST that is not pushed.
             cursor: where an earlier subscription was (its `cursor`, or a change's); from now on when None.
             poll_every: seconds between two looks while push is down.
             on_state: is called with "live", "polling", "connecting" or "closed" whenever that changes.

@@ -32,7 +32,7 @@ class Subscription:
     out once, in order, until the subscription is closed.
 
     Attributes:
-        topics: what is followed.
+        topics: what is followed; None is everything.
         cursor: the place in the feed after the last change that was handed out; None before the first call.
         state: "connecting", "live", "polling" or "closed".
     """
@@ -41,13 +41,13 @@ class Subscription:
         self,
         transport: Transport,
         caller: Caller,
-        topics: Sequence[str],
+        topics: Sequence[str] | None,
         *,
         cursor: str | None = None,
         poll_every: float = 5.0,
         on_state: Callable[[State], None] | None = None,
     ) -> None:
-        self.topics = list(topics)
+        self.topics = None if topics is None else list(topics)
         self.cursor = cursor
         self.state: State = "connecting"
         self._transport = transport

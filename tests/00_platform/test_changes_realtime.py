@@ -8,6 +8,8 @@ import psycopg
 import pytest
 
 from tests.support.changes import Reader, open_topic, say
+from tests.support.identity import as_user
+from tests.support.world import World
 
 Connection = psycopg.Connection[Any]
 
@@ -78,3 +80,23 @@ def test_without_realtime_nothing_is_missed(db: Connection) -> None:
     reader = Reader(db, ["demo"])
     say(db, "demo", 1)
     assert reader.numbers() == [1]
+
+
+def test_private_channels_ask_who_may_read_the_topic(db: Connection, world: World) -> None:
+    db.execute(SEND.format("").encode())
+    db.execute(
+        """
+        create table realtime.messages (topic text, extension text);
+        alter table realtime.messages enable row level security;
+        create function realtime.topic() returns text language sql stable as $$ select current_setting('realtime.topic', true) $$;
+        grant usage on schema realtime to authenticated;
+        grant execute on function realtime.topic() to authenticated;
+        grant select on realtime.messages to authenticated;
+        insert into realtime.messages values ('x', 'broadcast'), ('x', 'presence');
+        """
+    )
+    assert db.execute("select private.let_realtime_ask(), private.let_realtime_ask()").fetchone() == (True, True)
+    for topic, seen in (("own:1", 1), ("demo:1", 1), ("nothing:1", 0), ("assignments", 0)):
+        with as_user(db, world.user("member")):
+            db.execute("select set_config('realtime.topic', %s, true)", [topic])
+            assert db.execute("select count(*) from realtime.messages").fetchone() == (seen,)

@@ -54,6 +54,8 @@ def project_address(rest: Rest) -> Iterator[str]:
     """An address below which REST is at /rest/v1, as supabase-js and the command line look for it."""
 
     class PassOn(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # so that connections are kept, as a gateway does
+
         def do_GET(self) -> None:
             self.pass_on()
 
@@ -64,8 +66,7 @@ def project_address(rest: Rest) -> Iterator[str]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             kept = {key: value for key, value in self.headers.items() if key.lower() not in ("host", "connection")}
             path = self.path.removeprefix("/rest/v1")
-            with httpx.Client(timeout=60, trust_env=False) as client:
-                answer = client.request(self.command, rest.url + path, content=body, headers=kept)
+            answer = client.request(self.command, rest.url + path, content=body, headers=kept)
             self.send_response(answer.status_code)
             for name in ("Content-Type", "Content-Range"):
                 if name in answer.headers:
@@ -77,6 +78,8 @@ def project_address(rest: Rest) -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
+    # One for all: each takes its time to make.
+    client = httpx.Client(timeout=60, trust_env=False)
     server = ThreadingHTTPServer((LOOPBACK, 0), PassOn)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -86,3 +89,4 @@ def project_address(rest: Rest) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+        client.close()

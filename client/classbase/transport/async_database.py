@@ -152,7 +152,7 @@ class AsyncDatabaseTransport:
         else:
             self._idle.append(connection)
 
-    async def watch(self, topics: Sequence[str], cursor: str, every: float) -> AsyncGenerator[Told, None]:
+    async def watch(self, topics: Sequence[str] | None, cursor: str, every: float) -> AsyncGenerator[Told, None]:
         """Wakes when something was published, by a connection of its own that listens.
 
         It also says "look" every so many seconds: behind a pooler in transaction mode one may listen, but never hears.

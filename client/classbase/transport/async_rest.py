@@ -113,14 +113,14 @@ class AsyncRestTransport:
             ) from error
         return answer, _total(response.headers.get("Content-Range"), answer)
 
-    async def watch(self, topics: Sequence[str], cursor: str, every: float) -> AsyncGenerator[Told, None]:
+    async def watch(self, topics: Sequence[str] | None, cursor: str, every: float) -> AsyncGenerator[Told, None]:
         """What the Edge Function `changes` sends from a cursor on.
 
         Raises:
             ClassbaseError: there is no such function, the stream broke or was refused.
         """
-        if self._functions_url is None:
-            raise NetworkError("There are no Edge Functions here.")
+        if self._functions_url is None or topics is None:
+            raise NetworkError("Only topics are pushed, by an Edge Function.")
         with typed_errors():
             stream = self._http.stream(
                 "GET",

@@ -27,11 +27,11 @@ class Transport(Protocol):
             ClassbaseError: already translated, with the original exception as its cause.
         """
 
-    def watch(self, topics: Sequence[str], cursor: str, every: float) -> Generator[Told, None]:
+    def watch(self, topics: Sequence[str] | None, cursor: str, every: float) -> Generator[Told, None]:
         """What is pushed of the change feed from a cursor on, until the push breaks.
 
         Args:
-            topics: what is followed.
+            topics: what is followed; None is everything.
             cursor: where to begin.
             every: seconds after which it says "look" although nothing woke it, where it can only wake.
 

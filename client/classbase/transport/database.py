@@ -153,7 +153,7 @@ class DatabaseTransport:
         else:
             self._idle.append(connection)
 
-    def watch(self, topics: Sequence[str], cursor: str, every: float) -> Generator[Told, None]:
+    def watch(self, topics: Sequence[str] | None, cursor: str, every: float) -> Generator[Told, None]:
         """Wakes when something was published, by a connection of its own that listens.
 
         It also says "look" every so many seconds: behind a pooler in transaction mode one may listen, but never hears.

@@ -23,3 +23,5 @@ insert into public.scheduled_jobs (name, module, cron, command, description) val
   ('forget_old_changes', '00_platform', '37 3 * * *', 'private.forget_old_changes', 'Deletes published changes that are older than they are kept.')
 on conflict (name) do update set
   module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description;
+
+select private.let_realtime_ask();

@@ -134,8 +134,9 @@ create function private.send_to_realtime(p_messages jsonb[]) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  execute 'select realtime.send(m -> ''payload'', m ->> ''event'', m ->> ''topic'', (m ->> ''private'')::boolean) from unnest($1) with ordinality as u(m, position)
-    order by position' using p_messages;
+  execute format('select %s(m -> ''payload'', m ->> ''event'', m ->> ''topic'', (m ->> ''private'')::boolean)
+    from unnest($1) with ordinality as u(m, position) order by position',
+    to_regprocedure('realtime.send(jsonb,text,text,boolean)')::oid::regproc) using p_messages;
 exception
   when syntax_error_or_access_rule_violation or integrity_constraint_violation or data_exception or feature_not_supported
     or object_not_in_prerequisite_state or program_limit_exceeded or insufficient_resources or plpgsql_error
@@ -144,6 +145,31 @@ exception
 end;
 $$;
 comment on function private.send_to_realtime(jsonb[]) is 'Hands messages to realtime.send; a failure there is a warning in the log and nothing else.';
+
+-- Who may read a private topic in the feed may receive its broadcasts; Realtime asks once a connection. Public topics are
+-- sent to public channels, which it asks nobody about.
+create function private.let_realtime_ask() returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  if to_regclass('realtime.messages') is null or to_regprocedure('realtime.topic()') is null then
+    return false;
+  end if;
+  if not exists (
+    select from pg_catalog.pg_policy p
+    where p.polrelid = to_regclass('realtime.messages') and p.polname = 'readers of a topic receive its broadcasts'
+  ) then
+    execute format('create policy "readers of a topic receive its broadcasts" on %s for select to authenticated
+      using (extension = ''broadcast'' and (select private.may_read_topic(%s())))',
+      to_regclass('realtime.messages'), to_regprocedure('realtime.topic()')::oid::regproc);
+  end if;
+  return true;
+exception when insufficient_privilege then
+  raise warning 'Broadcasts of private topics reach nobody: this role may not make policies on realtime.messages';
+  return false;
+end;
+$$;
+comment on function private.let_realtime_ask() is 'Where Realtime is, lets those who may read a topic receive its broadcasts; says whether it did.';
 
 create function private.forget_old_changes() returns integer
 language plpgsql volatile security definer set search_path = ''

@@ -14,8 +14,7 @@ begin
   if v_topic.may_read is null or private.is_trusted() then
     return true;
   end if;
-  -- The name is held to private.name by a constraint.
-  execute format('select %s($1)', v_topic.may_read) into v_may using substr(p_topic, length(v_topic.prefix) + 2);
+  execute format('select private.%I($1)', split_part(v_topic.may_read, '.', 2)) into v_may using substr(p_topic, length(v_topic.prefix) + 2);
   return coalesce(v_may, false);
 end;
 $$;
