@@ -51,10 +51,6 @@ REFUSED = {
         f"select {NOBODY}, s.id, 'present' from public.course_sessions s where s.notes = 'Held by Fiona'"
     ),
     "public.attendance.attendance_pkey": f"insert into public.attendance (booking_id, session_id, status) values ({GUEST}, {HELD}, 'absent')",
-    "public.attendance.t20_check": (
-        "insert into public.attendance (booking_id, session_id, status) "
-        "select b.id, b.session_id, 'present' from public.session_bookings b where b.attendee_name = 'Early of Fiona'"
-    ),
     # certificates
     "public.certificates.certificates_booking_id_fkey": (
         f"update public.certificates set booking_id = gen_random_uuid() where booking_id = {GUEST}"
@@ -81,6 +77,11 @@ FORGED = (
 )
 
 SCENARIOS = [
+    works(
+        "public.attendance.t20_check",
+        f"insert into public.attendance (booking_id, status) values ({NOBODY}, 'absent')",
+        f"select session_id = {HELD} from public.attendance where booking_id = {NOBODY}",
+    ),
     works(
         "public.certificates.t20_write",
         FORGED.format(GUEST),
