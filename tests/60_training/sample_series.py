@@ -43,6 +43,7 @@ def fill(world: World, people: Mapping[str, User]) -> None:
         gone = world.insert("public.session_bookings", session_id=session, attendee_name=f"Gone of {name}").id
         db.execute("update public.session_bookings set status = 'cancelled' where id = %s", [gone])
         db.execute(NOW.format("").encode())
+        db.execute("update public.course_sessions set status = 'completed' where id = %s", [session])
         for booking in bookings[:2]:
             world.insert(
                 "public.attendance",
