@@ -3,7 +3,7 @@
 
 create table public.attendance (
   booking_id uuid primary key,
-  session_id uuid not null references public.course_sessions (id) on delete restrict,
+  session_id uuid not null,
   booking_live boolean not null default true,
   user_id uuid references auth.users (id) on delete set null,
   status text not null,
