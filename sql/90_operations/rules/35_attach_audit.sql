@@ -8,6 +8,7 @@ begin
     select to_regclass(format('public.%I', t.name)) as name, t.reason
     from (values
       ('audit_log', 'It is the audit trail.'),
+      ('changes', 'It is a record itself, only ever added to, of what other tables are audited for.'),
       ('access_changes', 'It is a record itself, only ever added to.'),
       ('claims', 'Derived from what claims time, which is audited.'),
       ('resource_horizons', 'Derived: how far weekly rules have been claimed.'),
