@@ -906,8 +906,9 @@ create function private.send_to_realtime(p_messages jsonb[]) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  execute 'select realtime.send(m -> ''payload'', m ->> ''event'', m ->> ''topic'', (m ->> ''private'')::boolean) from unnest($1) with ordinality as u(m, position)
-    order by position' using p_messages;
+  execute format('select %s(m -> ''payload'', m ->> ''event'', m ->> ''topic'', (m ->> ''private'')::boolean)
+    from unnest($1) with ordinality as u(m, position) order by position',
+    to_regprocedure('realtime.send(jsonb,text,text,boolean)')::oid::regproc) using p_messages;
 exception
   when syntax_error_or_access_rule_violation or integrity_constraint_violation or data_exception or feature_not_supported
     or object_not_in_prerequisite_state or program_limit_exceeded or insufficient_resources or plpgsql_error
@@ -916,6 +917,31 @@ exception
 end;
 $$;
 comment on function private.send_to_realtime(jsonb[]) is 'Hands messages to realtime.send; a failure there is a warning in the log and nothing else.';
+
+-- Who may read a private topic in the feed may receive its broadcasts; Realtime asks once a connection. Public topics are
+-- sent to public channels, which it asks nobody about.
+create function private.let_realtime_ask() returns boolean
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  if to_regclass('realtime.messages') is null or to_regprocedure('realtime.topic()') is null then
+    return false;
+  end if;
+  if not exists (
+    select from pg_catalog.pg_policy p
+    where p.polrelid = to_regclass('realtime.messages') and p.polname = 'readers of a topic receive its broadcasts'
+  ) then
+    execute format('create policy "readers of a topic receive its broadcasts" on %s for select to authenticated
+      using (extension = ''broadcast'' and (select private.may_read_topic(%s())))',
+      to_regclass('realtime.messages'), to_regprocedure('realtime.topic()')::oid::regproc);
+  end if;
+  return true;
+exception when insufficient_privilege then
+  raise warning 'Broadcasts of private topics reach nobody: this role may not make policies on realtime.messages';
+  return false;
+end;
+$$;
+comment on function private.let_realtime_ask() is 'Where Realtime is, lets those who may read a topic receive its broadcasts; says whether it did.';
 
 create function private.forget_old_changes() returns integer
 language plpgsql volatile security definer set search_path = ''
@@ -1135,7 +1161,7 @@ $$;
 comment on function private.provider_failed(text, text, integer) is
   'Counts a failure of a provider: opens its breaker after outbox_breaker_failures in a row, or when the one that tried failed.';
 
-create function private.refuse_report(p_id uuid, p_lease uuid) returns void
+create function private.refuse_stale_lease(p_id uuid, p_lease uuid) returns void
 language plpgsql stable security definer set search_path = ''
 as $$
 declare
@@ -1151,7 +1177,7 @@ begin
     'Who claimed it last reports; the provider knows the message by its id.');
 end;
 $$;
-comment on function private.refuse_report(uuid, uuid) is 'Says why a report on a message does not count.';
+comment on function private.refuse_stale_lease(uuid, uuid) is 'Says why a report on a message does not count.';
 
 -- Who got no answer reports again; the lease says that it is the same report.
 create function private.complete_message(p_id uuid, p_lease uuid, p_provider_message_id text) returns void
@@ -1167,7 +1193,7 @@ begin
   if found then
     perform private.provider_answered(v_provider);
   elsif not exists (select from public.outbox o where o.id = p_id and o.lease = p_lease and o.status = 'sent') then
-    perform private.refuse_report(p_id, p_lease);
+    perform private.refuse_stale_lease(p_id, p_lease);
   end if;
 end;
 $$;
@@ -1185,7 +1211,7 @@ begin
   if v_message.status in ('queued', 'failed') then
     return v_message;
   elsif v_message.status is distinct from 'sending' then
-    perform private.refuse_report(p_id, p_lease);
+    perform private.refuse_stale_lease(p_id, p_lease);
   end if;
   v_dead := p_reason = 'permanent' or p_reason = 'transient' and v_message.attempts >= private.setting_integer('outbox_attempts');
   update public.outbox o
@@ -1253,8 +1279,7 @@ begin
   if v_topic.may_read is null or private.is_trusted() then
     return true;
   end if;
-  -- The name is held to private.name by a constraint.
-  execute format('select %s($1)', v_topic.may_read) into v_may using substr(p_topic, length(v_topic.prefix) + 2);
+  execute format('select private.%I($1)', split_part(v_topic.may_read, '.', 2)) into v_may using substr(p_topic, length(v_topic.prefix) + 2);
   return coalesce(v_may, false);
 end;
 $$;
@@ -1546,6 +1571,68 @@ $$;
 comment on function private.forget_old_messages() is
   'Job: deletes what was sent outbox_sent_days ago, and what waited too long for a channel that is switched off; returns how many.';
 
+-- sql/00_platform/rules/92_publishing_rows.sql
+
+-- What modules tell the feed about their rows: that they changed, and nothing of what is in them.
+
+create function private.publish_rows() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if not private.setting_boolean(tg_argv[0]) then
+    return null;
+  end if;
+  -- Each topic's rows; whom a row was taken from hears of it as well.
+  execute format(
+    'insert into public.changes (topic, event, payload)
+     select e.topic, %L, case
+         when count(*) > 50 then jsonb_build_object(''count'', count(*))
+         else jsonb_build_object(''rows'', jsonb_agg(jsonb_build_object(''id'', e.id, ''version'', e.version) order by e.id))
+       end
+     from (%s) e(topic, id, version)
+     where e.topic is not null
+     group by e.topic
+     order by e.topic',
+    tg_argv[1] || case tg_op when 'INSERT' then '-created' when 'UPDATE' then '-updated' else '-deleted' end,
+    (
+      select string_agg(
+          case
+            when t.topic not like '%:%' then format('select %L, r.id, r.version from %s', t.topic, s.rows)
+            else format('select %L || %s.%I, r.id, r.version from %s', split_part(t.topic, ':', 1) || ':', s.side, split_part(t.topic, ':', 2), s.rows)
+          end, ' union ')
+      from unnest(tg_argv[2:]) t(topic)
+      cross join (
+        values ('INSERT', 'r', 'new_rows r'), ('DELETE', 'r', 'old_rows r'),
+          ('UPDATE', 'r', 'new_rows r join old_rows o on o.id = r.id and o.version <> r.version'),
+          ('UPDATE', 'o', 'new_rows r join old_rows o on o.id = r.id and o.version <> r.version')
+      ) s(operation, side, rows)
+      where s.operation = tg_op and (t.topic like '%:%' or s.side = 'r')
+    )
+  );
+  return null;
+end;
+$$;
+comment on function private.publish_rows() is
+  'Statement trigger: publishes which rows came, changed or went, one change a topic. Its arguments: the setting that switches it off, what a row is called, and the topics (prefix, or prefix:column).';
+
+create function private.attach_publishing(p_table regclass, p_setting text, p_noun text, variadic p_topics text[]) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  execute format('create or replace trigger t95_publish_insert after insert on %s referencing new table as new_rows
+    for each statement execute function private.publish_rows(%s)',
+    p_table, (select string_agg(quote_literal(a.a), ', ' order by a.position) from unnest(array[p_setting, p_noun] || p_topics) with ordinality a(a, position)));
+  execute format('create or replace trigger t95_publish_update after update on %s referencing old table as old_rows new table as new_rows
+    for each statement execute function private.publish_rows(%s)',
+    p_table, (select string_agg(quote_literal(a.a), ', ' order by a.position) from unnest(array[p_setting, p_noun] || p_topics) with ordinality a(a, position)));
+  execute format('create or replace trigger t95_publish_delete after delete on %s referencing old table as old_rows
+    for each statement execute function private.publish_rows(%s)',
+    p_table, (select string_agg(quote_literal(a.a), ', ' order by a.position) from unnest(array[p_setting, p_noun] || p_topics) with ordinality a(a, position)));
+end;
+$$;
+comment on function private.attach_publishing(regclass, text, text, text[]) is
+  'Lets a table with id and version tell the feed about its rows: the setting that switches it off, what a row is called, its topics (prefix, or prefix:column).';
+
 -- sql/00_platform/rpc/app_config.sql
 
 create function private.version() returns text
@@ -1746,6 +1833,8 @@ insert into public.scheduled_jobs (name, module, cron, command, description) val
   ('forget_old_changes', '00_platform', '37 3 * * *', 'private.forget_old_changes', 'Deletes published changes that are older than they are kept.')
 on conflict (name) do update set
   module = excluded.module, cron = excluded.cron, command = excluded.command, description = excluded.description;
+
+select private.let_realtime_ask();
 
 -- sql/00_platform/reference/20_outbox.sql
 
@@ -2824,12 +2913,12 @@ comment on function private.when_in_words(date, time, time, text) is
 
 create type private.news as (recipient_id uuid, kind text, title text, title_of_many text, line text, at timestamptz, source_table text, source_id text);
 comment on type private.news is
-  'One thing to tell somebody: its title when it is the only one, the title of several with %s for their number, its line of the body, and when it happens.';
+  'One thing to tell somebody: its title when it is the only one, the title of several with %s for their number, its line of the body, and when it happens. Of the second on, by when they happen and by source_id, the title may be missing, from the 21st on the line.';
 
 -- Who did it knows. Told twice in one transaction, as when something is taken back and done again, it is told once. A
 -- repair tells nobody: it puts right what people know already, and what they were told could not be undone.
 create function private.tell_people(p_news private.news[]) returns integer
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = '' set enable_nestloop = on
 as $$
 declare
   v_told integer;
@@ -16013,6 +16102,30 @@ language sql stable set search_path = ''
 return private.fail_input(private.input_error(coalesce(p_limit, 0) not between 1 and 5000, 'p_limit', 'Ask for 1 to 5000 rows'));
 comment on function private.check_page(integer) is 'Refuses a page that is none, or too long.';
 
+-- sql/40_studio/rules/96_publishing.sql
+
+-- What the studio tells the feed, and who may follow it: those who may read the rows.
+
+create function private.may_follow_assignments(p_id text) returns boolean
+language sql stable security definer set search_path = ''
+return private.has_permission('read:assignment')
+  and (private.has_permission('read:calendar') or coalesce(p_id = private.current_profile_id()::text, false));
+comment on function private.may_follow_assignments(text) is 'Who may read the classes of an instructor, or with an empty id everybody''s.';
+
+create function private.may_follow_bookings(p_id text) returns boolean
+language sql stable security definer set search_path = ''
+return private.has_permission('read:booking') or coalesce(p_id = private.current_profile_id()::text, false);
+comment on function private.may_follow_bookings(text) is 'Who may read the bookings of a customer, or with an empty id everybody''s.';
+
+create function private.may_follow_schedules(p_id text) returns boolean
+language sql stable security definer set search_path = ''
+return private.caller_id() is not null and p_id = '';
+comment on function private.may_follow_schedules(text) is 'Who is signed in.';
+
+select private.attach_publishing('public.class_assignments', 'changes_from_studio', 'assignment', 'assignments', 'instructor:instructor_id');
+select private.attach_publishing('public.bookings', 'changes_from_studio', 'booking', 'bookings', 'customer:profile_id');
+select private.attach_publishing('public.class_schedules', 'changes_from_studio', 'schedule', 'schedules');
+
 -- sql/40_studio/rules/97_messages.sql
 
 -- What instructors and customers are told of classes and bookings. Of what is over nobody needs to hear, so bringing in the
@@ -16032,29 +16145,41 @@ return concat_ws(', ',
   (select l.name from public.locations l where l.id = p_row.location_id));
 comment on function private.class_in_words(public.class_assignments) is 'What is taught, when, and where.';
 
-create function private.instructor_news(p_kind text, p_row public.class_assignments, p_instructor_id uuid, p_before text default null) returns private.news
+create function private.class_begins(p_row public.class_assignments) returns timestamptz
+language sql stable set search_path = ''
+return coalesce(p_row.starts_at, p_row.date::timestamp at time zone p_row.time_zone);
+comment on function private.class_begins(public.class_assignments) is 'When a class begins; where no time is arranged the beginning of its day.';
+
+-- Of the 20th on nobody reads the words, and of the second on the title: p_position says which it is, by when it begins.
+create function private.instructor_news(
+  p_kind text, p_row public.class_assignments, p_instructor_id uuid, p_position bigint, p_before public.class_assignments default null
+) returns private.news
 language sql stable set search_path = ''
 return row(
   p_instructor_id, p_kind,
-  case p_kind when 'assignment_given' then 'A class for you' when 'assignment_withdrawn' then 'A class is no longer yours'
-    when 'assignment_rescheduled' then 'A class of yours was moved' else 'A class of yours was cancelled' end
-    || ': ' || private.when_in_words(p_row.date, p_row.start_time, p_row.end_time, p_row.time_zone),
+  case when p_position = 1 then
+    case p_kind when 'assignment_given' then 'A class for you' when 'assignment_withdrawn' then 'A class is no longer yours'
+      when 'assignment_rescheduled' then 'A class of yours was moved' else 'A class of yours was cancelled' end
+    || ': ' || private.when_in_words(p_row.date, p_row.start_time, p_row.end_time, p_row.time_zone)
+  end,
   case p_kind when 'assignment_given' then '%s classes for you' when 'assignment_withdrawn' then '%s classes are no longer yours'
     when 'assignment_rescheduled' then '%s classes of yours were moved' else '%s classes of yours were cancelled' end,
-  private.class_in_words(p_row) || coalesce('; before: ' || p_before, ''),
-  coalesce(p_row.starts_at, p_row.date::timestamp at time zone p_row.time_zone), 'class_assignments', p_row.id::text
+  case when p_position <= 20 then
+    private.class_in_words(p_row) || case when (p_before).id is null then '' else '; before: ' || private.class_in_words(p_before) end
+  end,
+  private.class_begins(p_row), 'class_assignments', p_row.id::text
 )::private.news;
-comment on function private.instructor_news(text, public.class_assignments, uuid, text) is 'What an instructor is told about a class.';
+comment on function private.instructor_news(text, public.class_assignments, uuid, bigint, public.class_assignments) is 'What an instructor is told about a class.';
 
 create function private.customer_news(p_kind text, p_row public.class_assignments, p_before text default null) returns setof private.news
-language sql stable security definer set search_path = ''
+language sql stable security definer set search_path = '' set enable_nestloop = on
 begin atomic
   select b.profile_id, p_kind,
     case p_kind when 'class_cancelled' then 'A class you booked was cancelled' else 'A class you booked was moved' end
       || ': ' || private.when_in_words(p_row.date, p_row.start_time, p_row.end_time, p_row.time_zone),
     case p_kind when 'class_cancelled' then '%s classes you booked were cancelled' else '%s classes you booked were moved' end,
     private.class_in_words(p_row) || coalesce('; before: ' || p_before, '') || format(' (booking %s)', b.booking_id),
-    coalesce(p_row.starts_at, p_row.date::timestamp at time zone p_row.time_zone), 'class_assignments', p_row.id::text
+    private.class_begins(p_row), 'class_assignments', p_row.id::text
   from public.assignment_bookings l
   join public.bookings b on b.booking_id = l.booking_id
   where l.assignment_id = p_row.id and b.profile_id is not null and b.status in ('pending', 'confirmed');
@@ -16066,7 +16191,8 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 begin
   perform private.tell_people(array(
-    select private.instructor_news('assignment_given', r.class, n.instructor_id)
+    select private.instructor_news('assignment_given', r.class, n.instructor_id,
+      row_number() over (partition by n.instructor_id order by private.class_begins(r.class), n.id::text))
     from new_rows n
     cross join lateral (select n::public.class_assignments as class) r
     where n.class_status = 'scheduled' and n.instructor_status = 'pending' and private.is_still_ahead(r.class)
@@ -16079,43 +16205,59 @@ comment on function private.tell_of_new_assignments() is 'Statement trigger: tel
 create trigger t95_tell_insert after insert on public.class_assignments
   referencing new table as new_rows for each statement execute function private.tell_of_new_assignments();
 
--- A class that was declined and then changes is news to nobody who declined it.
+-- A class that was declined and then changes is news to nobody who declined it. Old and new rows meet by key: the planner,
+-- who thinks of few rows when it plans for the first statement, must not go over one side for each row of the other. What
+-- looks up single rows, by functions of its own, may.
 create function private.tell_of_changed_assignments() returns trigger
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = '' set enable_nestloop = off
 as $$
+declare
+  v_ids constant uuid[] := array(
+    select d.id from (
+      select n.id, n.instructor_id, n.class_status, n.date, n.start_time, n.end_time, n.time_zone, n.location_id from new_rows n
+      except
+      select o.id, o.instructor_id, o.class_status, o.date, o.start_time, o.end_time, o.time_zone, o.location_id from old_rows o
+    ) d
+  );
+  v_served uuid[];
 begin
+  if v_ids = '{}' then
+    return null;
+  end if;
+  v_served := array(select distinct l.assignment_id from public.assignment_bookings l where l.assignment_id = any(v_ids));
   perform private.tell_people(array(
-    with changed as materialized (
-      select n::public.class_assignments as class, o::public.class_assignments as before,
-        (n.date, n.start_time, n.end_time, n.time_zone, n.location_id) is distinct from (o.date, o.start_time, o.end_time, o.time_zone, o.location_id) as is_moved,
-        n.instructor_id <> o.instructor_id as is_given_on, n.class_status as status, o.class_status as status_before,
-        o.instructor_status <> 'rejected' as was_not_declined, n.instructor_status <> 'rejected' as is_not_declined,
-        n.instructor_id, o.instructor_id as instructor_before
+    with ahead as materialized (
+      select r.*, (n.date, n.start_time, n.end_time, n.time_zone, n.location_id) is distinct from (o.date, o.start_time, o.end_time, o.time_zone, o.location_id) as is_moved,
+        n.instructor_id, o.instructor_id as instructor_before, n.class_status as status,
+        n.instructor_status <> 'rejected' as is_not_declined, o.instructor_status <> 'rejected' as was_not_declined, n.id = any(v_served) as is_served
       from new_rows n
       join old_rows o on o.id = n.id
-      where (n.instructor_id, n.class_status, n.date, n.start_time, n.end_time, n.time_zone, n.location_id)
-        is distinct from (o.instructor_id, o.class_status, o.date, o.start_time, o.end_time, o.time_zone, o.location_id)
+      cross join lateral (select n::public.class_assignments as class, o::public.class_assignments as before) r
+      where o.class_status = 'scheduled' and n.class_status in ('scheduled', 'cancelled')
+        and (private.is_still_ahead(r.before) or private.is_still_ahead(r.class))
     ),
-    ahead as (
-      select c.* from changed c where private.is_still_ahead(c.before) or private.is_still_ahead(c.class)
+    events as (
+      select 'assignment_cancelled' as kind, a.before as class, a.instructor_before as instructor_id, null::public.class_assignments as before
+      from ahead a where a.status = 'cancelled' and a.was_not_declined
+      union all
+      select 'assignment_withdrawn', a.before, a.instructor_before, null
+      from ahead a where a.status = 'scheduled' and a.instructor_id <> a.instructor_before and a.was_not_declined
+      union all
+      select 'assignment_given', a.class, a.instructor_id, null
+      from ahead a where a.status = 'scheduled' and a.instructor_id <> a.instructor_before
+      union all
+      select 'assignment_rescheduled', a.class, a.instructor_id, a.before
+      from ahead a where a.status = 'scheduled' and a.is_moved and a.instructor_id = a.instructor_before and a.is_not_declined
     )
-    select private.instructor_news('assignment_cancelled', a.before, a.instructor_before)
-    from ahead a where a.status_before = 'scheduled' and a.status = 'cancelled' and a.was_not_declined
-    union all
-    select private.instructor_news('assignment_withdrawn', a.before, a.instructor_before)
-    from ahead a where a.status_before = 'scheduled' and a.status = 'scheduled' and a.is_given_on and a.was_not_declined
-    union all
-    select private.instructor_news('assignment_given', a.class, a.instructor_id)
-    from ahead a where a.status = 'scheduled' and a.is_given_on
-    union all
-    select private.instructor_news('assignment_rescheduled', a.class, a.instructor_id, private.class_in_words(a.before))
-    from ahead a where a.status_before = 'scheduled' and a.status = 'scheduled' and a.is_moved and not a.is_given_on and a.is_not_declined
+    select private.instructor_news(e.kind, e.class, e.instructor_id,
+      row_number() over (partition by e.kind, e.instructor_id order by private.class_begins(e.class), (e.class).id::text), e.before)
+    from events e
     union all
     select private.customer_news('class_cancelled', a.before)
-    from ahead a where a.status_before = 'scheduled' and a.status = 'cancelled'
+    from ahead a where a.status = 'cancelled' and a.is_served
     union all
     select private.customer_news('class_rescheduled', a.class, private.class_in_words(a.before))
-    from ahead a where a.status_before = 'scheduled' and a.status = 'scheduled' and a.is_moved
+    from ahead a where a.status = 'scheduled' and a.is_moved and a.is_served
   ));
   return null;
 end;
@@ -16132,7 +16274,8 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 begin
   perform private.tell_people(array(
-    select private.instructor_news('assignment_cancelled', r.class, o.instructor_id)
+    select private.instructor_news('assignment_cancelled', r.class, o.instructor_id,
+      row_number() over (partition by o.instructor_id order by private.class_begins(r.class), o.id::text))
     from old_rows o
     cross join lateral (select o::public.class_assignments as class) r
     where o.class_status = 'scheduled' and o.instructor_status <> 'rejected' and private.is_still_ahead(r.class)
@@ -16146,23 +16289,28 @@ comment on function private.tell_of_removed_assignments() is 'Statement trigger:
 create trigger t95_tell_delete after delete on public.class_assignments
   referencing old table as old_rows for each statement execute function private.tell_of_removed_assignments();
 
+create function private.booked_class_in_words(p_booking_id text) returns text
+language sql stable security definer set search_path = '' set enable_nestloop = on
+return (
+  select private.class_in_words(a)
+  from public.assignment_bookings l
+  join public.class_assignments a on a.id = l.assignment_id and a.class_status = 'scheduled' and private.is_still_ahead(a)
+  where l.booking_id = p_booking_id
+  order by a.date, a.start_time
+  limit 1
+);
+comment on function private.booked_class_in_words(text) is 'The next class that serves a booking; null where there is none.';
+
 -- A booking that waits again is told by what happened to its class.
 create function private.tell_of_bookings() returns trigger
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = '' set enable_nestloop = off
 as $$
 begin
   perform private.tell_people(array(
     select row(
       n.profile_id, 'booking_' || n.status, format('Your booking %s is %s', n.booking_id, n.status), '%s of your bookings are ' || n.status,
       concat_ws(', ', format('Booking %s', n.booking_id), n.class_name)
-        || coalesce(': ' || case n.status when 'confirmed' then (
-          select private.class_in_words(a)
-          from public.assignment_bookings l
-          join public.class_assignments a on a.id = l.assignment_id and a.class_status = 'scheduled' and private.is_still_ahead(a)
-          where l.booking_id = n.booking_id
-          order by a.date, a.start_time
-          limit 1
-        ) end, ''),
+        || coalesce(': ' || case n.status when 'confirmed' then private.booked_class_in_words(n.booking_id) end, ''),
       n.created_at, 'bookings', n.booking_id
     )::private.news
     from new_rows n
@@ -19128,6 +19276,26 @@ on conflict (name) do update set
 where (scheduled_jobs.module, scheduled_jobs.cron, scheduled_jobs.command, scheduled_jobs.description)
   is distinct from (excluded.module, excluded.cron, excluded.command, excluded.description);
 
+-- sql/40_studio/reference/60_changes.sql
+
+-- The studio's topics in the change feed.
+
+insert into private.feed_topics (prefix, module, description, may_read) values
+  ('assignments', '40_studio', 'Every class assignment.', 'private.may_follow_assignments'),
+  ('instructor', '40_studio', 'The class assignments of one instructor, by profile.', 'private.may_follow_assignments'),
+  ('bookings', '40_studio', 'Every booking.', 'private.may_follow_bookings'),
+  ('customer', '40_studio', 'The bookings of one customer, by profile.', 'private.may_follow_bookings'),
+  ('schedules', '40_studio', 'The weekly class schedules.', 'private.may_follow_schedules')
+on conflict (prefix) do update set
+  module = excluded.module, description = excluded.description, may_read = excluded.may_read, is_public = excluded.is_public;
+
+insert into public.settings (key, module, kind, default_value, description) values
+  ('changes_from_studio', '40_studio', 'boolean', 'true', 'Whether changes of bookings, schedules and class assignments go to the change feed.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.description);
+
 -- sql/40_studio/reference/60_messages.sql
 
 insert into public.notification_kinds (name, module, description, default_channels) values
@@ -21316,7 +21484,7 @@ comment on function private.feed_class_events(uuid, date) is 'Students'' classes
 -- it follows from a schedule they know.
 
 create function private.student_class_news(p_kind text, p_row public.classes, p_before text default null) returns setof private.news
-language sql stable security definer set search_path = ''
+language sql stable security definer set search_path = '' set enable_nestloop = on
 begin atomic
   select p.id, p_kind,
     case p_kind when 'class_cancelled' then format('%s was cancelled', w.name) else format('%s was moved', w.name) end || ': ' || w.at,
@@ -21357,8 +21525,9 @@ comment on function private.tell_of_replaced_classes() is 'Statement trigger: te
 create trigger t95_tell_insert after insert on public.classes
   referencing new table as new_rows for each statement execute function private.tell_of_replaced_classes();
 
+-- Old and new rows meet by key, however few there were when this was planned.
 create function private.tell_of_changed_classes() returns trigger
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = '' set enable_nestloop = off
 as $$
 begin
   perform private.tell_people(array(
@@ -21380,6 +21549,28 @@ comment on function private.tell_of_changed_classes() is 'Statement trigger: tel
 
 create trigger t95_tell_update after update on public.classes
   referencing old table as old_rows new table as new_rows for each statement execute function private.tell_of_changed_classes();
+
+-- sql/50_tracking/rules/97_publishing.sql
+
+-- What students' classes tell the feed, and who may follow it: those who may read the rows.
+
+create function private.may_follow_classes(p_id text) returns boolean
+language sql stable security definer set search_path = ''
+return private.has_permission('read:student')
+  and (private.has_permission('read:calendar') or coalesce(p_id = private.current_profile_id()::text, false));
+comment on function private.may_follow_classes(text) is 'Who may read the classes of a teacher, or with an empty id everybody''s.';
+
+create function private.may_follow_student(p_id text) returns boolean
+language sql stable security definer set search_path = ''
+return private.has_permission('read:student') and private.has_permission('read:calendar')
+  or exists (
+    select from public.students s
+    where s.id::text = p_id
+      and (s.user_id = private.caller_id() or s.teacher_id = private.current_profile_id() and private.has_permission('read:student'))
+  );
+comment on function private.may_follow_student(text) is 'Who may read the classes of a student: the student, the teacher, who may read everyone''s calendar.';
+
+select private.attach_publishing('public.classes', 'changes_from_tracking', 'class', 'classes', 'teacher:teacher_id', 'student:student_id');
 
 -- sql/50_tracking/views.sql
 
@@ -22419,6 +22610,24 @@ on conflict (name) do update set
 insert into private.feed_sources (name, module) values ('class', '50_tracking')
 on conflict (name) do update set module = excluded.module;
 
+-- sql/50_tracking/reference/50_changes.sql
+
+-- The topics of students' classes in the change feed.
+
+insert into private.feed_topics (prefix, module, description, may_read) values
+  ('classes', '50_tracking', 'Every class of a student.', 'private.may_follow_classes'),
+  ('teacher', '50_tracking', 'The classes of one teacher''s students, by the teacher''s profile.', 'private.may_follow_classes'),
+  ('student', '50_tracking', 'The classes of one student.', 'private.may_follow_student')
+on conflict (prefix) do update set
+  module = excluded.module, description = excluded.description, may_read = excluded.may_read, is_public = excluded.is_public;
+
+insert into public.settings (key, module, kind, default_value, description) values
+  ('changes_from_tracking', '50_tracking', 'boolean', 'true', 'Whether changes of students'' classes go to the change feed.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.description);
+
 -- sql/60_training/tables/10_sessions.sql
 
 -- 60_training: course sessions with hard seats.
@@ -22688,7 +22897,7 @@ comment on column public.course_sessions.series_date is 'The date of the series 
 
 create table public.attendance (
   booking_id uuid primary key,
-  session_id uuid not null references public.course_sessions (id) on delete restrict,
+  session_id uuid not null,
   booking_live boolean not null default true,
   user_id uuid references auth.users (id) on delete set null,
   status text not null,
@@ -25052,6 +25261,230 @@ create trigger t70_certificates_rest_on_update after update on public.attendance
 create trigger t70_certificates_rest_on_delete after delete on public.attendance
   referencing old table as old_rows for each statement execute function private.keep_what_certificates_rest_on();
 
+-- sql/60_training/rules/70_publishing.sql
+
+-- What sessions tell the change feed: on the topic of each, and on that of its course. Nothing about who booked.
+--
+-- seats_left is what the transaction sees that says it. Of two bookings at once neither counts the other, so a reader who
+-- needs the very number asks for it (seats_left, calendar_availability), as one does who saw a hold that has passed since.
+
+create function private.publish_sessions(p_events jsonb) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  insert into public.changes (topic, event, payload)
+  select t.topic, e.item ->> 'event', e.item - 'event' || jsonb_build_object('session_id', s.id, 'course_id', s.course_id, 'status', s.status,
+    'seats_left', f.seats_left, 'max_capacity', s.max_capacity, 'version', s.version)
+  from jsonb_array_elements(p_events) with ordinality as e(item, position)
+  join public.course_sessions s on s.id = (e.item ->> 'session_id')::uuid
+  cross join lateral (select private.seats_free(s.id) as seats_left offset 0) f
+  cross join lateral (values ('session:' || s.id), ('course:' || s.course_id)) as t (topic)
+  order by e.position, t.topic desc;
+end;
+$$;
+comment on function private.publish_sessions(jsonb) is
+  'Publishes events of sessions ([{event, session_id, …}, …]), each with the session''s status and the seats that are left, to the session''s and the course''s topic.';
+
+create function private.publish_session_changes() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_events jsonb;
+begin
+  if not private.setting_boolean('changes_from_training') then
+    return null;
+  end if;
+  if tg_op = 'INSERT' then
+    select jsonb_agg(jsonb_build_object('event', 'session-created', 'session_id', n.id, 'starts_at', n.starts_at) order by n.id) into v_events
+    from new_rows n;
+  else
+    select jsonb_agg(jsonb_build_object(
+      'event', case when n.status = 'cancelled' and o.status <> 'cancelled' then 'session-cancelled' else 'session-update' end,
+      'session_id', n.id, 'starts_at', n.starts_at) order by n.id) into v_events
+    from new_rows n
+    join old_rows o on o.id = n.id and o.version <> n.version;
+  end if;
+  if v_events is not null then
+    perform private.publish_sessions(v_events);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.publish_session_changes() is 'Statement trigger on course_sessions: publishes session-created, session-update and session-cancelled.';
+
+create trigger t95_publish_insert after insert on public.course_sessions
+  referencing new table as new_rows for each statement execute function private.publish_session_changes();
+create trigger t95_publish_update after update on public.course_sessions
+  referencing old table as old_rows new table as new_rows for each statement execute function private.publish_session_changes();
+
+-- One change a session, however many bookings; then the seats that are left.
+create function private.publish_booking_changes() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_events jsonb;
+begin
+  if not private.setting_boolean('changes_from_training') then
+    return null;
+  end if;
+  if tg_op = 'INSERT' then
+    select jsonb_agg(e.item order by e.session_id, e.position) into v_events
+    from (select n.session_id, sum(n.seats) as seats from new_rows n where n.is_live group by n.session_id) g
+    cross join lateral (values
+      (1, g.session_id, jsonb_build_object('event', 'booking-confirmed', 'session_id', g.session_id, 'seats', g.seats)),
+      (2, g.session_id, jsonb_build_object('event', 'session-update', 'session_id', g.session_id))
+    ) as e (position, session_id, item);
+  else
+    with moved as (
+      select o.session_id, -o.seats as seats from old_rows o join new_rows n on n.id = o.id
+      where o.is_live and (not n.is_live or (n.session_id, n.seats) <> (o.session_id, o.seats))
+      union all
+      select n.session_id, n.seats from old_rows o join new_rows n on n.id = o.id
+      where n.is_live and (n.session_id, n.seats) <> (o.session_id, o.seats)
+    ), sums as (
+      select m.session_id, sum(m.seats) as seats from moved m group by m.session_id
+    )
+    select jsonb_agg(e.item order by e.session_id, e.position) into v_events
+    from sums g
+    cross join lateral (values
+      (1, g.session_id, jsonb_build_object('event', case when g.seats > 0 then 'booking-confirmed' else 'booking-cancelled' end,
+        'session_id', g.session_id, 'seats', abs(g.seats))),
+      (2, g.session_id, jsonb_build_object('event', 'session-update', 'session_id', g.session_id))
+    ) as e (position, session_id, item)
+    where g.seats <> 0;
+  end if;
+  if v_events is not null then
+    perform private.publish_sessions(v_events);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.publish_booking_changes() is
+  'Statement trigger on session_bookings: publishes booking-confirmed and booking-cancelled with how many seats, and session-update with how many are left.';
+
+create trigger t95_publish_insert after insert on public.session_bookings
+  referencing new table as new_rows for each statement execute function private.publish_booking_changes();
+create trigger t95_publish_update after update on public.session_bookings
+  referencing old table as old_rows new table as new_rows for each statement execute function private.publish_booking_changes();
+
+create function private.publish_hold_changes() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_events jsonb;
+begin
+  if private.setting_boolean('changes_from_training') then
+    select jsonb_agg(distinct jsonb_build_object('event', 'session-update', 'session_id', n.session_id)) into v_events
+    from new_rows n
+    where tg_op = 'INSERT' or n.released_at is not null;
+    if v_events is not null then
+      perform private.publish_sessions(v_events);
+    end if;
+  end if;
+  return null;
+end;
+$$;
+comment on function private.publish_hold_changes() is 'Statement trigger on session_holds: publishes how many seats are left when some are held or released.';
+
+create trigger t95_publish_insert after insert on public.session_holds
+  referencing new table as new_rows for each statement execute function private.publish_hold_changes();
+create trigger t95_publish_update after update on public.session_holds
+  referencing new table as new_rows for each statement execute function private.publish_hold_changes();
+
+-- sql/60_training/rules/75_messages.sql
+
+-- What people are told of their bookings, in the transaction that makes the news: that a session is cancelled or moved, or
+-- that somebody else cancelled their booking. Who has a profile gets a notification; a guest with an address an email; of a
+-- guest without one, whoever booked is told. A repair tells nobody.
+
+create function private.session_in_words(p_session public.course_sessions) returns text
+language sql stable security definer set search_path = ''
+return concat_ws(', ', (select c.title from public.courses c where c.id = p_session.course_id),
+  private.when_in_words(p_session.session_date, p_session.start_time, p_session.end_time, p_session.time_zone),
+  (select l.name from public.locations l where l.id = p_session.location_id));
+comment on function private.session_in_words(public.course_sessions) is 'What is taught, when, and where.';
+
+create function private.tell_attendees(p_kind text, p_booking_ids uuid[], p_title text, p_title_of_many text, p_occasion text) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if p_booking_ids = '{}' or current_setting('classbase.fix', true) <> '' then
+    return;
+  end if;
+  perform private.tell_people(array(
+    select row(
+      coalesce(b.profile_id, p.id), p_kind, format('%s: %s', p_title, private.when_in_words(s.session_date, s.start_time, s.end_time, s.time_zone)),
+      p_title_of_many, concat_ws('. ', private.session_in_words(s), b.attendee_name, b.cancellation_reason), s.starts_at, 'session_bookings', b.id::text
+    )::private.news
+    from public.session_bookings b
+    join public.course_sessions s on s.id = b.session_id
+    left join public.user_profiles p on p.user_id = b.booked_by
+    where b.id = any(p_booking_ids) and (b.profile_id is not null or b.attendee_email is null and p.id is not null)
+  ));
+  insert into public.outbox (channel, recipient, subject, body, kind, dedupe_key)
+  select 'email', b.attendee_email, left(format('%s: %s', p_title, private.when_in_words(s.session_date, s.start_time, s.end_time, s.time_zone)), 300),
+    concat_ws(E'\n\n', b.attendee_name, private.session_in_words(s), b.cancellation_reason), p_kind, concat_ws(' ', p_kind, b.id, p_occasion)
+  from public.session_bookings b
+  join public.course_sessions s on s.id = b.session_id
+  where b.id = any(p_booking_ids) and b.profile_id is null and b.attendee_email is not null
+  order by b.id
+  on conflict (dedupe_key) do nothing;
+end;
+$$;
+comment on function private.tell_attendees(text, uuid[], text, text, text) is
+  'Tells who takes part, or who booked for them, the same thing about these bookings; p_occasion tells one such message from the next.';
+
+create function private.tell_of_cancelled_bookings() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  perform private.tell_attendees('session_cancelled', array(
+      select n.id from new_rows n
+      join old_rows o on o.id = n.id and o.is_live
+      join public.course_sessions s on s.id = n.session_id and s.status = 'cancelled'
+      where not n.is_live and s.ends_at > private.now()
+    ), 'A session you booked is cancelled', '%s sessions you booked are cancelled', null);
+  perform private.tell_attendees('session_booking_cancelled', array(
+      select n.id from new_rows n
+      join old_rows o on o.id = n.id and o.is_live
+      join public.course_sessions s on s.id = n.session_id and s.status <> 'cancelled'
+      where not n.is_live and s.ends_at > private.now()
+    ), 'Your booking is cancelled', '%s bookings of yours are cancelled', null);
+  return null;
+end;
+$$;
+comment on function private.tell_of_cancelled_bookings() is 'Statement trigger: tells attendees that their session, or their booking, is cancelled.';
+
+create trigger t96_tell_update after update on public.session_bookings
+  referencing old table as old_rows new table as new_rows for each statement execute function private.tell_of_cancelled_bookings();
+
+create function private.tell_of_moved_sessions() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_session record;
+begin
+  for v_session in
+    select n.id, n.version
+    from new_rows n
+    join old_rows o on o.id = n.id
+    where n.status in ('tentative', 'scheduled') and n.ends_at > private.now()
+      and (n.session_date, n.start_time, n.end_time, n.time_zone, n.location_id) is distinct from
+        (o.session_date, o.start_time, o.end_time, o.time_zone, o.location_id)
+    order by n.id
+  loop
+    perform private.tell_attendees('session_moved',
+      array(select b.id from public.session_bookings b where b.session_id = v_session.id and b.status = 'confirmed'),
+      'A session you booked was moved', '%s sessions you booked were moved', v_session.version::text);
+  end loop;
+  return null;
+end;
+$$;
+comment on function private.tell_of_moved_sessions() is 'Statement trigger: tells attendees that their session is at another time or place.';
+
+create trigger t96_tell_update after update on public.course_sessions
+  referencing old table as old_rows new table as new_rows for each statement execute function private.tell_of_moved_sessions();
+
 -- sql/60_training/rpc/book_session.sql
 
 create function public.book_session(p_session_id uuid, p_attendees jsonb default null, p_idempotency_key text default null)
@@ -26192,6 +26625,62 @@ end;
 $$;
 comment on function private.fix_bookings_of_cancelled_sessions(text[]) is 'Cancels them, for the session''s reason.';
 
+-- sql/60_training/checks/certificates_without_attendance.sql
+
+create function private.check_certificates_without_attendance() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'certificates', c.id::text,
+    format('Certificate %s says %s of %s sessions, and the register has %s', c.serial, c.sessions_attended, c.sessions_required, coalesce(t.attended, 0)),
+    jsonb_build_object('booking_id', c.booking_id, 'required', c.sessions_required, 'attended', coalesce(t.attended, 0))
+  from public.certificates c
+  left join lateral (
+    select r.attended from private.run_standing(c.run_id) r where r.person_key = c.person_key
+  ) t on true
+  where c.revoked_at is null
+    and (coalesce(t.attended, 0) < c.sessions_required
+      or not exists (select from public.attendance a where a.booking_id = c.booking_id and a.is_attended));
+end;
+comment on function private.check_certificates_without_attendance() is 'Finds valid certificates that do not rest on the attendance they certify.';
+
+-- sql/60_training/checks/registers_differ.sql
+
+create function private.check_registers_differ() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'session_bookings', b.id::text,
+    format('A booking of %s %s is %s, and the register says %s', s.session_date, left(s.start_time::text, 5), b.status, coalesce(a.status, 'nothing')),
+    jsonb_build_object('session_id', b.session_id, 'status', b.status, 'attendance', a.status)
+  from public.session_bookings b
+  join public.course_sessions s on s.id = b.session_id
+  left join public.attendance a on a.booking_id = b.id
+  where (b.status in ('attended', 'no_show') or a.booking_id is not null)
+    and b.status is distinct from case when a.booking_id is null then 'confirmed' when a.is_attended then 'attended' else 'no_show' end;
+end;
+comment on function private.check_registers_differ() is 'Finds bookings that became something else than the register says.';
+
+create function private.fix_registers_differ(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_fixed integer;
+begin
+  update public.session_bookings b
+  set status = w.status
+  from (
+    select o.id, case when a.booking_id is null then 'confirmed' when a.is_attended then 'attended' else 'no_show' end as status
+    from public.session_bookings o
+    left join public.attendance a on a.booking_id = o.id
+    where o.id = any(p_entity_ids::uuid[]) and o.status <> 'cancelled'
+    order by o.id
+  ) w
+  where b.id = w.id and b.status <> w.status;
+  get diagnostics v_fixed = row_count;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_registers_differ(text[]) is 'Makes bookings what the register says: attended, no_show, or confirmed where it says nothing.';
+
 -- sql/60_training/checks/seats_of_nothing.sql
 
 create function private.check_seats_of_nothing() returns table (entity text, entity_id text, message text, detail jsonb)
@@ -26216,6 +26705,48 @@ begin
 end;
 $$;
 comment on function private.fix_seats_of_nothing(text[]) is 'Sets these seats free.';
+
+-- sql/60_training/checks/series_missing_sessions.sql
+
+-- The last days are left to the run of the night.
+create function private.check_series_missing_sessions() returns table (entity text, entity_id text, message text, detail jsonb)
+language sql stable security definer set search_path = ''
+begin atomic
+  select 'session_series', s.id::text,
+    format('The series of %s at %s lacks %s: %s', c.title, left(s.start_time::text, 5), case m.count when 1 then 'a session' else m.count || ' sessions' end,
+      m.shown || case when m.count > 3 then ', …' else '' end),
+    jsonb_build_object('missing', m.count, 'dates', m.dates)
+  from public.session_series s
+  join public.courses c on c.id = s.course_id
+  cross join lateral (
+    select count(*) as count, (jsonb_agg(jsonb_build_object('session_date', p.series_date, 'reason', p.reason) order by p.series_date)) as dates,
+      array_to_string((array_agg(p.series_date order by p.series_date))[1:3], ', ') as shown
+    from private.plan_series_dates(s, private.series_through() - 2) p
+    where p.status in ('planned', 'conflict')
+  ) m
+  where s.status = 'active' and m.count > 0;
+end;
+comment on function private.check_series_missing_sessions() is 'Finds series that promise sessions that are not there.';
+
+create function private.fix_series_missing_sessions(p_entity_ids text[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_series public.session_series;
+  v_fixed integer := 0;
+begin
+  perform from public.session_series s where s.id = any(p_entity_ids::uuid[]) order by s.id for no key update;
+  perform private.lock_session_resources(array(
+    select u.id from public.session_series s cross join lateral (values (s.instructor_id), (s.location_id)) as u(id)
+    where s.id = any(p_entity_ids::uuid[])
+  ));
+  for v_series in select s.* from public.session_series s where s.id = any(p_entity_ids::uuid[]) order by s.created_at, s.id loop
+    v_fixed := v_fixed + least(1, cardinality((private.make_series_sessions(v_series, private.series_through(), true)).session_ids));
+  end loop;
+  return v_fixed;
+end;
+$$;
+comment on function private.fix_series_missing_sessions(text[]) is 'Makes the missing sessions of these series, where instructor and place are free.';
 
 -- sql/60_training/checks/session_instants_differ.sql
 
@@ -26400,6 +26931,29 @@ on conflict (name) do update set
   module = excluded.module, category = excluded.category, severity = excluded.severity,
   description = excluded.description, fix_description = excluded.fix_description, looks_at = excluded.looks_at;
 
+-- sql/60_training/reference/30_news.sql
+
+-- What this module tells the feed, and people.
+insert into private.feed_topics (prefix, module, description, may_read, is_public) values
+  ('session', '60_training', 'One session, by its id: its seats, its time, whether it is held.', null, true),
+  ('course', '60_training', 'All sessions of one course, by the course''s id.', null, true)
+on conflict (prefix) do update set
+  module = excluded.module, description = excluded.description, may_read = excluded.may_read, is_public = excluded.is_public;
+
+insert into public.settings (key, module, kind, default_value, description) values
+  ('changes_from_training', '60_training', 'boolean', 'true', 'Whether changes of sessions and their seats go to the change feed.')
+on conflict (key) do update set
+  module = excluded.module, kind = excluded.kind, default_value = excluded.default_value, description = excluded.description
+where (settings.module, settings.kind, settings.default_value, settings.description)
+  is distinct from (excluded.module, excluded.kind, excluded.default_value, excluded.description);
+
+insert into public.notification_kinds (name, module, description, default_channels) values
+  ('session_cancelled', '60_training', 'A session you booked is cancelled.', '{email}'),
+  ('session_moved', '60_training', 'A session you booked is at another time or place.', '{email}'),
+  ('session_booking_cancelled', '60_training', 'Somebody cancelled your booking of a session.', '{email}')
+on conflict (name) do update set
+  module = excluded.module, description = excluded.description, default_channels = excluded.default_channels;
+
 -- sql/60_training/reference/40_series.sql
 
 -- Rows that series bring along.
@@ -26447,6 +27001,19 @@ insert into private.personal_data
 on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
+
+-- sql/60_training/reference/45_series_checks.sql
+
+insert into public.integrity_checks (name, module, category, severity, description, fix_description, looks_at) values
+  ('series_missing_sessions', '60_training', 'integrity', 'warning', 'Series that promise sessions that are not there.',
+    'Makes them, where instructor and place are free.', 'public.session_series'),
+  ('registers_differ', '60_training', 'integrity', 'error', 'Bookings that became something else than the register says.',
+    'Makes them what the register says.', 'public.session_bookings'),
+  -- Whether a certificate or the register is wrong is for a person to say: revoking cannot be taken back.
+  ('certificates_without_attendance', '60_training', 'integrity', 'critical', 'Valid certificates without the attendance they certify.', null, 'public.certificates')
+on conflict (name) do update set
+  module = excluded.module, category = excluded.category, severity = excluded.severity,
+  description = excluded.description, fix_description = excluded.fix_description, looks_at = excluded.looks_at;
 
 -- sql/60_training/reference/60_certificates.sql
 
