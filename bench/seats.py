@@ -46,12 +46,8 @@ grant execute on function public.book_with_lock to authenticated;
 _HEAD = "\\set r random(1, 1000000000000)\n\\set n random({first}, {last})\n"
 _SESSION = "lpad(to_hex(:n::integer), 32, '0')::uuid"
 _EMAIL = "'g' || :r || '@example.org'"
-_OURS = (
-    f"select id from public.book_session({_SESSION}, jsonb_build_array(jsonb_build_object('name', 'Guest', 'email', {_EMAIL})));"
-)
-_PLAIN = (
-    f"insert into public.session_bookings (session_id, attendee_name, attendee_email) values ({_SESSION}, 'Guest', {_EMAIL});"
-)
+_OURS = f"select id from public.book_session({_SESSION}, jsonb_build_array(jsonb_build_object('name', 'Guest', 'email', {_EMAIL})));"
+_PLAIN = f"insert into public.session_bookings (session_id, attendee_name, attendee_email) values ({_SESSION}, 'Guest', {_EMAIL});"
 # One statement, one way to the server and back: as little as it can be.
 _BARE = (
     "with taken as (update public.bare_sessions set booked = booked + 1 "
@@ -126,7 +122,16 @@ class House:
 
 
 def compare(
-    house: House, what: str, subject: str, against: str, reference: str, *, hot: bool, target: float | None, bookings: int, rounds: int = 5
+    house: House,
+    what: str,
+    subject: str,
+    against: str,
+    reference: str,
+    *,
+    hot: bool,
+    target: float | None,
+    bookings: int,
+    rounds: int = 5,
 ) -> Ratio:
     """Both in turns, on new sessions each time; the first round only warms up."""
     mine: list[float] = []
@@ -157,7 +162,14 @@ def booking(server: TestServer) -> Iterator[Ratio]:
                     # Counting takes the longer the more there are to be counted.
                     bookings = 50 if hot and reference is _LOCKED else 200
                     yield compare(
-                        house, f"{what}, {where}", subject, against, reference, hot=hot, target=its_target, bookings=bookings
+                        house,
+                        f"{what}, {where}",
+                        subject,
+                        against,
+                        reference,
+                        hot=hot,
+                        target=its_target,
+                        bookings=bookings,
                     )
     house.db.close()
 
@@ -184,13 +196,19 @@ def calendar(server: TestServer) -> Iterator[Ratio]:
 
     count = len(db.execute("select from public.calendar_availability(%s, %s)", [since, until]).fetchall())
     yield side_by_side(
-        f"calendar_availability: {count:,} of {CALENDAR:,} sessions", ask, "plain scan of sessions and their seats", scan, rounds=15
+        f"calendar_availability: {count:,} of {CALENDAR:,} sessions",
+        ask,
+        "plain scan of sessions and their seats",
+        scan,
+        rounds=15,
     )
     first = db.execute("select id from public.course_sessions limit 1").fetchone()[0]  # type: ignore[index]
     member = sign_in(database.connect(), world.user("member"))
     yield side_by_side(
         "seats_left of one session, as a column",
-        lambda: member.execute("select s.id, s.seats_left from public.course_sessions s where s.id = %s", [first], prepare=True),
+        lambda: member.execute(
+            "select s.id, s.seats_left from public.course_sessions s where s.id = %s", [first], prepare=True
+        ),
         "reading the session",
         lambda: member.execute("select s.id from public.course_sessions s where s.id = %s", [first], prepare=True),
         rounds=50,
