@@ -168,6 +168,20 @@ def test_many_report_at_once(outbox: Outbox, database: Database) -> None:
     assert found == {"sent": 40, "queued": 20}
 
 
+def test_nobody_waits_for_the_first_email(outbox: Outbox, database: Database) -> None:
+    """However long the transaction that queues it goes on."""
+    first, second = database.connect(), database.connect()
+    insert = (
+        "insert into public.outbox (channel, recipient, subject, body, kind) "
+        "values ('email', 'guest@example.org', 'News', 'There is news.', 'news')"
+    )
+    second.execute("set lock_timeout = '10s'")
+    with first.transaction():
+        first.execute(insert)
+        second.execute(insert)
+    assert len(outbox.claim()) == 2
+
+
 def test_the_first_messages_of_a_new_provider(outbox: Outbox, database: Database) -> None:
     """The second waits for the first, which makes the provider's row, and finds it."""
     first, second = database.connect(), database.connect()

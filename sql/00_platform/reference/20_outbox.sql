@@ -29,3 +29,9 @@ insert into public.integrity_checks (name, module, category, severity, descripti
 on conflict (name) do update set
   module = excluded.module, category = excluded.category, severity = excluded.severity,
   description = excluded.description, fix_description = excluded.fix_description, looks_at = excluded.looks_at;
+
+-- Those with one provider each have its breaker from the beginning: who queues a provider's first message makes everybody
+-- else wait who queues one, until their transaction ends.
+insert into public.outbox_providers (name, channel, changed_at)
+select c.c, c.c, private.now() from unnest(array['email', 'sms', 'whatsapp']) as c(c)
+on conflict (name) do nothing;
