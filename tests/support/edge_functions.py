@@ -55,6 +55,7 @@ def project_address(rest: Rest) -> Iterator[str]:
 
     class PassOn(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # so that connections are kept, as a gateway does
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             self.pass_on()
