@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +11,8 @@ from postgrest import AsyncRequestBuilder
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from classbase.async_subscription import AsyncSubscription
+from classbase.changes import State
 from classbase.generated import AsyncModules
 from classbase.retry import RetryPolicy
 from classbase.transport.async_caller import AsyncCaller, AsyncTransport
@@ -31,6 +33,30 @@ class AsyncClassbase(AsyncModules):
         self._transport = transport
         self.caller = AsyncCaller(transport, retry or RetryPolicy())
         super().__init__(self.caller)
+
+    def subscribe(
+        self,
+        topics: Sequence[str],
+        *,
+        cursor: str | None = None,
+        poll_every: float = 5.0,
+        on_state: Callable[[State], None] | None = None,
+    ) -> AsyncSubscription:
+        """The changes of some topics as they are published: pushed where that works, asked for where it does not.
+
+        Args:
+            topics: what to follow, such as `["session:" + session_id]`; docs/live.md lists the topics there are.
+            cursor: where an earlier subscription was (its `cursor`, or a change's); from now on when None.
+            poll_every: seconds between two looks while push is down.
+            on_state: is called with "live", "polling", "connecting" or "closed" whenever that changes.
+
+        Returns:
+            an iterator of `classbase.changes.Change`, best used as a context manager. It raises `CursorExpired` when
+            what followed the cursor is no longer known, and `Forbidden` for topics the caller may not read.
+        """
+        return AsyncSubscription(
+            self._transport, self.caller, topics, cursor=cursor, poll_every=poll_every, on_state=on_state
+        )
 
     async def close(self) -> None:
         """Lets go of the connections."""
@@ -94,6 +120,7 @@ def connect_async(
     timeout: float = 60.0,
     headers: Mapping[str, str] | None = None,
     retry: RetryPolicy | None = None,
+    functions_url: str | None = None,
 ) -> AsyncRestClassbase:
     """A client that speaks REST; nothing is sent before the first call.
 
@@ -106,9 +133,15 @@ def connect_async(
         timeout: seconds to wait for an answer.
         headers: further headers of every request.
         retry: when to repeat a failed call.
+        functions_url: where Edge Functions are; `/functions/v1` below the URL when None.
     """
     transport = AsyncRestTransport(
-        url.rstrip("/") + rest_path, key, access_token=access_token, timeout=timeout, headers=headers
+        url.rstrip("/") + rest_path,
+        key,
+        access_token=access_token,
+        timeout=timeout,
+        headers=headers,
+        functions_url=functions_url or url.rstrip("/") + "/functions/v1",
     )
     return AsyncRestClassbase(transport, retry)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -12,8 +12,10 @@ from postgrest import SyncRequestBuilder
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from classbase.changes import State
 from classbase.generated import Modules
 from classbase.retry import RetryPolicy
+from classbase.subscription import Subscription
 from classbase.transport.caller import Caller, Transport
 from classbase.transport.context import RequestContext
 from classbase.transport.database import DatabaseTransport
@@ -32,6 +34,30 @@ class Classbase(Modules):
         self._transport = transport
         self.caller = Caller(transport, retry or RetryPolicy())
         super().__init__(self.caller)
+
+    def subscribe(
+        self,
+        topics: Sequence[str],
+        *,
+        cursor: str | None = None,
+        poll_every: float = 5.0,
+        on_state: Callable[[State], None] | None = None,
+    ) -> Subscription:
+        """The changes of some topics as they are published: pushed where that works, asked for where it does not.
+
+        Args:
+            topics: what to follow, such as `["session:" + session_id]`; docs/live.md lists the topics there are.
+            cursor: where an earlier subscription was (its `cursor`, or a change's); from now on when None.
+            poll_every: seconds between two looks while push is down.
+            on_state: is called with "live", "polling", "connecting" or "closed" whenever that changes.
+
+        Returns:
+            an iterator of `classbase.changes.Change`, best used as a context manager. It raises `CursorExpired` when
+            what followed the cursor is no longer known, and `Forbidden` for topics the caller may not read.
+        """
+        return Subscription(
+            self._transport, self.caller, topics, cursor=cursor, poll_every=poll_every, on_state=on_state
+        )
 
     def close(self) -> None:
         """Lets go of the connections."""
@@ -95,6 +121,7 @@ def connect(
     timeout: float = 60.0,
     headers: Mapping[str, str] | None = None,
     retry: RetryPolicy | None = None,
+    functions_url: str | None = None,
 ) -> RestClassbase:
     """A client that speaks REST; nothing is sent before the first call.
 
@@ -107,9 +134,15 @@ def connect(
         timeout: seconds to wait for an answer.
         headers: further headers of every request.
         retry: when to repeat a failed call.
+        functions_url: where Edge Functions are; `/functions/v1` below the URL when None.
     """
     transport = RestTransport(
-        url.rstrip("/") + rest_path, key, access_token=access_token, timeout=timeout, headers=headers
+        url.rstrip("/") + rest_path,
+        key,
+        access_token=access_token,
+        timeout=timeout,
+        headers=headers,
+        functions_url=functions_url or url.rstrip("/") + "/functions/v1",
     )
     return RestClassbase(transport, retry)
 

@@ -207,6 +207,15 @@ class IdempotencyMismatch(ClassbaseError):
     http_status = 422
 
 
+class CursorExpired(ClassbaseError):
+    """What followed the cursor is no longer known: start again without one, and read the rows themselves."""
+
+    default_code = "cursor_expired"
+    category = "validation"
+    severity = "warning"
+    http_status = 410
+
+
 class RateLimited(ClassbaseError):
     """Too many calls in a minute; `retry_after` says for how many seconds to wait."""
 
@@ -289,6 +298,7 @@ FROM_DATABASE: tuple[type[ClassbaseError], ...] = (
     InProgress,
     LimitExceeded,
     IdempotencyMismatch,
+    CursorExpired,
     RateLimited,
 )
 FROM_CLIENT: tuple[type[ClassbaseError], ...] = (NetworkError, Busy, TimedOut, OutOfDate, InternalError)

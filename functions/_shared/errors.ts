@@ -7,6 +7,7 @@ const statuses = {
   not_found: 404,
   duplicate: 409,
   in_progress: 409,
+  cursor_expired: 410,
   limit_exceeded: 413,
   idempotency_mismatch: 422,
   rate_limited: 429,

@@ -3,9 +3,9 @@
 import { Refusal } from "./errors.ts";
 
 // It is the key and the token that say who calls, never a cookie, so any page may.
-const crossOrigin = {
+export const crossOrigin = {
   "Access-Control-Allow-Origin": "*",
-  "Access-Control-Allow-Headers": "authorization, x-client-info, apikey, content-type",
+  "Access-Control-Allow-Headers": "authorization, x-client-info, apikey, content-type, last-event-id",
   "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
 };
 

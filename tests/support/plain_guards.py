@@ -2,7 +2,8 @@
 
 Keys refuse a second row like one that is there, or a reference to nothing; `keep_version` a version that is not the row's;
 truncate triggers a truncate; `refuse_other_isolation` every other isolation level than the one rules are written for;
-`keep_image` leaves an image of a row that is written during a repair; `record_changes` leaves word of a row that is written.
+`keep_image` leaves an image of a row that is written during a repair; `record_changes` leaves word of a row that is written;
+`publish_rows` tells the feed of it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def prove_by_itself(stage: Stage, guard: Guard) -> str | None:
         return _prove_isolation(stage, guard)
     if guard.type == "keep_image":
         return _prove_keep_image(stage, guard)
-    if guard.type == "record_changes":
+    if guard.type in ("record_changes", "publish_rows"):
         return _prove_record_changes(stage, guard)
     return "it needs a scenario"
 
@@ -96,14 +97,12 @@ def _prove_record_changes(stage: Stage, guard: Guard) -> str | None:
     listed = sql.SQL(", ").join(map(sql.Identifier, columns))
     others = {name: _other(columns[name], row[name]) if name == key else sql.Identifier(name) for name in columns}
     statement = {
-        "t98_audit_insert": sql.SQL(
+        "insert": sql.SQL(
             "insert into {0} ({1}) overriding system value select {2} from {0} where ctid = (select min(ctid) from {0})"
         ).format(guard.table, listed, sql.SQL(", ").join(others.values())),
-        "t98_audit_update": sql.SQL("update {0} set {1} = {2} where ctid = (select min(ctid) from {0})").format(
-            guard.table, sql.Identifier(key), others[key]
-        ),
-        "t98_audit_delete": sql.SQL("delete from {0} where ctid = (select min(ctid) from {0})").format(guard.table),
-    }[guard.name]
+        "update": _update(guard, key, others[key]),
+        "delete": sql.SQL("delete from {0} where ctid = (select min(ctid) from {0})").format(guard.table),
+    }[guard.name.rsplit("_", 1)[1]]
     changes = []
     for is_there in (True, False):
         with stage.rehearsal() as db:
@@ -117,8 +116,10 @@ def _prove_record_changes(stage: Stage, guard: Guard) -> str | None:
             before = _recorded(db, guard)
             assert db.execute(statement).rowcount == 1
             changes.append(_recorded(db, guard) - before)
-    # A row that gets another key is one row gone and another one come.
+    # A row that gets another key is one row gone and another one come. The feed has a change a topic.
     wanted = [2 if guard.name == "t98_audit_update" else 1, 0]
+    if guard.type == "publish_rows":
+        wanted[0] = max(changes[0], 1)
     return None if changes == wanted else f"changes recorded with it and without it: {changes}"
 
 
@@ -141,8 +142,19 @@ def _drop_constraints(db: psycopg.Connection[Any], guard: Guard) -> None:
         db.execute(sql.SQL("drop index {}").format(sql.SQL(index)))
 
 
+def _update(guard: Guard, key: str, other: sql.Composable) -> sql.Composed:
+    """What is recorded by key gets another key; what is published by version gets another version."""
+    change = sql.SQL("{} = {}").format(sql.Identifier(key), other)
+    if guard.type == "publish_rows":
+        change = sql.SQL("version = version + 1").format()
+    return sql.SQL("update {0} set {1} where ctid = (select min(ctid) from {0})").format(guard.table, change)
+
+
 def _recorded(db: psycopg.Connection[Any], guard: Guard) -> int:
-    row = db.execute("select count(*) from public.audit_log where table_name = %s", [guard.relation]).fetchone()
+    if guard.type == "publish_rows":
+        row = db.execute("select count(*) from public.changes").fetchone()
+    else:
+        row = db.execute("select count(*) from public.audit_log where table_name = %s", [guard.relation]).fetchone()
     assert row is not None
     return int(row[0])
 

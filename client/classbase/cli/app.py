@@ -18,7 +18,9 @@ from classbase import cli
 from classbase.cli.output import FAILED, CommandError, Output
 
 INTERRUPTED = 130
-_HELPERS = frozenset({"app", "checks", "choosing", "connection", "job_runner", "naming", "options", "output", "schema"})
+_HELPERS = frozenset(
+    {"app", "checks", "choosing", "connection", "dispatching", "job_runner", "naming", "options", "output", "schema"}
+)
 
 
 def _print_version(wanted: bool) -> None:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from classbase.cli.connection import open_client
+from classbase.cli.dispatching import Dispatch, Waker
 from classbase.cli.job_runner import JobRunner
 from classbase.cli.options import (
     DbUrlOption,
@@ -110,7 +111,8 @@ def run(
 ) -> None:
     """Run jobs when they are due, in the foreground, until SIGTERM or Ctrl-C; the job at hand is finished first.
 
-    Any number may run at once, beside pg_cron or not: each due time runs once. With --json one line a run.
+    Any number may run at once, beside pg_cron or not: each due time runs once. With --json one line a run. Where
+    DISPATCH_URL and DISPATCH_SECRET are set, functions/dispatch is woken when messages are due.
 
     Exit codes: 0 told to end (--once: nothing failed), 1 with --once: a job failed, 2 and 3 as always.
     """
@@ -118,10 +120,20 @@ def run(
     stop = threading.Event()
     _stop_when_told(stop)
     with open_client(resolve_target(url, key, db_url, project_dir)) as cb:
-        runner = JobRunner(cb, lambda done: _tell(out, done, in_line=True), out.warning, stop)
+        dispatch = Dispatch.of_environment()
+        waker = Waker(dispatch, out.warning) if dispatch is not None else None
+
+        def ran(done: dict[str, Any]) -> None:
+            _tell(out, done, in_line=True)
+            if waker is not None:
+                waker.ran(done)
+
+        runner = JobRunner(cb, ran, out.warning, stop)
         if not once:
             out.notice("Running jobs as they become due. Ctrl-C ends it.")
         failed = runner.run(once=once)
+        if waker is not None and once:
+            waker.wait()
     raise typer.Exit(PROBLEMS if once and failed else OK)
 
 

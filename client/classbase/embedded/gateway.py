@@ -108,7 +108,11 @@ class Gateway:
         )
 
     def _jobs(self) -> JobProcess:
-        return JobProcess(self.db_url, log=self.project.logs / "jobs.log", directory=self.project.state)
+        # A message that is due wakes the function that sends it, where the function has a secret to be woken with.
+        secret = self.edge.environment.get("DISPATCH_SECRET") if self.edge is not None else None
+        wake = {"DISPATCH_URL": f"{self.url}/functions/v1/dispatch", "DISPATCH_SECRET": secret} if secret else {}
+        log_file = self.project.logs / "jobs.log"
+        return JobProcess(self.db_url, log=log_file, directory=self.project.state, environment=wake)
 
     # -- routes ------------------------------------------------------------------------------------------------
 

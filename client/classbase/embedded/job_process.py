@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from classbase.embedded import processes
@@ -17,10 +18,12 @@ class JobProcess:
         db_url: the database, as its owner.
         log: where what it says goes.
         directory: where it runs; the project's, which tells it from another's.
+        environment: what else it is told, such as whom to wake when messages are due.
     """
 
-    def __init__(self, db_url: str, *, log: Path, directory: Path) -> None:
+    def __init__(self, db_url: str, *, log: Path, directory: Path, environment: Mapping[str, str]) -> None:
         self._db_url = db_url
+        self._environment = dict(environment)
         self._log = log
         self._directory = directory
         self._child: subprocess.Popen[bytes] | None = None
@@ -36,7 +39,7 @@ class JobProcess:
             return
         # The URL holds the password: in the environment it is seen by nobody else, among the arguments by everybody.
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "SUPABASE_"))}
-        environment |= {"DATABASE_URL": self._db_url, "NO_COLOR": "1"}
+        environment |= {"DATABASE_URL": self._db_url, "NO_COLOR": "1", **self._environment}
         with self._log.open("ab") as output:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "classbase", "jobs", "run", "--quiet"],

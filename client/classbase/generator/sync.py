@@ -14,6 +14,7 @@ SOURCES = {
     "transport/rest.py": "transport/async_rest.py",
     "transport/database.py": "transport/async_database.py",
     "client.py": "async_client.py",
+    "subscription.py": "async_subscription.py",
 }
 
 _NAMES = {
@@ -26,24 +27,30 @@ _NAMES = {
     "AsyncDatabaseClassbase": "DatabaseClassbase",
     "AsyncDatabaseTransport": "DatabaseTransport",
     "AsyncModules": "Modules",
+    "AsyncPause": "Pause",
     "AsyncPostgrestClient": "SyncPostgrestClient",
     "AsyncRequestBuilder": "SyncRequestBuilder",
     "AsyncRestClassbase": "RestClassbase",
     "AsyncRestTransport": "RestTransport",
     "AsyncRetrying": "Retrying",
+    "AsyncSubscription": "Subscription",
     "AsyncTransport": "Transport",
     "aclose": "close",
+    "aclosing": "closing",
+    "aiter_lines": "iter_lines",
+    "aread": "read",
     "async_caller": "caller",
     "async_database": "database",
     "async_rest": "rest",
+    "async_subscription": "subscription",
     "asyncio": "threading",
     "connect_async": "connect",
     "connect_database_async": "connect_database",
 }
 
 # In docstrings and comments, where unasync does not look.
-_PROSE = re.compile(r"\b(connect_async|connect_database_async|asynchronous|await )\b")
-_PROSE_NAMES = {**_NAMES, "asynchronous": "synchronous", "await ": ""}
+_PROSE = re.compile(r"\b(connect_async|connect_database_async|asynchronous|await |async (?=for|with))\b")
+_PROSE_NAMES = {**_NAMES, "asynchronous": "synchronous", "await ": "", "async ": ""}
 
 
 def to_sync(source: str) -> str:

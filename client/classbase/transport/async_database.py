@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -17,6 +17,7 @@ from psycopg import AsyncClientCursor, AsyncConnection, sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
+from classbase.changes import Told
 from classbase.errors import InternalError
 from classbase.transport.context import ROLE_SETTINGS, RequestContext
 from classbase.transport.function import Function, Shape
@@ -150,6 +151,32 @@ class AsyncDatabaseTransport:
             await connection.close()
         else:
             self._idle.append(connection)
+
+    async def watch(self, topics: Sequence[str], cursor: str, every: float) -> AsyncGenerator[Told, None]:
+        """Wakes when something was published, by a connection of its own that listens.
+
+        It also says "look" every so many seconds: behind a pooler in transaction mode one may listen, but never hears.
+
+        Raises:
+            ClassbaseError: the connection cannot be made, or broke.
+        """
+        with typed_errors():
+            connection = await AsyncConnection.connect(
+                self._dsn,
+                autocommit=True,
+                prepare_threshold=None,
+                connect_timeout=self._connect_timeout,
+                fallback_application_name="classbase",
+            )
+            try:
+                await connection.execute("listen classbase_changes")
+                yield Told(state="live")
+                while not self._closed:
+                    yield Told()
+                    async for _ in connection.notifies(timeout=every, stop_after=1):
+                        pass
+            finally:
+                await connection.close()
 
     async def close(self) -> None:
         """Closes the connections; those in use are closed when their call ends."""

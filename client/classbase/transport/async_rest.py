@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
 from postgrest import AsyncPostgrestClient, AsyncRequestBuilder
 
-from classbase.errors import InternalError, LimitExceeded
+from classbase.changes import Told, read_change
+from classbase.errors import InternalError, LimitExceeded, NetworkError
 from classbase.transport.function import Function
-from classbase.transport.translation import typed_errors
+from classbase.transport.translation import from_codes, typed_errors
 from classbase.values import dumps, loads
 
 Token = str | Callable[[], str]
+
+# The function says something every 15 seconds.
+_QUIET_FOR_LONG = 40.0
 
 
 class AsyncRestTransport:
@@ -25,6 +29,7 @@ class AsyncRestTransport:
         access_token: a signed-in user's token, or what returns a fresh one whenever it is called; the key when None.
         timeout: seconds to wait for an answer (hosted gateways give up after 60).
         headers: further headers of every request.
+        functions_url: where Edge Functions are, such as `https://ref.supabase.co/functions/v1`; None for nowhere.
     """
 
     def __init__(
@@ -35,8 +40,10 @@ class AsyncRestTransport:
         access_token: Token | None = None,
         timeout: float = 60.0,
         headers: Mapping[str, str] | None = None,
+        functions_url: str | None = None,
     ) -> None:
         self._url = rest_url.rstrip("/")
+        self._functions_url = functions_url.rstrip("/") if functions_url is not None else None
         self._token: Token = access_token if access_token is not None else key
         self._headers = {"apikey": key, **(headers or {})}
         self._http = httpx.AsyncClient(timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)))
@@ -106,9 +113,65 @@ class AsyncRestTransport:
             ) from error
         return answer, _total(response.headers.get("Content-Range"), answer)
 
+    async def watch(self, topics: Sequence[str], cursor: str, every: float) -> AsyncGenerator[Told, None]:
+        """What the Edge Function `changes` sends from a cursor on.
+
+        Raises:
+            ClassbaseError: there is no such function, the stream broke or was refused.
+        """
+        if self._functions_url is None:
+            raise NetworkError("There are no Edge Functions here.")
+        with typed_errors():
+            stream = self._http.stream(
+                "GET",
+                f"{self._functions_url}/changes",
+                params={"topics": ",".join(topics)},
+                headers={**self._authorised(), "Accept": "text/event-stream", "Last-Event-ID": cursor},
+                timeout=httpx.Timeout(_QUIET_FOR_LONG, connect=10.0),
+            )
+            async with stream as response:
+                if response.status_code != 200:
+                    await response.aread()
+                    response.raise_for_status()
+                if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+                    raise InternalError("This is no stream of events.", hint="Is the function `changes` deployed?")
+                name, data = "message", ""
+                async for line in response.aiter_lines():
+                    field, _, value = line.partition(":")
+                    value = value.removeprefix(" ")
+                    if field == "id":
+                        cursor = value
+                    elif field == "event":
+                        name = value
+                    elif field == "data":
+                        data += value
+                    elif line == "":
+                        yield _told(name, data, cursor)
+                        name, data = "message", ""
+        raise NetworkError("The stream of changes ended.")
+
     async def close(self) -> None:
         """Closes the HTTP connections."""
         await self._http.aclose()
+
+
+def _told(name: str, data: str, cursor: str) -> Told:
+    """What one server-sent event says; an empty one moves the cursor on.
+
+    Raises:
+        ClassbaseError: the stream ends with it.
+    """
+    try:
+        said = loads(data) if data else {}
+        if name == "change":
+            return Told(change=read_change(said, cursor))
+        if name == "ready":
+            return Told(state="live" if said["state"] == "live" else "polling")
+    except (KeyError, TypeError, ValueError) as error:
+        raise InternalError("The function `changes` sent what this client cannot read.") from error
+    if name == "end":
+        raise from_codes(said.get("code"), said.get("message"), None, said.get("hint"))
+    return Told(cursor=cursor)
 
 
 def _total(content_range: str | None, answer: Any) -> int:

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from tenacity import Retrying
 
+from classbase.changes import Told
 from classbase.errors import NetworkError
 from classbase.retry import RetryPolicy
 from classbase.transport.function import IDEMPOTENCY_KEY, Function
@@ -24,6 +25,18 @@ class Transport(Protocol):
 
         Raises:
             ClassbaseError: already translated, with the original exception as its cause.
+        """
+
+    def watch(self, topics: Sequence[str], cursor: str, every: float) -> Generator[Told, None]:
+        """What is pushed of the change feed from a cursor on, until the push breaks.
+
+        Args:
+            topics: what is followed.
+            cursor: where to begin.
+            every: seconds after which it says "look" although nothing woke it, where it can only wake.
+
+        Raises:
+            ClassbaseError: there is no push, it broke, or it was refused.
         """
 
     def close(self) -> None:

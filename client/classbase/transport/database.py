@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -18,6 +18,7 @@ from psycopg import ClientCursor, Connection, sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
+from classbase.changes import Told
 from classbase.errors import InternalError
 from classbase.transport.context import ROLE_SETTINGS, RequestContext
 from classbase.transport.function import Function, Shape
@@ -151,6 +152,32 @@ class DatabaseTransport:
             connection.close()
         else:
             self._idle.append(connection)
+
+    def watch(self, topics: Sequence[str], cursor: str, every: float) -> Generator[Told, None]:
+        """Wakes when something was published, by a connection of its own that listens.
+
+        It also says "look" every so many seconds: behind a pooler in transaction mode one may listen, but never hears.
+
+        Raises:
+            ClassbaseError: the connection cannot be made, or broke.
+        """
+        with typed_errors():
+            connection = Connection.connect(
+                self._dsn,
+                autocommit=True,
+                prepare_threshold=None,
+                connect_timeout=self._connect_timeout,
+                fallback_application_name="classbase",
+            )
+            try:
+                connection.execute("listen classbase_changes")
+                yield Told(state="live")
+                while not self._closed:
+                    yield Told()
+                    for _ in connection.notifies(timeout=every, stop_after=1):
+                        pass
+            finally:
+                connection.close()
 
     def close(self) -> None:
         """Closes the connections; those in use are closed when their call ends."""

@@ -53,8 +53,8 @@ begin atomic
   select c.oid::regclass
   from pg_catalog.pg_class c
   where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
-    -- What repairs leave behind of themselves is not theirs to take back.
-    and c.oid <> all(array['public.fix_runs', 'public.audit_log']::regclass[])
+    -- What repairs leave behind of themselves is not theirs to take back, nor what they told the world.
+    and c.oid <> all(array['public.fix_runs', 'public.audit_log', 'public.changes']::regclass[])
     and not exists (
       select from pg_catalog.pg_depend d
       where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'

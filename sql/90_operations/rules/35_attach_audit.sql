@@ -8,11 +8,15 @@ begin
     select to_regclass(format('public.%I', t.name)) as name, t.reason
     from (values
       ('audit_log', 'It is the audit trail.'),
+      ('changes', 'It is a record itself, only ever added to, of what other tables are audited for.'),
       ('access_changes', 'It is a record itself, only ever added to.'),
       ('claims', 'Derived from what claims time, which is audited.'),
       ('resource_horizons', 'Derived: how far weekly rules have been claimed.'),
       ('student_schedule_slots', 'Derived from students.fixed_schedule, which is audited, and kept when it changes.'),
       ('class_generation_logs', 'It is a record itself.'),
+      ('outbox', 'It is a record itself: what was sent, when, and what went wrong.'),
+      ('outbox_providers', 'Counts failures, which nobody decides.'),
+      ('notifications', 'It is a record itself: what people were told.'),
       ('fix_runs', 'It is a record itself; what repairs change is audited.'),
       ('alerts', 'It is a record itself, and says who acknowledged and resolved.'),
       ('job_runs', 'It is a record itself.'),

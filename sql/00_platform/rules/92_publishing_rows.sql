@@ -1,0 +1,59 @@
+-- What modules tell the feed about their rows: that they changed, and nothing of what is in them.
+
+create function private.publish_rows() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if not private.setting_boolean(tg_argv[0]) then
+    return null;
+  end if;
+  -- Each topic's rows; whom a row was taken from hears of it as well.
+  execute format(
+    'insert into public.changes (topic, event, payload)
+     select e.topic, %L, case
+         when count(*) > 50 then jsonb_build_object(''count'', count(*))
+         else jsonb_build_object(''rows'', jsonb_agg(jsonb_build_object(''id'', e.id, ''version'', e.version) order by e.id))
+       end
+     from (%s) e(topic, id, version)
+     where e.topic is not null
+     group by e.topic
+     order by e.topic',
+    tg_argv[1] || case tg_op when 'INSERT' then '-created' when 'UPDATE' then '-updated' else '-deleted' end,
+    (
+      select string_agg(
+          case
+            when t.topic not like '%:%' then format('select %L, r.id, r.version from %s', t.topic, s.rows)
+            else format('select %L || %s.%I, r.id, r.version from %s', split_part(t.topic, ':', 1) || ':', s.side, split_part(t.topic, ':', 2), s.rows)
+          end, ' union ')
+      from unnest(tg_argv[2:]) t(topic)
+      cross join (
+        values ('INSERT', 'r', 'new_rows r'), ('DELETE', 'r', 'old_rows r'),
+          ('UPDATE', 'r', 'new_rows r join old_rows o on o.id = r.id and o.version <> r.version'),
+          ('UPDATE', 'o', 'new_rows r join old_rows o on o.id = r.id and o.version <> r.version')
+      ) s(operation, side, rows)
+      where s.operation = tg_op and (t.topic like '%:%' or s.side = 'r')
+    )
+  );
+  return null;
+end;
+$$;
+comment on function private.publish_rows() is
+  'Statement trigger: publishes which rows came, changed or went, one change a topic. Its arguments: the setting that switches it off, what a row is called, and the topics (prefix, or prefix:column).';
+
+create function private.attach_publishing(p_table regclass, p_setting text, p_noun text, variadic p_topics text[]) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  execute format('create or replace trigger t95_publish_insert after insert on %s referencing new table as new_rows
+    for each statement execute function private.publish_rows(%s)',
+    p_table, (select string_agg(quote_literal(a.a), ', ' order by a.position) from unnest(array[p_setting, p_noun] || p_topics) with ordinality a(a, position)));
+  execute format('create or replace trigger t95_publish_update after update on %s referencing old table as old_rows new table as new_rows
+    for each statement execute function private.publish_rows(%s)',
+    p_table, (select string_agg(quote_literal(a.a), ', ' order by a.position) from unnest(array[p_setting, p_noun] || p_topics) with ordinality a(a, position)));
+  execute format('create or replace trigger t95_publish_delete after delete on %s referencing old table as old_rows
+    for each statement execute function private.publish_rows(%s)',
+    p_table, (select string_agg(quote_literal(a.a), ', ' order by a.position) from unnest(array[p_setting, p_noun] || p_topics) with ordinality a(a, position)));
+end;
+$$;
+comment on function private.attach_publishing(regclass, text, text, text[]) is
+  'Lets a table with id and version tell the feed about its rows: the setting that switches it off, what a row is called, its topics (prefix, or prefix:column).';
