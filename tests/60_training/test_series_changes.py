@@ -160,6 +160,9 @@ def test_stale_wrong_and_nobodys(school: School, world: World) -> None:
     assert refusal.fields == {"p_changes.rrule.BYDAY", "p_changes.max_capacity"}
     with refused("invalid_input"):
         change(school, "all", school.session(), {"price": "1"})
+    for nothing in ([], 7, None, "x", {}):
+        with refused("invalid_input"):
+            change(school, "all", session, nothing)  # type: ignore[arg-type]
     with refused("not_found"):
         change(school, "all", school.course, {"price": "1"})
     for function in ("plan_series_change", "update_series"):

@@ -17,7 +17,7 @@ CHECKS_OF_ROWS = "select array_agg(name) from public.integrity_checks where modu
 TABLES = """
 select relname::text from pg_class
 where relnamespace = 'public'::regnamespace and relkind = 'r'
-  and relname <> all ('{fix_runs,diagnostic_runs,check_results,findings}') order by 1
+  and relname <> all ('{fix_runs,diagnostic_runs,check_results,findings,changes}') order by 1
 """
 
 
@@ -42,7 +42,8 @@ class Repairs:
             assert self.behind.execute(statement.encode(), arguments).rowcount > 0, "nothing was planted"
 
     def everything(self) -> dict[str, Any]:
-        """Every row of every table in public, as text, but for what diagnosis and fixes write down about themselves."""
+        """Every row of every table in public, as text, but for what diagnosis and fixes write down about themselves, and
+        what the world was told meanwhile."""
         read = sql.SQL("select array_agg(t::text order by t::text) from public.{} t")
         names = [name for (name,) in self.db.execute(TABLES).fetchall()]
         return {name: self.one(read.format(sql.Identifier(name)).as_string()) for name in names}

@@ -2,7 +2,7 @@ create function private.planned_change(p_scope text, p_session_id uuid, p_change
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_what private.requested_change := private.series_to_change(p_scope, p_session_id, p_changes);
+  v_what private.series_target := private.series_to_change(p_scope, p_session_id, p_changes);
 begin
   return query
     select c.* from private.plan_series_change(v_what.series,

@@ -2,7 +2,7 @@ create function private.change_one_series(p_scope text, p_session_id uuid, p_cha
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_what private.requested_change := private.series_to_change(p_scope, p_session_id, p_changes);
+  v_what private.series_target := private.series_to_change(p_scope, p_session_id, p_changes);
   v_next public.session_series := private.changed_series(v_what.series, p_changes, v_what.from_date, v_what.is_split);
   v_plan private.series_change[];
 begin

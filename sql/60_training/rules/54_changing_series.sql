@@ -120,23 +120,23 @@ comment on function private.changed_series(public.session_series, jsonb, date, b
   'A series with changes; split: the one that goes on from a date, with what is left of rule and exceptions.';
 
 -- Where a change starts: which series, which date, whether the dates before stay under the old one.
-create type private.requested_change as (series public.session_series, from_date date, is_split boolean);
-comment on type private.requested_change is 'A series, the date from which it changes, and whether what comes before becomes a series of its own.';
+create type private.series_target as (series public.session_series, from_date date, is_split boolean);
+comment on type private.series_target is 'A series that is to be changed, from which date on, and whether the dates before stay under the old one.';
 
-create function private.series_to_change(p_scope text, p_session_id uuid, p_changes jsonb) returns private.requested_change
+create function private.series_to_change(p_scope text, p_session_id uuid, p_changes jsonb) returns private.series_target
 language plpgsql stable security definer set search_path = ''
 as $$
 declare
   v_session public.course_sessions;
   v_series public.session_series;
-  v_from_date date;
+  v_from date;
 begin
   perform private.require_permission('manage:series');
   perform private.fail_input(
     private.input_error(coalesce(p_scope, '') not in ('following', 'all'), 'p_scope', 'A scope is following or all; one session is changed by update_session()')
     || private.input_error(p_session_id is null, 'p_session_id', 'Say which session')
     || private.input_error(p_changes = '{}', 'p_changes', 'Say what changes')
-    || private.json_object_errors(p_changes - array['rdates', 'exdates'], '{"rrule": "text", "start_time": "time", "end_time": "time",
+    || private.json_object_errors(case jsonb_typeof(p_changes) when 'object' then p_changes - array['rdates', 'exdates'] else p_changes end, '{"rrule": "text", "start_time": "time", "end_time": "time",
       "location_id": "uuid", "instructor_id": "uuid", "max_capacity": "count", "min_bookings": "count", "price": "amount", "notes": "text"}', 'p_changes.')
     || private.date_list_errors(p_changes -> 'rdates', 'p_changes.rdates')
     || private.date_list_errors(p_changes -> 'exdates', 'p_changes.exdates')
@@ -151,8 +151,8 @@ begin
   if v_series.status = 'cancelled' then
     perform private.fail('illegal_transition', 'This series is cancelled', 'p_session_id', jsonb_build_object('series_id', v_series.id));
   end if;
-  v_from_date := case p_scope when 'all' then v_series.first_date else v_session.series_date end;
-  return row(v_series, v_from_date, p_scope = 'following' and v_from_date > v_series.first_date);
+  v_from := case p_scope when 'all' then v_series.first_date else v_session.series_date end;
+  return row(v_series, v_from, p_scope = 'following' and v_from > v_series.first_date)::private.series_target;
 end;
 $$;
 comment on function private.series_to_change(text, uuid, jsonb) is
