@@ -17,7 +17,7 @@ CHECKS_OF_ROWS = "select array_agg(name) from public.integrity_checks where modu
 TABLES = """
 select relname::text from pg_class
 where relnamespace = 'public'::regnamespace and relkind = 'r'
-  and relname <> all ('{fix_runs,diagnostic_runs,check_results,findings}') order by 1
+  and relname <> all ('{fix_runs,diagnostic_runs,check_results,findings,changes}') order by 1
 """
 
 
