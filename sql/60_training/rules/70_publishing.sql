@@ -7,13 +7,18 @@ create function private.publish_sessions(p_events jsonb) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
+  -- What is left is counted once a session, however much there is to say of it.
   insert into public.changes (topic, event, payload)
-  select t.topic, e.item ->> 'event', e.item - 'event' || jsonb_build_object('session_id', s.id, 'course_id', s.course_id, 'status', s.status,
-    'seats_left', f.seats_left, 'max_capacity', s.max_capacity, 'version', s.version)
-  from jsonb_array_elements(p_events) with ordinality as e(item, position)
-  join public.course_sessions s on s.id = (e.item ->> 'session_id')::uuid
-  cross join lateral (select private.seats_free(s.id) as seats_left offset 0) f
-  cross join lateral (values ('session:' || s.id), ('course:' || s.course_id)) as t (topic)
+  select t.topic, e.item ->> 'event', e.item - 'event' || g.said
+  from (
+    select s.id, s.course_id, jsonb_build_object('session_id', s.id, 'course_id', s.course_id, 'status', s.status,
+      'seats_left', private.seats_free(s.id), 'max_capacity', s.max_capacity, 'version', s.version) as said
+    from public.course_sessions s
+    where s.id in (select (e.item ->> 'session_id')::uuid from jsonb_array_elements(p_events) as e(item))
+    offset 0
+  ) g
+  join jsonb_array_elements(p_events) with ordinality as e(item, position) on (e.item ->> 'session_id')::uuid = g.id
+  cross join lateral (values ('session:' || g.id), ('course:' || g.course_id)) as t (topic)
   order by e.position, t.topic desc;
 end;
 $$;
