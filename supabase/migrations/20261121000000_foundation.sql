@@ -1870,6 +1870,12 @@ on conflict (name) do update set
   module = excluded.module, category = excluded.category, severity = excluded.severity,
   description = excluded.description, fix_description = excluded.fix_description, looks_at = excluded.looks_at;
 
+-- Those with one provider each have its breaker from the beginning: who queues a provider's first message makes everybody
+-- else wait who queues one, until their transaction ends.
+insert into public.outbox_providers (name, channel, changed_at)
+select c.c, c.c, private.now() from unnest(array['email', 'sms', 'whatsapp']) as c(c)
+on conflict (name) do nothing;
+
 -- sql/10_people/tables.sql
 
 -- 10_people: who is who, and who may do what.
@@ -24758,20 +24764,23 @@ comment on function private.changed_series(public.session_series, jsonb, date, b
   'A series with changes; split: the one that goes on from a date, with what is left of rule and exceptions.';
 
 -- Where a change starts: which series, which date, whether the dates before stay under the old one.
-create function private.series_to_change(
-  p_scope text, p_session_id uuid, p_changes jsonb, out series public.session_series, out from_date date, out is_split boolean
-)
+create type private.series_target as (series public.session_series, from_date date, is_split boolean);
+comment on type private.series_target is 'A series that is to be changed, from which date on, and whether the dates before stay under the old one.';
+
+create function private.series_to_change(p_scope text, p_session_id uuid, p_changes jsonb) returns private.series_target
 language plpgsql stable security definer set search_path = ''
 as $$
 declare
   v_session public.course_sessions;
+  v_series public.session_series;
+  v_from date;
 begin
   perform private.require_permission('manage:series');
   perform private.fail_input(
     private.input_error(coalesce(p_scope, '') not in ('following', 'all'), 'p_scope', 'A scope is following or all; one session is changed by update_session()')
     || private.input_error(p_session_id is null, 'p_session_id', 'Say which session')
     || private.input_error(p_changes = '{}', 'p_changes', 'Say what changes')
-    || private.json_object_errors(p_changes - array['rdates', 'exdates'], '{"rrule": "text", "start_time": "time", "end_time": "time",
+    || private.json_object_errors(case jsonb_typeof(p_changes) when 'object' then p_changes - array['rdates', 'exdates'] else p_changes end, '{"rrule": "text", "start_time": "time", "end_time": "time",
       "location_id": "uuid", "instructor_id": "uuid", "max_capacity": "count", "min_bookings": "count", "price": "amount", "notes": "text"}', 'p_changes.')
     || private.date_list_errors(p_changes -> 'rdates', 'p_changes.rdates')
     || private.date_list_errors(p_changes -> 'exdates', 'p_changes.exdates')
@@ -24782,12 +24791,12 @@ begin
   elsif v_session.series_id is null then
     perform private.fail('invalid_input', 'This session is not part of a series', 'p_session_id');
   end if;
-  select s.* into series from public.session_series s where s.id = v_session.series_id;
-  if series.status = 'cancelled' then
-    perform private.fail('illegal_transition', 'This series is cancelled', 'p_session_id', jsonb_build_object('series_id', series.id));
+  select s.* into v_series from public.session_series s where s.id = v_session.series_id;
+  if v_series.status = 'cancelled' then
+    perform private.fail('illegal_transition', 'This series is cancelled', 'p_session_id', jsonb_build_object('series_id', v_series.id));
   end if;
-  from_date := case p_scope when 'all' then series.first_date else v_session.series_date end;
-  is_split := p_scope = 'following' and from_date > series.first_date;
+  v_from := case p_scope when 'all' then v_series.first_date else v_session.series_date end;
+  return row(v_series, v_from, p_scope = 'following' and v_from > v_series.first_date)::private.series_target;
 end;
 $$;
 comment on function private.series_to_change(text, uuid, jsonb) is
@@ -25272,13 +25281,18 @@ create function private.publish_sessions(p_events jsonb) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
+  -- What is left is counted once a session, however much there is to say of it.
   insert into public.changes (topic, event, payload)
-  select t.topic, e.item ->> 'event', e.item - 'event' || jsonb_build_object('session_id', s.id, 'course_id', s.course_id, 'status', s.status,
-    'seats_left', f.seats_left, 'max_capacity', s.max_capacity, 'version', s.version)
-  from jsonb_array_elements(p_events) with ordinality as e(item, position)
-  join public.course_sessions s on s.id = (e.item ->> 'session_id')::uuid
-  cross join lateral (select private.seats_free(s.id) as seats_left offset 0) f
-  cross join lateral (values ('session:' || s.id), ('course:' || s.course_id)) as t (topic)
+  select t.topic, e.item ->> 'event', e.item - 'event' || g.said
+  from (
+    select s.id, s.course_id, jsonb_build_object('session_id', s.id, 'course_id', s.course_id, 'status', s.status,
+      'seats_left', private.seats_free(s.id), 'max_capacity', s.max_capacity, 'version', s.version) as said
+    from public.course_sessions s
+    where s.id in (select (e.item ->> 'session_id')::uuid from jsonb_array_elements(p_events) as e(item))
+    offset 0
+  ) g
+  join jsonb_array_elements(p_events) with ordinality as e(item, position) on (e.item ->> 'session_id')::uuid = g.id
+  cross join lateral (values ('session:' || g.id), ('course:' || g.course_id)) as t (topic)
   order by e.position, t.topic desc;
 end;
 $$;
@@ -26069,7 +26083,7 @@ create function private.planned_change(p_scope text, p_session_id uuid, p_change
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_what record := private.series_to_change(p_scope, p_session_id, p_changes);
+  v_what private.series_target := private.series_to_change(p_scope, p_session_id, p_changes);
 begin
   return query
     select c.* from private.plan_series_change(v_what.series,
@@ -26299,7 +26313,7 @@ create function private.change_one_series(p_scope text, p_session_id uuid, p_cha
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_what record := private.series_to_change(p_scope, p_session_id, p_changes);
+  v_what private.series_target := private.series_to_change(p_scope, p_session_id, p_changes);
   v_next public.session_series := private.changed_series(v_what.series, p_changes, v_what.from_date, v_what.is_split);
   v_plan private.series_change[];
 begin
