@@ -172,3 +172,37 @@ def test_two_planners_want_the_hall(school: School, database: Database) -> None:
             late.result()
     assert refusal.details["count"] == 4
     assert school.dates(made["series_id"]) == weeks(school.monday, 0, 1, 2, 3)
+
+
+def test_deleting_a_session_and_cancelling_its_series_wait_in_one_order(school: School, database: Database) -> None:
+    series = school.series()["series_id"]
+    first, second = database.connect(autocommit=False), database.connect()
+    first.execute("select from public.course_sessions where series_id = %s order by id for update", [series])
+    with ThreadPoolExecutor(1) as other:
+        late = other.submit(call, second, None, "cancel_series", p_id=series, p_reason="No room")
+        until_blocked(school.db, second)
+        # Had the other one locked the series first, these two would wait for each other.
+        first.execute(
+            "delete from public.course_sessions where series_id = %s and session_date = %s", [series, school.monday]
+        )
+        first.commit()
+        [done] = late.result()
+    assert len(done["session_ids"]) == 3
+
+
+def test_two_runs_of_a_night_make_it_once(school: School, database: Database) -> None:
+    school.db.execute("update public.settings set value = '14' where key = 'series_horizon_days'")
+    series = school.series(p_rrule="FREQ=DAILY")["series_id"]
+    school.db.execute("update public.settings set value = '20' where key = 'series_horizon_days'")
+    first, second = database.connect(autocommit=False), database.connect()
+    first.execute("select private.generate_series_sessions()")
+    with ThreadPoolExecutor(1) as other:
+        late = other.submit(second.execute, "select private.generate_series_sessions()")
+        until_blocked(school.db, second)
+        first.commit()
+        assert late.result().fetchone() == ("0 sessions made, 0 not possible",)
+    assert (
+        len(school.dates(series))
+        == len(set(school.dates(series)))
+        == (school.today + timedelta(20) - school.monday).days + 1
+    )

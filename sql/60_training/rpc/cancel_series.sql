@@ -8,6 +8,7 @@ begin
   perform private.require_permission('manage:series');
   perform private.fail_input(private.input_error(private.clean_text(p_reason) is null, 'p_reason', 'Say why: whoever booked is told')
     || private.input_error(length(p_reason) > 1000, 'p_reason', 'A reason has at most 1000 characters'));
+  perform private.lock_sessions_of_series(p_id, date '1970-01-01');
   select s.* into v_series from public.session_series s where s.id = p_id for no key update;
   if not found then
     perform private.fail('not_found', 'There is no such series', 'p_id', jsonb_build_object('id', p_id));

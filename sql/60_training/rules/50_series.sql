@@ -84,6 +84,14 @@ create trigger t10_keep_version before update on public.session_series
 create trigger t20_check before insert or update on public.session_series
   for each row execute function private.check_series();
 
+-- Sessions before their series: whoever deletes a session holds it, and then leaves its date out.
+create function private.lock_sessions_of_series(p_series_id uuid, p_from date) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  select from public.course_sessions s where s.series_id = p_series_id and s.series_date >= p_from order by s.id for no key update;
+end;
+comment on function private.lock_sessions_of_series(uuid, date) is 'Locks the sessions of a series from a date on, in the order everybody locks them in.';
+
 -- Whoever cancels a series, in whatever way, cancels what has not begun; what happened stays.
 create function private.cancel_sessions_of_series() returns trigger
 language plpgsql volatile security definer set search_path = ''

@@ -170,14 +170,15 @@ return private.input_error(
   ), p_field, 'This is a list of dates, each written 2026-01-31');
 comment on function private.date_list_errors(jsonb, text) is 'What is wrong with a list of dates in JSON; nothing is no list and right.';
 
--- Series, sessions, seats, then resources, all locked before the plan is made that is carried out: nobody books
+-- Sessions, their series, seats, then resources, all locked before the plan is made that is carried out: nobody books
 -- meanwhile what it moves.
 create function private.lock_series_from(p_series public.session_series, p_from date, p_resource_ids uuid[]) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
+  perform private.lock_sessions_of_series(p_series.id, p_from);
   perform from public.session_series s where s.id = p_series.id for no key update;
-  perform from public.course_sessions s where s.series_id = p_series.id and s.series_date >= p_from order by s.id for no key update;
+  perform private.lock_sessions_of_series(p_series.id, p_from); -- those made while this waited
   perform from public.session_seats k
   join public.course_sessions s on s.id = k.session_id
   where s.series_id = p_series.id and s.series_date >= p_from and s.starts_at > private.now()

@@ -6,7 +6,7 @@
 -- as fits; carried on each night; changed from a date on, by ending it before that date and going on in another one of
 -- the same run; cancelled, which cancels what has not begun.
 --
--- Lock order: series by id before sessions; see 10_sessions.sql for what follows.
+-- Lock order: sessions by id, then their series, then as in 10_sessions.sql.
 
 create table public.session_series (
   id uuid primary key default gen_random_uuid(),
