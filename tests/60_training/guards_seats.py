@@ -25,7 +25,9 @@ def a_session_that_is_cancelled_is_locked_whole(stage: Stage) -> None:
     """Nobody can take a seat of it from then on."""
     stage.db.execute(f"create temp table closing on commit drop as select {SESSION} as id".encode())
     stage.db.execute("delete from public.session_bookings where session_id = (select id from closing)")
-    stage.db.execute("update public.course_sessions set status = 'cancelled', cancellation_reason = 'Ill.' where id = (select id from closing)")
+    stage.db.execute(
+        "update public.course_sessions set status = 'cancelled', cancellation_reason = 'Ill.' where id = (select id from closing)"
+    )
     locked = stage.db.execute(
         "select bool_and(q.xmax::text <> '0') from public.session_seats q where q.session_id = (select id from closing)"
     ).fetchone()
@@ -71,7 +73,9 @@ def a_live_booking_owns_its_seats(stage: Stage) -> None:
     """Whatever became of the trigger that takes them."""
     stage.db.execute("alter table public.session_bookings disable trigger t50_take_seats_insert")
     with refused("seats_full"), stage.db.transaction():
-        stage.db.execute(f"insert into public.session_bookings (session_id, attendee_name) values ({SESSION}, 'Seatless')".encode())
+        stage.db.execute(
+            f"insert into public.session_bookings (session_id, attendee_name) values ({SESSION}, 'Seatless')".encode()
+        )
         stage.db.execute("set constraints all immediate")
 
 
@@ -80,11 +84,15 @@ def a_seat_is_not_lost(stage: Stage) -> None:
     """Whoever slipped past what keeps others from writing."""
     stage.db.execute("alter table public.session_seats disable trigger t00_only_triggers_write")
     with refused("seats_full"), stage.db.transaction():
-        stage.db.execute("update public.session_seats set booking_id = null, owner_live = null where booking_id is not null")
+        stage.db.execute(
+            "update public.session_seats set booking_id = null, owner_live = null where booking_id is not null"
+        )
         stage.db.execute("set constraints all immediate")
 
 
-@guards("public.session_holds.session_holds_seats_belong_to", "public.session_bookings.session_bookings_seats_belong_to")
+@guards(
+    "public.session_holds.session_holds_seats_belong_to", "public.session_bookings.session_bookings_seats_belong_to"
+)
 def what_seats_refer_to_has_a_key(stage: Stage) -> None:
     """The keys are what the foreign keys of seats refer to: with them gone a seat belongs to anybody."""
     stage.db.execute("alter table public.session_seats disable trigger user")
@@ -94,7 +102,9 @@ def what_seats_refer_to_has_a_key(stage: Stage) -> None:
         f"booking_id = {other.format('session_bookings', SESSION)}, owner_live = true",
     ):
         with pytest.raises(psycopg.errors.ForeignKeyViolation), stage.db.transaction():
-            stage.db.execute(f"update public.session_seats set {change} where session_id = {SESSION} and booking_id is null and held_by is null".encode())
+            stage.db.execute(
+                f"update public.session_seats set {change} where session_id = {SESSION} and booking_id is null and held_by is null".encode()
+            )
 
 
 EMPTY = "(select id from public.course_sessions where notes = 'Empty')"
@@ -115,7 +125,9 @@ def an_id_is_given_once(stage: Stage) -> None:
             )
 
 
-@guards("public.session_bookings.session_bookings_session_id_fkey", "public.session_holds.session_holds_session_id_fkey")
+@guards(
+    "public.session_bookings.session_bookings_session_id_fkey", "public.session_holds.session_holds_session_id_fkey"
+)
 def what_is_booked_and_held_is_there(stage: Stage) -> None:
     """No booking and no hold of no session."""
     for table, columns, values in (
@@ -124,7 +136,9 @@ def what_is_booked_and_held_is_there(stage: Stage) -> None:
     ):
         stage.db.execute(f"alter table public.{table} disable trigger user".encode())
         with pytest.raises(psycopg.errors.ForeignKeyViolation), stage.db.transaction():
-            stage.db.execute(f"insert into public.{table} (session_id, {columns}) values (gen_random_uuid(), {values})".encode())
+            stage.db.execute(
+                f"insert into public.{table} (session_id, {columns}) values (gen_random_uuid(), {values})".encode()
+            )
 
 
 @guards(
@@ -141,7 +155,9 @@ def claims_follow_sessions(stage: Stage) -> None:
     first = stage.db.execute(claimed.encode()).fetchone()
     assert first is not None
     assert first[0] == 1
-    stage.db.execute("update public.course_sessions set start_time = '21:30' where id = '00000000-0000-0000-0000-000000000060'")
+    stage.db.execute(
+        "update public.course_sessions set start_time = '21:30' where id = '00000000-0000-0000-0000-000000000060'"
+    )
     second = stage.db.execute(claimed.encode()).fetchone()
     assert second is not None
     assert second[1] < first[1]

@@ -18,7 +18,13 @@ def fill(world: World, people: Mapping[str, User]) -> None:
     manager = people["manager"]
     course = world.insert("public.courses", code="TRAIN 1", title="Fire safety", duration_minutes=30, price=50).id
     once = world.insert(
-        "public.courses", code="TRAIN 2", title="Fork lifts", duration_minutes=30, price=90, default_capacity=4, is_repeatable=False
+        "public.courses",
+        code="TRAIN 2",
+        title="Fork lifts",
+        duration_minutes=30,
+        price=90,
+        default_capacity=4,
+        is_repeatable=False,
     ).id
     pairs = (
         (people["instructor"], people["member"], "Ours"),
@@ -45,10 +51,18 @@ def fill(world: World, people: Mapping[str, User]) -> None:
             attendee_name=f"Guest of {notes}", attendee_email=f"guest{number}@example.org", seats=2, **booked,
         )  # fmt: skip
         world.insert("public.session_bookings", attendee_name=f"Gone of {notes}", **booked)
-        db.execute("update public.session_bookings set status = 'cancelled' where attendee_name = %s", [f"Gone of {notes}"])
+        db.execute(
+            "update public.session_bookings set status = 'cancelled' where attendee_name = %s", [f"Gone of {notes}"]
+        )
         world.insert("public.session_holds", session_id=session, user_id=learner.id, seats=1)
     # One that nobody booked, and can be deleted.
     world.insert(
-        "public.course_sessions", course_id=course, session_date=today + timedelta(days=32), start_time="21:00", notes="Empty"
+        "public.course_sessions",
+        course_id=course,
+        session_date=today + timedelta(days=32),
+        start_time="21:00",
+        notes="Empty",
     )
-    db.execute("insert into private.seat_rebuilds (session_ids) select array_agg(id) from public.course_sessions where notes = 'Empty'")
+    db.execute(
+        "insert into private.seat_rebuilds (session_ids) select array_agg(id) from public.course_sessions where notes = 'Empty'"
+    )

@@ -199,10 +199,13 @@ def test_required_courses_come_first(training: Training) -> None:
 def attended(training: Training, session: Any, profile_id: Any) -> None:
     """Somebody was there, in a session that is over."""
     with training.db.transaction():
-        training.db.execute("update public.course_sessions set session_date = %s where id = %s", [training.day, session])
+        training.db.execute(
+            "update public.course_sessions set session_date = %s where id = %s", [training.day, session]
+        )
         booking = training.guest(session, profile_id=profile_id, name=None)  # type: ignore[arg-type]
         training.db.execute(
-            "update public.course_sessions set session_date = %s where id = %s", [training.today - timedelta(days=3), session]
+            "update public.course_sessions set session_date = %s where id = %s",
+            [training.today - timedelta(days=3), session],
         )
         training.db.execute("update public.session_bookings set status = 'attended' where id = %s", [booking])
 
@@ -223,15 +226,23 @@ def test_what_is_not_repeatable_is_taken_once(training: Training) -> None:
 
 def test_a_transfer_never_loses_the_seat_it_has(training: Training) -> None:
     db, ann = training.db, training.world.user()
-    here, full, there = training.session(1), training.session(1, start_time="12:00"), training.session(1, start_time="14:00", price=15)
+    here, full, there = (
+        training.session(1),
+        training.session(1, start_time="12:00"),
+        training.session(1, start_time="14:00", price=15),
+    )
     [booking] = training.book(here, ann)
     training.guest(full)
     with refused("seats_full"):
         call(db, ann, "transfer_booking", p_booking_id=booking["id"], p_to_session_id=full)
     assert training.one("select session_id from public.session_seats where booking_id = %s", booking["id"]) == here
-    [moved] = call(db, ann, "transfer_booking", p_booking_id=booking["id"], p_to_session_id=there, p_idempotency_key="k")
+    [moved] = call(
+        db, ann, "transfer_booking", p_booking_id=booking["id"], p_to_session_id=there, p_idempotency_key="k"
+    )
     assert (moved["session_id"], moved["price"]) == (there, 15)
-    assert call(db, ann, "transfer_booking", p_booking_id=booking["id"], p_to_session_id=there, p_idempotency_key="k") == [moved]
+    assert call(
+        db, ann, "transfer_booking", p_booking_id=booking["id"], p_to_session_id=there, p_idempotency_key="k"
+    ) == [moved]
     assert (training.left(here), training.left(there)) == (1, 0)
     with refused("not_found"):
         call(db, training.world.user(), "transfer_booking", p_booking_id=booking["id"], p_to_session_id=here)
@@ -260,7 +271,10 @@ def test_attendance_is_marked_from_the_start_on(training: Training) -> None:
     booking = training.guest(session)
     with refused("illegal_transition"):
         training.db.execute("update public.session_bookings set status = 'attended' where id = %s", [booking])
-    training.db.execute("update public.course_sessions set session_date = %s where id = %s", [training.today - timedelta(days=1), session])
+    training.db.execute(
+        "update public.course_sessions set session_date = %s where id = %s",
+        [training.today - timedelta(days=1), session],
+    )
     for status in ("attended", "no_show", "confirmed", "attended"):
         training.db.execute("update public.session_bookings set status = %s where id = %s", [status, booking])
     assert training.taken(session) == 1
@@ -285,7 +299,11 @@ def test_seats_are_nobodys_to_write(training: Training) -> None:
     ):
         with refused("forbidden"):
             training.db.execute(statement.encode())
-    with as_user(training.db, training.manager) as by, pytest.raises(psycopg.errors.InsufficientPrivilege), by.transaction():
+    with (
+        as_user(training.db, training.manager) as by,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+        by.transaction(),
+    ):
         by.execute("update public.session_seats set booking_id = null")
     with as_role(training.db, "anon") as by, pytest.raises(psycopg.errors.InsufficientPrivilege), by.transaction():
         by.execute("select booking_id from public.session_seats")

@@ -68,7 +68,10 @@ def test_plain_inserts_as_the_owner(training: Training, database: Database, seat
 
 
 def insert(by: Connection, session: UUID, name: str, seats: int = 1) -> None:
-    by.execute("insert into public.session_bookings (session_id, attendee_name, seats) values (%s, %s, %s)", [session, name, seats])
+    by.execute(
+        "insert into public.session_bookings (session_id, attendee_name, seats) values (%s, %s, %s)",
+        [session, name, seats],
+    )
 
 
 def test_without_seat_rows_the_same_race_oversells(training: Training, database: Database) -> None:
@@ -118,7 +121,9 @@ class Week:
         self.people: list[User] = [training.world.user() for _ in range(12)]
 
     def any_booking(self, by: Connection) -> UUID | None:
-        row = by.execute("select id from public.session_bookings where status = 'confirmed' order by random() limit 1").fetchone()
+        row = by.execute(
+            "select id from public.session_bookings where status = 'confirmed' order by random() limit 1"
+        ).fetchone()
         return None if row is None else row[0]
 
     def group(self, by: Connection, chance: random.Random) -> None:
@@ -128,7 +133,10 @@ class Week:
     def oneself(self, by: Connection, chance: random.Random) -> None:
         session = chance.choice(self.sessions)
         with as_user(by, chance.choice(self.people)):
-            by.execute("select public.book_session(%s, p_idempotency_key => %s)", [session, f"{session} {chance.randint(1, 10)}"])
+            by.execute(
+                "select public.book_session(%s, p_idempotency_key => %s)",
+                [session, f"{session} {chance.randint(1, 10)}"],
+            )
 
     def plain(self, by: Connection, chance: random.Random) -> None:
         insert(by, chance.choice(self.sessions), "Plain", chance.randint(1, 2))
@@ -167,14 +175,20 @@ class Week:
 
     def move_plainly(self, by: Connection, chance: random.Random) -> None:
         if found := self.any_booking(by):
-            by.execute("update public.session_bookings set session_id = %s where id = %s", [chance.choice(self.sessions), found])
+            by.execute(
+                "update public.session_bookings set session_id = %s where id = %s",
+                [chance.choice(self.sessions), found],
+            )
 
     def grow(self, by: Connection, chance: random.Random) -> None:
         if found := self.any_booking(by):
             by.execute("update public.session_bookings set seats = %s where id = %s", [chance.randint(1, 3), found])
 
     def capacity(self, by: Connection, chance: random.Random) -> None:
-        by.execute("update public.course_sessions set max_capacity = %s where id = %s", [chance.randint(4, 8), chance.choice(self.sessions)])
+        by.execute(
+            "update public.course_sessions set max_capacity = %s where id = %s",
+            [chance.randint(4, 8), chance.choice(self.sessions)],
+        )
 
     def cancel_session(self, by: Connection, chance: random.Random) -> None:
         """And another one in its place, so that there is something to book."""
@@ -208,7 +222,12 @@ def test_everything_at_once(training: Training, database: Database) -> None:
 
 
 def blocked(
-    database: Database, training: Training, first: Callable[[Connection], Any], second: Callable[[Connection], Any], *, commits: bool = True
+    database: Database,
+    training: Training,
+    first: Callable[[Connection], Any],
+    second: Callable[[Connection], Any],
+    *,
+    commits: bool = True,
 ) -> str:
     """`first` in an open transaction; `second` is seen to wait for it; what `second` is told once the first has ended."""
     one, other = database.connect(autocommit=False), database.connect()
@@ -228,7 +247,16 @@ def blocked(
 def test_the_last_seat_is_waited_for(training: Training, database: Database, commits: bool, told: str) -> None:
     """Whoever finds it taken by somebody who has not committed waits to hear what becomes of it."""
     session = training.session(1)
-    assert blocked(database, training, lambda by: insert(by, session, "A"), lambda by: insert(by, session, "B"), commits=commits) == told
+    assert (
+        blocked(
+            database,
+            training,
+            lambda by: insert(by, session, "A"),
+            lambda by: insert(by, session, "B"),
+            commits=commits,
+        )
+        == told
+    )
     assert training.taken(session) == 1
     assert training.broken() == []
 
@@ -252,14 +280,22 @@ def cancel_session(by: Connection, session: UUID) -> None:
 def test_cancelling_waits_for_who_is_booking_and_cancels_them(training: Training, database: Database) -> None:
     session = training.session(3)
     training.guest(session)
-    assert blocked(database, training, lambda by: insert(by, session, "B"), lambda by: cancel_session(by, session)) == "done"
-    assert training.db.execute("select distinct status, cancellation_reason from public.session_bookings").fetchall() == [("cancelled", "Ill.")]
+    assert (
+        blocked(database, training, lambda by: insert(by, session, "B"), lambda by: cancel_session(by, session))
+        == "done"
+    )
+    assert training.db.execute(
+        "select distinct status, cancellation_reason from public.session_bookings"
+    ).fetchall() == [("cancelled", "Ill.")]
     assert training.broken() == []
 
 
 def test_whoever_books_while_it_is_cancelled_is_told(training: Training, database: Database) -> None:
     session = training.session(3)
-    assert blocked(database, training, lambda by: cancel_session(by, session), lambda by: insert(by, session, "B")) == "illegal_transition"
+    assert (
+        blocked(database, training, lambda by: cancel_session(by, session), lambda by: insert(by, session, "B"))
+        == "illegal_transition"
+    )
     assert training.broken() == []
 
 
@@ -299,7 +335,9 @@ def test_two_sessions_of_a_course_that_is_taken_once(training: Training, databas
     who = training.world.user().profile_id
 
     def book(by: Connection, number: int) -> None:
-        by.execute("insert into public.session_bookings (session_id, profile_id) values (%s, %s)", [sessions[number % 2], who])
+        by.execute(
+            "insert into public.session_bookings (session_id, profile_id) values (%s, %s)", [sessions[number % 2], who]
+        )
 
     said = crowd(database, 10, book)
     assert said["done"] == 1

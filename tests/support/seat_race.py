@@ -15,7 +15,9 @@ from tests.support.rest import Rest
 from tests.support.training import Training
 
 
-def race_over_rest(training: Training, rest: Rest, *, callers: int, rounds: int, retries: int = 1) -> Iterator[Counter[str]]:
+def race_over_rest(
+    training: Training, rest: Rest, *, callers: int, rounds: int, retries: int = 1
+) -> Iterator[Counter[str]]:
     """In each round so many people book one new session of twelve seats at the same moment, each over a connection of
     their own; what they were told, by code ("" for a seat).
 
@@ -31,7 +33,9 @@ def race_over_rest(training: Training, rest: Rest, *, callers: int, rounds: int,
         start = threading.Barrier(callers)
         said: list[str] = []
 
-        def ask(number: int, session: object = session, start: threading.Barrier = start, said: list[str] = said) -> None:
+        def ask(
+            number: int, session: object = session, start: threading.Barrier = start, said: list[str] = said
+        ) -> None:
             body = {"p_session_id": str(session)} | ({"p_idempotency_key": f"{session}"} if retries > 1 else {})
             headers = {"Authorization": f"Bearer {tokens[number]}", "Content-Type": "application/json"}
             start.wait()

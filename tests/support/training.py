@@ -71,13 +71,21 @@ class Training:
             self.allow(seats)
         made: UUID = self.world.insert(
             "public.course_sessions",
-            **{"course_id": self.course, "session_date": self.day, "start_time": "10:00", "max_capacity": seats, **values},
+            **{
+                "course_id": self.course,
+                "session_date": self.day,
+                "start_time": "10:00",
+                "max_capacity": seats,
+                **values,
+            },
         ).id
         return made
 
     def allow(self, seats: int) -> None:
         """Lets sessions have so many seats."""
-        self.db.execute("update public.settings set value = to_jsonb(%s::int) where key = 'session_capacity_max'", [seats])
+        self.db.execute(
+            "update public.settings set value = to_jsonb(%s::int) where key = 'session_capacity_max'", [seats]
+        )
 
     def book(self, session: UUID, who: User | str | None = None, **arguments: Any) -> list[dict[str, Any]]:
         """Books through book_session."""
