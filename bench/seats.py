@@ -1,6 +1,8 @@
-"""Seats: booking against the barest transaction that counts, and against locks around looking first; a month's calendar.
+"""Seats: booking against the barest transaction that counts, and against a lock around looking first; a calendar.
 
-Sixteen clients of pgbench at once, each with its connection, on the same server and in turns. Connecting is not counted.
+Sixteen clients of pgbench at once, each with its connection, on the same server and in turns. Connecting is not
+counted. With `changes_notify` every commit queues for the one lock of NOTIFY, which would be all there is to see: it is
+off.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ CALENDAR = 50_000
 _OTHERS = """
 create table public.bare_sessions (id uuid primary key, capacity integer not null, booked integer not null default 0);
 create table public.bare_bookings (
-  id uuid primary key default gen_random_uuid(), session_id uuid not null, name text, email text, booked_at timestamptz default now()
+  id uuid primary key default gen_random_uuid(), session_id uuid not null, name text, email text,
+  booked_at timestamptz default now()
 );
 create table public.locked_bookings (like public.bare_bookings including all);
 create index on public.locked_bookings (session_id);
@@ -46,8 +49,14 @@ grant execute on function public.book_with_lock to authenticated;
 _HEAD = "\\set r random(1, 1000000000000)\n\\set n random({first}, {last})\n"
 _SESSION = "lpad(to_hex(:n::integer), 32, '0')::uuid"
 _EMAIL = "'g' || :r || '@example.org'"
-_OURS = f"select id from public.book_session({_SESSION}, jsonb_build_array(jsonb_build_object('name', 'Guest', 'email', {_EMAIL})));"
-_PLAIN = f"insert into public.session_bookings (session_id, attendee_name, attendee_email) values ({_SESSION}, 'Guest', {_EMAIL});"
+_OURS = (
+    f"select id from public.book_session({_SESSION}, "
+    f"jsonb_build_array(jsonb_build_object('name', 'Guest', 'email', {_EMAIL})));"
+)
+_PLAIN = (
+    "insert into public.session_bookings (session_id, attendee_name, attendee_email) "
+    f"values ({_SESSION}, 'Guest', {_EMAIL});"
+)
 # One statement, one way to the server and back: as little as it can be.
 _BARE = (
     "with taken as (update public.bare_sessions set booked = booked + 1 "
@@ -63,7 +72,8 @@ _LOCKED = f"select public.book_with_lock({_SESSION}, {_EMAIL});"
 
 _CALENDAR_FILL = """
 insert into public.course_sessions (course_id, session_date, start_time, time_zone, max_capacity)
-select (select id from public.courses limit 1), private.today() + (g / 137), time '06:00' + make_interval(mins => g %% 137 * 5), 'UTC', 12
+select (select id from public.courses limit 1), private.today() + (g / 137),
+  time '06:00' + make_interval(mins => g %% 137 * 5), 'UTC', 12
 from generate_series(1, %s) g
 """
 _CALENDAR_SCAN = """
@@ -84,6 +94,7 @@ class House:
         self.user: User = world.user("member")
         self.course = world.insert("public.courses", code="AID", title="First aid", duration_minutes=1, price=10).id
         self.db.execute("update public.settings set value = '10000' where key = 'session_capacity_max'")
+        self.db.execute("update public.settings set value = 'false' where key = 'changes_notify'")
         self.db.execute(_OTHERS.encode())
         self.last = 0
 
@@ -92,18 +103,20 @@ class House:
         first, self.last = self.last + 1, self.last + count
         self.db.execute(
             "insert into public.course_sessions (id, course_id, session_date, start_time, max_capacity) "
-            "select lpad(to_hex(g), 32, '0')::uuid, %s, private.today() + 1 + g %% 300, '10:00', %s from generate_series(%s::int, %s::int) g",
+            "select lpad(to_hex(g), 32, '0')::uuid, %s, private.today() + 1 + g %% 300, '10:00', %s "
+            "from generate_series(%s::int, %s::int) g",
             [self.course, capacity, first, self.last],
         )
         self.db.execute(
-            "insert into public.bare_sessions (id, capacity) select lpad(to_hex(g), 32, '0')::uuid, %s from generate_series(%s::int, %s::int) g",
+            "insert into public.bare_sessions (id, capacity) select lpad(to_hex(g), 32, '0')::uuid, %s "
+            "from generate_series(%s::int, %s::int) g",
             [capacity, first, self.last],
         )
         self.db.execute("analyze public.course_sessions, public.session_seats, public.bare_sessions")
         return first, self.last
 
     def run(self, script: str, bookings: int, first: int, last: int) -> float:
-        """Lets each of sixteen clients book so often, one of the numbered sessions each time; milliseconds a booking."""
+        """Lets sixteen clients book so often each, one of the numbered sessions each time; milliseconds a booking."""
         claims = json.dumps(self.user.claims(), separators=(",", ":")).replace(" ", "\\ ")
         options = f"-c role=authenticated -c request.jwt.claims={claims}"
         with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:

@@ -3,8 +3,8 @@
 
     python scripts/race_for_seats.py [callers] [rounds]
 
-Exits with 1 when anybody was told anything else than that they have a seat or that all are taken, or when a seat was sold
-twice. The suite runs the same race smaller (tests/60_training/test_seat_races.py).
+Exits with 1 when anybody was told anything else than that they have a seat or that all are taken, or when a seat was
+sold twice. The suite runs the same race smaller (tests/60_training/test_seat_races.py).
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 -- is cancelled, a staff meeting, one class under two names, working hours and a day on which it is closed; what it
 -- teaches and sells; a member who bought two packages, paid one of them in part and paused the other; a month of classes
 -- made from the weekly ones, some of them over, one of them nobody wants to teach, with bookings and pay; and three
--- students with lessons of their own every week, one of whom pauses and one of whom makes up for a lesson. All dates lie
--- around today, whenever that is. The people have no password here, since it would
+-- students with lessons of their own every week, one of whom pauses and one of whom makes up for a lesson; and two
+-- sessions of a course with a few seats taken. All dates lie around today, whenever that is. The people have no password here, since it would
 -- be the same everywhere: `classbase up --sample` gives them one of the installation's own and shows it; on a hosted
 -- project set one in the dashboard.
 do $$
@@ -239,5 +239,17 @@ begin
   from public.classes as c
   cross join lateral public.offer_makeup(c.id, c.ends_at, p_limit => 1) as o
   where c.id = v_lesson;
+
+  -- Sessions of what is taught as a course, early in the morning: one nearly sold out, one that needs two more to be held.
+  insert into public.course_sessions (course_id, location_id, session_date, start_time, end_time, max_capacity, min_bookings, decide_by, notes)
+  select c.id, l.id, v_today + d.days, '06:00', '07:00', d.seats, d.minimum, private.now() + interval '5 days', d.notes
+  from (values (8, 4, null, 'Sample: nearly full'), (15, 6, 3, 'Sample: held from three on')) as d (days, seats, minimum, notes)
+  cross join (select v_first_course as id) as c
+  cross join (select r.id from public.locations as r where r.name = 'Small room') as l;
+  insert into public.session_bookings (session_id, attendee_name, seats)
+  select s.id, g.name, 1
+  from public.course_sessions as s
+  cross join (values ('Ada'), ('Ben'), ('Cleo')) as g (name)
+  where s.notes = 'Sample: nearly full' or g.name = 'Ada';
 end
 $$;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from tests.support.guards import works
 
 SESSION = "(select id from public.course_sessions where notes = 'Ours' and status = 'scheduled')"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
@@ -25,7 +24,9 @@ class Office(Repairs):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.training = training = Training(World(self.db))
-        self.names: dict[str, UUID] = {"session": training.session(5, instructor_id=training.world.user("instructor").profile_id)}
+        self.names: dict[str, UUID] = {
+            "session": training.session(5, instructor_id=training.world.user("instructor").profile_id)
+        }
         self.names["one"] = training.guest(self.names["session"], "One", seats=2)
         self.names["two"] = training.guest(self.names["session"], "Two")
         self.names["off"] = training.session(3, start_time="12:00")
@@ -41,10 +42,10 @@ class Office(Repairs):
 
 
 @pytest.fixture
-def office(database: Database) -> Iterator[Office]:
+def office(database: Database) -> Office:
     made = Office(database)
     assert made.found() == set()
-    yield made
+    return made
 
 
 def test_all_of_them_are_registered(office: Office) -> None:
@@ -119,11 +120,18 @@ def test_too_few_seats_are_given_in_the_order_of_booking(office: Office) -> None
 def test_a_session_that_needs_more_raises_an_alert_when_its_time_has_come(office: Office) -> None:
     few = office.names["few"]
     assert office.training.status(few) == "tentative"
-    office.db.execute("update public.course_sessions set decide_by = private.now() - interval '1 hour' where id = %s", [few])
+    office.db.execute(
+        "update public.course_sessions set decide_by = private.now() - interval '1 hour' where id = %s", [few]
+    )
     [message] = office.finds("sessions_undecided")
     assert message.endswith("needs 3 bookings and has 1: hold it or cancel it")
     office.db.execute("select private.run_scheduled_checks()")
-    assert office.one("select count(*) from public.alerts where subject like '%%sessions_undecided%%' or kind like '%%sessions_undecided%%'") == 1
+    assert (
+        office.one(
+            "select count(*) from public.alerts where subject like '%%sessions_undecided%%' or kind like '%%sessions_undecided%%'"
+        )
+        == 1
+    )
     office.training.guest(few, "Two more", seats=2)
     assert office.training.status(few) == "scheduled"
     assert office.finds("sessions_undecided") == []

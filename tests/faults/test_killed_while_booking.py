@@ -36,7 +36,8 @@ def book_until_killed(database: Database, session: UUID, number: int, told: list
             for turn in range(SEATS):
                 name = f"{number} {turn}"
                 by.execute(
-                    "select public.book_session(%s, jsonb_build_array(jsonb_build_object('name', %s::text)), %s)", [session, name, name]
+                    "select public.book_session(%s, jsonb_build_array(jsonb_build_object('name', %s::text)), %s)",
+                    [session, name, name],
                 )
                 told.append(name)
     except psycopg.Error:
@@ -54,7 +55,9 @@ def test_what_was_acknowledged_is_there(own_server: TestServer) -> None:
         with database.connect() as db:
             session = Training(World(db)).session(SEATS)
         told: list[str] = []
-        threads = [threading.Thread(target=book_until_killed, args=(database, session, n, told)) for n in range(CALLERS)]
+        threads = [
+            threading.Thread(target=book_until_killed, args=(database, session, n, told)) for n in range(CALLERS)
+        ]
         for thread in threads:
             thread.start()
         begun = time.monotonic()
@@ -73,13 +76,18 @@ def test_what_was_acknowledged_is_there(own_server: TestServer) -> None:
             training = Training.__new__(Training)
             training.db = db
             assert training.broken() == []
-            booked = {name for (name,) in db.execute("select attendee_name from public.session_bookings where is_live").fetchall()}
+            booked = {
+                name
+                for (name,) in db.execute("select attendee_name from public.session_bookings where is_live").fetchall()
+            }
             assert set(told) <= booked, "what was acknowledged is there"
             killed_mid_way += len(told) < SEATS
             # A retry with the same key does not book twice.
             if told and len(booked) < SEATS:
                 again = "select public.book_session(%s, jsonb_build_array(jsonb_build_object('name', %s::text)), %s)"
                 db.execute(again, [session, told[0], told[0]])
-                assert db.execute("select count(*) from public.session_bookings where attendee_name = %s", [told[0]]).fetchone() == (1,)
+                assert db.execute(
+                    "select count(*) from public.session_bookings where attendee_name = %s", [told[0]]
+                ).fetchone() == (1,)
         database.drop()
     assert killed_mid_way > 0

@@ -6,6 +6,8 @@ create function private.available_sessions(p_from date, p_to date, p_course_id u
 )
 language plpgsql stable security definer set search_path = ''
 as $$
+declare
+  v_now constant timestamptz := private.now();
 begin
   perform private.fail_input(
     private.input_error(p_from is null, 'p_from', 'Say from which day')
@@ -14,13 +16,13 @@ begin
     || private.input_error(p_to - p_from > 366, 'p_to', 'At most a year at once'));
   return query
     select s.id, s.course_id, c.code, c.title, s.location_id, l.name, s.instructor_id, s.session_date, s.start_time, s.end_time, s.time_zone,
-      s.starts_at, s.ends_at, s.status, s.price, s.max_capacity, f.seats, s.status in ('tentative', 'scheduled') and s.starts_at > private.now() and f.seats > 0
+      s.starts_at, s.ends_at, s.status, s.price, s.max_capacity, f.seats, s.status in ('tentative', 'scheduled') and s.starts_at > v_now and f.seats > 0
     from public.course_sessions s
     join public.courses c on c.id = s.course_id and c.is_active
     left join public.locations l on l.id = s.location_id
     cross join lateral (
       select count(*)::integer as seats from public.session_seats q
-      where q.session_id = s.id and q.booking_id is null and (q.held_until is null or q.held_until <= private.now())
+      where q.session_id = s.id and q.booking_id is null and (q.held_until is null or q.held_until <= v_now)
     ) f
     where s.session_date between p_from and p_to and s.status in ('tentative', 'scheduled', 'in_progress')
       and (p_course_id is null or s.course_id = p_course_id) and (p_location_id is null or s.location_id = p_location_id)
