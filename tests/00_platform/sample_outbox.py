@@ -1,4 +1,4 @@
-"""Messages on stage: one that waits, one that is being sent, one that was, one that was given up."""
+"""Messages on stage: one that waits, one that is being sent, one that was. None was given up: that is a finding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def fill(world: World, people: Mapping[str, User]) -> None:
     """Through the functions that claim and report, as dispatchers do."""
     db = world.db
     db.execute("update public.settings set value = 'true' where key = 'send_email'")
-    for what in ("sent", "dead", "sending", "waiting"):
+    for what in ("sent", "sending", "waiting"):
         world.insert(
             "public.outbox",
             channel="email",
@@ -26,10 +26,6 @@ def fill(world: World, people: Mapping[str, User]) -> None:
             db.execute("select public.claim_outbox('{email}', 1, 3600)")
         if what == "sent":
             db.execute("select public.complete_outbox(id, lease, 'one') from public.outbox where subject = 'sent'")
-        if what == "dead":
-            db.execute(
-                "select public.fail_outbox(id, lease, 'no', 'permanent') from public.outbox where subject = 'dead'"
-            )
     world.insert(
         "public.outbox",
         channel="sms",
