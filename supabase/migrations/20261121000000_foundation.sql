@@ -22831,7 +22831,7 @@ comment on column public.session_seats.held_until is 'Until when it is held.';
 -- as fits; carried on each night; changed from a date on, by ending it before that date and going on in another one of
 -- the same run; cancelled, which cancels what has not begun.
 --
--- Lock order: series by id before sessions; see 10_sessions.sql for what follows.
+-- Lock order: sessions by id, then their series, then as in 10_sessions.sql.
 
 create table public.session_series (
   id uuid primary key default gen_random_uuid(),
@@ -24356,6 +24356,14 @@ create trigger t10_keep_version before update on public.session_series
 create trigger t20_check before insert or update on public.session_series
   for each row execute function private.check_series();
 
+-- Sessions before their series: whoever deletes a session holds it, and then leaves its date out.
+create function private.lock_sessions_of_series(p_series_id uuid, p_from date) returns void
+language sql volatile security definer set search_path = ''
+begin atomic
+  select from public.course_sessions s where s.series_id = p_series_id and s.series_date >= p_from order by s.id for no key update;
+end;
+comment on function private.lock_sessions_of_series(uuid, date) is 'Locks the sessions of a series from a date on, in the order everybody locks them in.';
+
 -- Whoever cancels a series, in whatever way, cancels what has not begun; what happened stays.
 create function private.cancel_sessions_of_series() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -24814,14 +24822,15 @@ return private.input_error(
   ), p_field, 'This is a list of dates, each written 2026-01-31');
 comment on function private.date_list_errors(jsonb, text) is 'What is wrong with a list of dates in JSON; nothing is no list and right.';
 
--- Series, sessions, seats, then resources, all locked before the plan is made that is carried out: nobody books
+-- Sessions, their series, seats, then resources, all locked before the plan is made that is carried out: nobody books
 -- meanwhile what it moves.
 create function private.lock_series_from(p_series public.session_series, p_from date, p_resource_ids uuid[]) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
+  perform private.lock_sessions_of_series(p_series.id, p_from);
   perform from public.session_series s where s.id = p_series.id for no key update;
-  perform from public.course_sessions s where s.series_id = p_series.id and s.series_date >= p_from order by s.id for no key update;
+  perform private.lock_sessions_of_series(p_series.id, p_from); -- those made while this waited
   perform from public.session_seats k
   join public.course_sessions s on s.id = k.session_id
   where s.series_id = p_series.id and s.series_date >= p_from and s.starts_at > private.now()
@@ -25536,6 +25545,8 @@ create function private.available_sessions(p_from date, p_to date, p_course_id u
 )
 language plpgsql stable security definer set search_path = ''
 as $$
+declare
+  v_now constant timestamptz := private.now();
 begin
   perform private.fail_input(
     private.input_error(p_from is null, 'p_from', 'Say from which day')
@@ -25544,13 +25555,13 @@ begin
     || private.input_error(p_to - p_from > 366, 'p_to', 'At most a year at once'));
   return query
     select s.id, s.course_id, c.code, c.title, s.location_id, l.name, s.instructor_id, s.session_date, s.start_time, s.end_time, s.time_zone,
-      s.starts_at, s.ends_at, s.status, s.price, s.max_capacity, f.seats, s.status in ('tentative', 'scheduled') and s.starts_at > private.now() and f.seats > 0
+      s.starts_at, s.ends_at, s.status, s.price, s.max_capacity, f.seats, s.status in ('tentative', 'scheduled') and s.starts_at > v_now and f.seats > 0
     from public.course_sessions s
     join public.courses c on c.id = s.course_id and c.is_active
     left join public.locations l on l.id = s.location_id
     cross join lateral (
       select count(*)::integer as seats from public.session_seats q
-      where q.session_id = s.id and q.booking_id is null and (q.held_until is null or q.held_until <= private.now())
+      where q.session_id = s.id and q.booking_id is null and (q.held_until is null or q.held_until <= v_now)
     ) f
     where s.session_date between p_from and p_to and s.status in ('tentative', 'scheduled', 'in_progress')
       and (p_course_id is null or s.course_id = p_course_id) and (p_location_id is null or s.location_id = p_location_id)
@@ -25604,6 +25615,7 @@ begin
   perform private.require_permission('manage:series');
   perform private.fail_input(private.input_error(private.clean_text(p_reason) is null, 'p_reason', 'Say why: whoever booked is told')
     || private.input_error(length(p_reason) > 1000, 'p_reason', 'A reason has at most 1000 characters'));
+  perform private.lock_sessions_of_series(p_id, date '1970-01-01');
   select s.* into v_series from public.session_series s where s.id = p_id for no key update;
   if not found then
     perform private.fail('not_found', 'There is no such series', 'p_id', jsonb_build_object('id', p_id));
