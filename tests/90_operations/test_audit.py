@@ -294,7 +294,8 @@ def test_a_table_nobody_audits_is_found_and_mended(database: Database) -> None:
 def test_every_table_is_audited_or_excused(db: psycopg.Connection[Any]) -> None:
     left = db.execute("select table_name from private.audit_rules where not_audited_because is not null").fetchall()
     assert {name for (name,) in left} <= {
-        "access_changes", "alerts", "audit_log", "claims", "class_generation_logs", "diagnostic_runs", "findings", "fix_runs",
-        "job_runs", "notifications", "outbox", "outbox_providers", "resource_horizons", "student_schedule_slots",
+        "access_changes", "alerts", "audit_log", "changes", "claims", "class_generation_logs", "diagnostic_runs", "findings",
+        "fix_runs", "job_runs", "notifications", "outbox", "outbox_providers", "resource_horizons", "session_holds",
+        "session_seats", "student_schedule_slots",
     }  # fmt: skip
     assert db.execute("select * from private.tables_without_audit()").fetchall() == []
