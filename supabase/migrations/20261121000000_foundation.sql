@@ -4009,7 +4009,7 @@ on conflict (table_name, person_column) do update set
   person_key = excluded.person_key, module = excluded.module, export_columns = excluded.export_columns,
   erase_action = excluded.erase_action, placeholders = excluded.placeholders, kept_because = excluded.kept_because;
 
--- sql/20_time/tables.sql
+-- sql/20_time/tables/10_ledger.sql
 
 -- 20_time: the time ledger. No one is ever in two places.
 --
@@ -4279,6 +4279,8 @@ create table public.meeting_participants (
 );
 create index meeting_participants_resource on public.meeting_participants (resource_id);
 comment on table public.meeting_participants is 'Who and what each meeting takes: people, the place, equipment.';
+
+-- sql/20_time/tables/20_availability.sql
 
 -- Availability: when somebody or something can be asked for at all, as against when they are taken. Hours are stated
 -- week by week; time off is requested, decided and perhaps cancelled; closures shut one place or everything. None of

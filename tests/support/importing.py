@@ -39,3 +39,19 @@ CHAIN = [
     lesson("3", "Room A", "Cy", "10:00-11:00"),
     lesson("4", "Room B", "Ann", "09:00-09:30"),
 ]
+
+
+TABLES = (
+    "meetings",
+    "meeting_participants",
+    "claims",
+    "resources",
+    "user_profiles",
+    "locations",
+    "overrides",
+    "override_members",
+)
+
+
+def contents(db: Connection) -> dict[str, int]:
+    return {table: count(db, table) for table in TABLES}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from classbase.cli.training_register import certificates_app, register_app
+from classbase.cli.training_certificates import certificates_app
+from classbase.cli.training_register import register_app
 from classbase.cli.training_series import series_app
 
 training_app = typer.Typer(
