@@ -23090,9 +23090,14 @@ begin
   if p_old.id is null then
     return;
   end if;
-  if (p_new.session_date, p_new.start_time, p_new.end_time) <> (p_old.session_date, p_old.start_time, p_old.end_time)
+  if (p_new.session_date, p_new.start_time, p_new.end_time, p_new.time_zone) <> (p_old.session_date, p_old.start_time, p_old.end_time, p_old.time_zone)
     and p_old.status not in ('tentative', 'scheduled') then
     perform private.fail('illegal_transition', format('A session that is %s stays when it was', p_old.status), 'session_date', v_details);
+  end if;
+  -- Its hours may still be corrected, but nobody was at what is yet to come.
+  if p_old.starts_at <= private.now() and p_new.starts_at > private.now()
+    and exists (select from public.session_bookings b where b.session_id = p_new.id and b.status in ('attended', 'no_show')) then
+    perform private.fail('illegal_transition', 'Its register was begun: the session cannot be put off any more', 'session_date', v_details);
   end if;
   if p_new.course_id <> p_old.course_id and exists (select from public.session_bookings b where b.session_id = p_new.id) then
     perform private.fail('illegal_transition', 'Somebody booked this session for its course: it stays one of that course', 'course_id', v_details);
@@ -23581,6 +23586,21 @@ end;
 $$;
 comment on function private.queue_for_sessions(uuid[], boolean) is 'Locks several sessions, in the order everybody locks them in, for whoever may wait.';
 
+-- What one person does; nobody is asked who takes a single seat, nor a server.
+create function private.refuse_large_group(p_seats integer, p_field text default 'seats') returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_limit constant integer := private.setting_integer('session_group_limit');
+begin
+  if p_seats > v_limit and private.caller_id() is not null and not private.has_permission('create:session_booking') then
+    perform private.fail('limit_exceeded', format('At most %s seats at once', v_limit), p_field, jsonb_build_object('limit', v_limit, 'seats', p_seats));
+  end if;
+end;
+$$;
+comment on function private.refuse_large_group(integer, text) is
+  'Raises limit_exceeded where the caller takes more seats of a session at once than session_group_limit, without create:session_booking.';
+
 create function private.take_seats() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -23600,6 +23620,9 @@ begin
     if v_group.sessions > 1 and v_group.position = 1 then
       perform private.queue_for_sessions(array(select n.session_id from new_rows n), v_waits);
     end if;
+    if v_group.wanted > 1 then
+      perform private.refuse_large_group(v_group.wanted);
+    end if;
     perform private.fill_seats(v_group.session_id, v_group.ids, v_group.wanted, v_group.login_ids, v_waits);
   end loop;
   perform set_config('classbase.has_seats', 'yes', true);
@@ -23617,13 +23640,15 @@ begin
   for v_group in
     select n.session_id, array_agg(n.id) as ids,
       (sum(n.seats) - sum((select count(*) from public.session_seats s where s.booking_id = n.id)))::integer as wanted,
-      array_remove(array_agg(n.booked_by) || array_agg(n.user_id), null) as login_ids
+      array_remove(array_agg(n.booked_by) || array_agg(n.user_id), null) as login_ids,
+      sum(n.seats) filter (where n.seats > o.seats) as grown
     from new_rows n
     join old_rows o on o.id = n.id
     where n.is_live and (n.session_id, n.seats) <> (o.session_id, o.seats)
     group by n.session_id
     order by n.session_id
   loop
+    perform private.refuse_large_group(v_group.grown::integer);
     perform private.fill_seats(v_group.session_id, v_group.ids, v_group.wanted, v_group.login_ids, false);
     perform set_config('classbase.has_seats', 'yes', true);
   end loop;
@@ -24133,8 +24158,6 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_is_plain constant boolean := private.caller_id() is not null and private.are_plain_attendees(p_attendees);
-  v_seats integer;
-  v_limit integer;
 begin
   if p_session_id is null or not v_is_plain then
     perform private.fail_input(private.input_error(p_session_id is null, 'p_session_id', 'Say which session') || private.attendee_errors(p_attendees));
@@ -24148,11 +24171,6 @@ begin
       values (p_session_id, p_attendees -> 0 ->> 'name', p_attendees -> 0 ->> 'email', p_attendees -> 0 ->> 'notes')
       returning *;
     return;
-  end if;
-  v_seats := (select sum(coalesce((i.item ->> 'seats')::integer, 1)) from jsonb_array_elements(p_attendees) as i(item));
-  v_limit := private.setting_integer('session_group_limit');
-  if v_seats > v_limit and not private.has_permission('create:session_booking') then
-    perform private.fail('limit_exceeded', format('At most %s seats at once', v_limit), 'p_attendees', jsonb_build_object('limit', v_limit));
   end if;
   return query
     insert into public.session_bookings (session_id, user_id, profile_id, attendee_name, attendee_email, seats, notes)
@@ -24234,15 +24252,12 @@ create function private.hold_for_caller(p_session_id uuid, p_seats integer, p_mi
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_limit constant integer := private.setting_integer('session_group_limit');
   v_hold public.session_holds;
 begin
   if private.caller_id() is null and not private.is_trusted() or private.is_deactivated(private.caller_id()) then
     perform private.fail('forbidden', 'Sign in to hold seats');
   end if;
-  if p_seats > v_limit and not private.has_permission('create:session_booking') then
-    perform private.fail('limit_exceeded', format('At most %s seats at once', v_limit), 'p_seats', jsonb_build_object('limit', v_limit));
-  end if;
+  perform private.refuse_large_group(p_seats, 'p_seats');
   -- One at a time: what one held before is free for the taking, by oneself among others.
   perform private.release_of_caller(p_session_id);
   insert into public.session_holds (session_id, user_id, seats, held_until)

@@ -163,7 +163,37 @@ def test_no_more_at_once_than_is_allowed(training: Training) -> None:
     crowd = guests(*(f"G{n}" for n in range(13)))
     with refused("limit_exceeded"):
         training.book(session, ann, p_attendees=crowd)
+    with refused("limit_exceeded"):
+        training.book(session, ann, p_attendees='[{"name": "Crowd", "seats": 13}]')
+    with refused("limit_exceeded") as refusal:
+        call(training.db, ann, "hold_seats", p_session_id=session, p_seats=13)
+    assert refusal.details["field"] == "p_seats"
     training.book(session, training.manager, p_attendees=crowd)
+
+
+def test_no_more_at_once_by_plain_writing(training: Training) -> None:
+    session, ann = training.session(20), training.world.user()
+    many = "insert into public.session_bookings (session_id, attendee_name) select %s, 'G' || g from generate_series(1, 13) g"
+    with as_user(training.db, ann) as by:
+        with refused("limit_exceeded") as refusal, by.transaction():
+            by.execute(many, [session])
+        assert refusal.details == {"field": "seats", "limit": 12, "seats": 13}
+        with refused("limit_exceeded"), by.transaction():
+            by.execute(
+                "insert into public.session_bookings (session_id, attendee_name, seats) values (%s, 'Crowd', 13)",
+                [session],
+            )
+        by.execute(
+            "insert into public.session_bookings (session_id, attendee_name, seats) values (%s, 'Crowd', 12)", [session]
+        )
+        with refused("limit_exceeded"), by.transaction():
+            by.execute("update public.session_bookings set seats = 13")
+        by.execute("update public.session_bookings set seats = 6")
+    assert training.left(session) == 14
+    # For those who book for others, and for the database's own programs, the session's seats are the limit.
+    with as_user(training.db, training.manager) as by:
+        by.execute(many, [session])
+    training.guest(training.session(20, start_time="12:00"), seats=20)
 
 
 def test_what_is_cancelled_over_or_begun_is_not_booked(training: Training) -> None:

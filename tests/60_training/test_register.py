@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -138,3 +139,22 @@ def test_a_marked_booking_is_not_cancelled_behind_the_registers_back(school: Sch
         school.db.execute(
             "update public.session_bookings set status = 'cancelled' where id = %s", [register.bookings[0]]
         )
+
+
+def test_a_session_whose_register_was_begun_is_not_put_off(school: School, register: Register) -> None:
+    """Its hours are still corrected while it is open; otherwise somebody would have been at what is yet to come."""
+    register.begin()
+    db, session = school.db, register.session
+    later = school.today + timedelta(days=30)
+    move = "update public.course_sessions set session_date = %s where id = %s"
+    with db.transaction(force_rollback=True):
+        db.execute(move, [later, session])
+    register.mark(school.ana, "present")
+    with refused("illegal_transition"), db.transaction():
+        db.execute(move, [later, session])
+    with refused("illegal_transition"):
+        call(db, school.boss, "move_session", p_id=session, p_session_date=later)
+    db.execute("update public.course_sessions set start_time = start_time + interval '5 min' where id = %s", [session])
+    db.execute("update public.course_sessions set status = 'completed' where id = %s", [session])
+    with refused("illegal_transition"), db.transaction():
+        db.execute("update public.course_sessions set time_zone = 'Pacific/Auckland' where id = %s", [session])

@@ -95,9 +95,14 @@ begin
   if p_old.id is null then
     return;
   end if;
-  if (p_new.session_date, p_new.start_time, p_new.end_time) <> (p_old.session_date, p_old.start_time, p_old.end_time)
+  if (p_new.session_date, p_new.start_time, p_new.end_time, p_new.time_zone) <> (p_old.session_date, p_old.start_time, p_old.end_time, p_old.time_zone)
     and p_old.status not in ('tentative', 'scheduled') then
     perform private.fail('illegal_transition', format('A session that is %s stays when it was', p_old.status), 'session_date', v_details);
+  end if;
+  -- Its hours may still be corrected, but nobody was at what is yet to come.
+  if p_old.starts_at <= private.now() and p_new.starts_at > private.now()
+    and exists (select from public.session_bookings b where b.session_id = p_new.id and b.status in ('attended', 'no_show')) then
+    perform private.fail('illegal_transition', 'Its register was begun: the session cannot be put off any more', 'session_date', v_details);
   end if;
   if p_new.course_id <> p_old.course_id and exists (select from public.session_bookings b where b.session_id = p_new.id) then
     perform private.fail('illegal_transition', 'Somebody booked this session for its course: it stays one of that course', 'course_id', v_details);

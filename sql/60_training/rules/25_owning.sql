@@ -143,6 +143,21 @@ end;
 $$;
 comment on function private.queue_for_sessions(uuid[], boolean) is 'Locks several sessions, in the order everybody locks them in, for whoever may wait.';
 
+-- What one person does; nobody is asked who takes a single seat, nor a server.
+create function private.refuse_large_group(p_seats integer, p_field text default 'seats') returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_limit constant integer := private.setting_integer('session_group_limit');
+begin
+  if p_seats > v_limit and private.caller_id() is not null and not private.has_permission('create:session_booking') then
+    perform private.fail('limit_exceeded', format('At most %s seats at once', v_limit), p_field, jsonb_build_object('limit', v_limit, 'seats', p_seats));
+  end if;
+end;
+$$;
+comment on function private.refuse_large_group(integer, text) is
+  'Raises limit_exceeded where the caller takes more seats of a session at once than session_group_limit, without create:session_booking.';
+
 create function private.take_seats() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -162,6 +177,9 @@ begin
     if v_group.sessions > 1 and v_group.position = 1 then
       perform private.queue_for_sessions(array(select n.session_id from new_rows n), v_waits);
     end if;
+    if v_group.wanted > 1 then
+      perform private.refuse_large_group(v_group.wanted);
+    end if;
     perform private.fill_seats(v_group.session_id, v_group.ids, v_group.wanted, v_group.login_ids, v_waits);
   end loop;
   perform set_config('classbase.has_seats', 'yes', true);
@@ -179,13 +197,15 @@ begin
   for v_group in
     select n.session_id, array_agg(n.id) as ids,
       (sum(n.seats) - sum((select count(*) from public.session_seats s where s.booking_id = n.id)))::integer as wanted,
-      array_remove(array_agg(n.booked_by) || array_agg(n.user_id), null) as login_ids
+      array_remove(array_agg(n.booked_by) || array_agg(n.user_id), null) as login_ids,
+      sum(n.seats) filter (where n.seats > o.seats) as grown
     from new_rows n
     join old_rows o on o.id = n.id
     where n.is_live and (n.session_id, n.seats) <> (o.session_id, o.seats)
     group by n.session_id
     order by n.session_id
   loop
+    perform private.refuse_large_group(v_group.grown::integer);
     perform private.fill_seats(v_group.session_id, v_group.ids, v_group.wanted, v_group.login_ids, false);
     perform set_config('classbase.has_seats', 'yes', true);
   end loop;

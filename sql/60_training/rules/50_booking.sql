@@ -68,8 +68,6 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_is_plain constant boolean := private.caller_id() is not null and private.are_plain_attendees(p_attendees);
-  v_seats integer;
-  v_limit integer;
 begin
   if p_session_id is null or not v_is_plain then
     perform private.fail_input(private.input_error(p_session_id is null, 'p_session_id', 'Say which session') || private.attendee_errors(p_attendees));
@@ -83,11 +81,6 @@ begin
       values (p_session_id, p_attendees -> 0 ->> 'name', p_attendees -> 0 ->> 'email', p_attendees -> 0 ->> 'notes')
       returning *;
     return;
-  end if;
-  v_seats := (select sum(coalesce((i.item ->> 'seats')::integer, 1)) from jsonb_array_elements(p_attendees) as i(item));
-  v_limit := private.setting_integer('session_group_limit');
-  if v_seats > v_limit and not private.has_permission('create:session_booking') then
-    perform private.fail('limit_exceeded', format('At most %s seats at once', v_limit), 'p_attendees', jsonb_build_object('limit', v_limit));
   end if;
   return query
     insert into public.session_bookings (session_id, user_id, profile_id, attendee_name, attendee_email, seats, notes)
@@ -169,15 +162,12 @@ create function private.hold_for_caller(p_session_id uuid, p_seats integer, p_mi
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_limit constant integer := private.setting_integer('session_group_limit');
   v_hold public.session_holds;
 begin
   if private.caller_id() is null and not private.is_trusted() or private.is_deactivated(private.caller_id()) then
     perform private.fail('forbidden', 'Sign in to hold seats');
   end if;
-  if p_seats > v_limit and not private.has_permission('create:session_booking') then
-    perform private.fail('limit_exceeded', format('At most %s seats at once', v_limit), 'p_seats', jsonb_build_object('limit', v_limit));
-  end if;
+  perform private.refuse_large_group(p_seats, 'p_seats');
   -- One at a time: what one held before is free for the taking, by oneself among others.
   perform private.release_of_caller(p_session_id);
   insert into public.session_holds (session_id, user_id, seats, held_until)
