@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,8 @@ import pytest
 
 from tests.support.calls import call
 from tests.support.edge_functions import serve_function
+from tests.support.pictures import chromium
+from tests.support.pictures import picture as pictured
 from tests.support.rest import Rest
 from tests.support.school import School
 from tests.support.world import World
@@ -34,20 +34,8 @@ def page(rest: Rest, tmp_path: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def issued(school: School, name: str, title: str = "First Aid for Instructors") -> tuple[str, str]:
-    """Code and id of a certificate for a guest of that name."""
-    school.db.execute("update public.courses set title = %s, certificate_validity_days = 730", [title])
-    school.db.execute("update public.settings set value = '\"Riverside Training\"' where key = 'organisation_name'")
-    session = school.session()
-    booking = school.book(session, name)
-    school.pass_days((school.monday - school.today).days + 1)
-    school.db.execute("insert into public.attendance (booking_id, status) values (%s, 'present')", [booking])
-    [row] = call(school.db, school.boss, "issue_certificates", p_session_id=session)
-    return row["verification_code"], row["certificate_id"]
-
-
 def test_it_shows_the_certificate_and_nothing_people_wrote_does_anything(school: School, page: httpx.Client) -> None:
-    code, _ = issued(school, HOSTILE, 'First Aid <img src=x onerror="alert(1)">')
+    code, _ = school.certificate(HOSTILE, 'First Aid <img src=x onerror="alert(1)">')
     grouped = "-".join(code[n : n + 4] for n in range(0, 32, 4)).lower()
     answers = [
         page.get(f"/certificate/{code}"),
@@ -82,7 +70,7 @@ def test_a_wrong_code_is_a_page_too(page: httpx.Client) -> None:
 
 
 def test_revoked_and_expired_are_written_across_it(school: School, page: httpx.Client) -> None:
-    code, certificate = issued(school, "Zoe Guest")
+    code, certificate = school.certificate("Zoe Guest")
     school.pass_days(800)
     assert 'class="status expired"' in page.get(f"/certificate/{code}").text
     call(school.db, school.boss, "revoke_certificate", p_id=certificate, p_reason="Secret reason")
@@ -112,16 +100,13 @@ LONG = ("Maria-Magdalena Featherstonehaugh-Cholmondeley " * 4)[:190]
 def test_it_prints_on_one_sheet_of_a4_across(
     school: School, page: httpx.Client, tmp_path: Path, picture: str, holder: str, title: str
 ) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    browser = chromium()
     if browser is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
-    code, certificate = issued(school, holder, title)
+    code, certificate = school.certificate(holder, title)
     if picture == "certificate-revoked":
         call(school.db, school.boss, "revoke_certificate", p_id=certificate, p_reason="Typo")
-    # Kept where CI collects pictures for people to look at.
-    kept = Path(os.environ.get("CLASSBASE_SCREENSHOTS", tmp_path))
-    kept.mkdir(parents=True, exist_ok=True)
-    pdf, png = kept / f"{picture}.pdf", kept / f"{picture}.png"
+    pdf, png = pictured(f"{picture}.pdf"), pictured(f"{picture}.png")
     for what in (
         ["--no-pdf-header-footer", f"--print-to-pdf={pdf}"],
         ["--window-size=1240,900", f"--screenshot={png}"],
