@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -28,7 +28,7 @@ from tests.support.world import World
 
 __all__ = ["origin"]
 
-PASSWORD = "a long enough password"
+PASSWORD = "a long enough password"  # noqa: S105 - nobody's
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,14 @@ class Calendar:
         return found
 
     def place(self, name: str, time_zone: str = "UTC") -> UUID:
-        """A place of that name."""
+        """A place of that name, which may be booked throughout the month."""
         found: UUID = self.one(
             "insert into public.locations (name, time_zone) values (%s, %s) "
             "on conflict (lower(name)) do update set time_zone = excluded.time_zone returning id",
             name,
             time_zone,
         )
+        self.rpc("extend_horizon", p_resource_ids=[str(found)], p_until=f"{self.day(28) + timedelta(days=5)}T00:00:00Z")
         return found
 
     def day(self, number: int) -> date:
@@ -194,8 +195,7 @@ class Window:
 
 
 Open = Callable[..., Any]
-# Every other one, so that the month after is empty.
-_months = itertools.count(2, 2)
+_months = itertools.count(2)
 
 
 @pytest.fixture(scope="session")
@@ -227,7 +227,9 @@ def calendar(origin: Origin) -> Iterator[Calendar]:
     """A month with a course and nothing in it yet."""
     with origin.connect() as db:
         number = next(_months)
-        row = db.execute("select to_char(private.today() + make_interval(months => %s), 'YYYY-MM')", [number]).fetchone()
+        row = db.execute(
+            "select to_char(private.today() + make_interval(months => %s), 'YYYY-MM')", [number]
+        ).fetchone()
         assert row is not None
         yield Calendar(origin, db, row[0])
 
@@ -235,20 +237,23 @@ def calendar(origin: Origin) -> Iterator[Calendar]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_window(browser: Browser, site: str, calendar: Calendar) -> AsyncIterator[Open]:
     """`await open_window()` opens the page at the calendar's month, live; options are those of a browser context.
+    `with_clock` lets a test set the page's clock forward.
 
     At the end no page may have written an error that was not provoked.
     """
     windows: list[Window] = []
 
-    async def make(state: str = "live", **options: Any) -> Window:
+    async def make(*, with_clock: bool = False, **options: Any) -> Window:
         context = await browser.new_context(locale="en-GB", **options)
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(40_000)
         window = Window(await context.new_page())
         windows.append(window)
         window.listen()
+        if with_clock:
+            await window.page.clock.install()
         await window.page.goto(f"{site}/?month={calendar.month}")
         await window.page.locator("table[aria-busy=false]").wait_for()
-        await window.is_(state)
+        await window.is_("live")
         return window
 
     yield make
@@ -277,7 +282,6 @@ class Push:
         (functions / "changes").rename(functions / "_changes")
         for process in self.processes():
             process.kill()
-            process.wait()
 
     def restore(self) -> None:
         """Lets it be started again."""

@@ -20,6 +20,16 @@ PRESS = """
 """
 
 
+def note_answers(window: Window, answers: list[tuple[Window, Response]]) -> None:
+    """Notes what book_session answers this window from now on."""
+
+    def note(answer: Response) -> None:
+        if answer.url.endswith("/rpc/book_session") and answer.request.method == "POST":
+            answers.append((window, answer))
+
+    window.page.on("response", note)
+
+
 async def test_one_wins_the_last_seat_and_both_see_that_it_is_gone(calendar: Calendar, open_window: Open) -> None:
     windows: list[Window] = [await open_window(), await open_window()]
     people = [calendar.person("Ada Berg"), calendar.person("Noor Vos")]
@@ -27,16 +37,12 @@ async def test_one_wins_the_last_seat_and_both_see_that_it_is_gone(calendar: Cal
     for window, person in zip(windows, people, strict=True):
         await window.sign_in(person)
         window.allow("409 (Conflict)", "/rpc/book_session")
-        window.page.on(
-            "response",
-            lambda answer, window=window: answers.append((window, answer))
-            if answer.url.endswith("/rpc/book_session") and answer.request.method == "POST"
-            else None,
-        )
+        note_answers(window, answers)
     for number in range(ROUNDS):
         # One seat in some rounds, in others one that is left beside a guest's.
         seats = 1 + number % 2
-        session = calendar.session(seats, session_date=calendar.day(3 + number))
+        day = calendar.day(3 + number)
+        session = calendar.session(seats, session_date=day)
         for guest in range(seats - 1):
             calendar.guest(session, f"Guest {guest}")
         await asyncio.gather(*(window.sees(session, f"1 of {seats} seats left") for window in windows))
@@ -44,17 +50,20 @@ async def test_one_wins_the_last_seat_and_both_see_that_it_is_gone(calendar: Cal
         at = (time.time() + 0.3) * 1000
         await asyncio.gather(*(window.page.evaluate(PRESS, [str(session), at]) for window in windows))
         await asyncio.gather(*(window.sees(session, "No seats left") for window in windows))
-        await asyncio.gather(*(window.page.locator("#outcome .good, #outcome .bad").wait_for() for window in windows))
+        name = f"First Aid, {day:%A} {day.day} {day:%B}"
+        told = [window.page.locator("#outcome .good, #outcome .bad").get_by_text(name) for window in windows]
+        await asyncio.gather(*(line.wait_for() for line in told))
         # Both asked, and it was the database that said no: the page was not just quick enough to know.
-        told = {answer.status: (window, answer) for window, answer in answers}
-        assert sorted(told) == [200, 409], [await answer.text() for _, answer in answers]
-        assert (await told[409][1].json())["code"] == "seats_full"
-        winner, loser = told[200][0], told[409][0]
+        last = {answer.status: (window, answer) for window, answer in answers}
+        assert sorted(last) == [200, 409], [await answer.text() for _, answer in answers]
+        assert (await last[409][1].json())["code"] == "seats_full"
+        winner, loser = last[200][0], last[409][0]
         assert winner is not loser
-        await winner.is_told(f"You have a seat: First Aid, {calendar.day(3 + number):%A}")
-        await loser.is_told("is full: somebody else took the last seat.")
+        await winner.is_told(f"You have a seat: {name} at 10:00.")
+        await loser.is_told(f"{name} at 10:00 is full: somebody else took the last seat.")
         await winner.card(session).get_by_text("You have a seat").wait_for()
-        await loser.page.get_by_role("button", name="Full: First Aid").nth(number).wait_for()
+        await winner.button(session).get_by_text("Cancel my seat").wait_for()
+        await loser.button(session).get_by_text("Full").wait_for()
         booked = "select user_id::text from public.session_bookings where session_id = %s and is_live and user_id is not null"
         assert calendar.one(booked, session) == people[windows.index(winner)].id
         assert calendar.left(session) == 0

@@ -66,24 +66,23 @@ def fill(calendar: Calendar) -> None:
     calendar.db.execute("update public.courses set is_active = false where id = %s", [old])
 
 
-@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Honolulu"])
-async def test_the_month_is_the_databases_wherever_one_is(calendar: Calendar, open_window: Open, zone: str) -> None:
+async def test_the_month_is_the_databases_wherever_one_is(calendar: Calendar, open_window: Open) -> None:
     fill(calendar)
-    window = await open_window(timezone_id=zone)
-    found = await shown(window)
-    assert len(found) == 10
-    assert sorted(found) == sorted(expected(calendar))
-    assert await window.page.locator("td[data-date]").count() == calendar.one(
-        "select extract(day from (%s::date + interval '1 month - 1 day'))::int", f"{calendar.month}-01"
-    )
-    # There and back again, with the keyboard.
-    await window.page.get_by_role("button", name="Next month").focus()
-    await window.page.keyboard.press("Enter")
-    await window.page.get_by_text("No sessions this month.").wait_for()
-    await window.page.get_by_role("button", name="Previous month").focus()
-    await window.page.keyboard.press("Space")
-    await window.page.locator("table li").first.wait_for()
-    assert sorted(await shown(window)) == sorted(expected(calendar))
+    last = calendar.one("select extract(day from (%s::date + interval '1 month - 1 day'))::int", f"{calendar.month}-01")
+    for zone in ("Pacific/Kiritimati", "Pacific/Honolulu"):
+        window = await open_window(timezone_id=zone)
+        found = await shown(window)
+        assert len(found) == 10
+        assert sorted(found) == sorted(expected(calendar))
+        assert await window.page.locator("td[data-date]").count() == last
+        # There and back again, with the keyboard.
+        await window.page.get_by_role("button", name="Next month").focus()
+        await window.page.keyboard.press("Enter")
+        await window.page.get_by_text("No sessions this month.").wait_for()
+        await window.page.get_by_role("button", name="Previous month").focus()
+        await window.page.keyboard.press("Space")
+        await window.page.locator("table li").first.wait_for()
+        assert sorted(await shown(window)) == sorted(expected(calendar))
 
 
 async def test_a_month_of_more_than_one_answer_is_whole(calendar: Calendar, open_window: Open) -> None:
@@ -134,7 +133,8 @@ async def test_a_refusal_is_a_sentence(calendar: Calendar, open_window: Open) ->
     await window.sign_in(calendar.person("Noor Vos"))
     window.allow("400 (Bad Request)", "/rpc/book_session")
     await window.button(session).click()
-    await window.is_told(f"was not booked. {calendar.one('select code from public.courses where id = %s', calendar.course)} requires B-{calendar.month} first.")
+    code = calendar.one("select code from public.courses where id = %s", calendar.course)
+    await window.is_told(f"was not booked. {code} requires B-{calendar.month} first.")
     assert calendar.left(session) == 12
 
 
@@ -162,35 +162,32 @@ async def test_an_answer_that_got_lost_books_once(calendar: Calendar, open_windo
     assert calendar.left(session) == 11
 
 
-@pytest.mark.parametrize(("picture_of", "width"), [("desktop", 1360), ("phone", 390)])
-async def test_it_is_looked_at(calendar: Calendar, open_window: Open, picture_of: str, width: int) -> None:
-    """Keeps a picture of a month that is in use, and sees that nothing is cut off."""
-    hall = calendar.place("Hall A")
-    other = calendar.place("Riverside Annexe")
+async def test_it_is_looked_at(calendar: Calendar, open_window: Open) -> None:
+    """Keeps pictures of a month that is in use, and sees that nothing is cut off."""
+    hall, annexe = calendar.place("Hall A"), calendar.place("Riverside Annexe")
     forklift = calendar.make_course("Forklift Operator Refresher", price=180)
-    first_aid = []
-    for day in (3, 10, 17, 24):
-        first_aid.append(calendar.session(session_date=calendar.day(day), location_id=hall))
-        calendar.session(
-            8, session_date=calendar.day(day + 2), location_id=other, course_id=forklift, start_time="13:30"
-        )
+    first_aid = [calendar.session(session_date=calendar.day(day), location_id=hall) for day in (3, 10, 17, 24)]
+    for day in (5, 12, 19, 26):
+        calendar.session(8, session_date=calendar.day(day), location_id=annexe, course_id=forklift, start_time="13:30")
     for session, taken in zip(first_aid, (12, 9, 4, 0), strict=True):
         for number in range(taken):
             calendar.guest(session, f"Guest {number}")
-    window = await open_window(viewport={"width": width, "height": 900}, timezone_id="UTC")
+    window = await open_window(timezone_id="UTC")
     await window.sign_in(calendar.person("Maya Lind"))
     await window.button(first_aid[1]).click()
     await window.is_told("You have a seat")
     await window.sees(first_aid[1], "2 of 12 seats left")
     calendar.guest(first_aid[2], "Somebody Else")
     await window.sees(first_aid[2], "7 of 12 seats left")
-    await window.page.screenshot(path=picture(f"sessions-{picture_of}.png"), full_page=True)
-    # Nothing is wider than the screen, and every button can be hit with a finger.
-    assert await window.page.evaluate("document.documentElement.scrollWidth") <= width
-    boxes = [await button.bounding_box() for button in await window.page.get_by_role("button").all()]
-    assert all(box is not None and box["height"] >= 32 and box["x"] + box["width"] <= width for box in boxes)
-    if picture_of == "desktop":
-        await window.page.get_by_role("button", name="Sign out").click()
-        await window.button(first_aid[3]).click()
-        await window.page.get_by_role("dialog").wait_for()
-        await window.page.screenshot(path=picture("sessions-sign-in.png"))
+    for name, width in (("desktop", 1360), ("tablet", 900), ("phone", 390), ("narrow", 320)):
+        await window.page.set_viewport_size({"width": width, "height": 900})
+        await window.page.screenshot(path=picture(f"sessions-{name}.png"), full_page=True)
+        # Nothing is wider than the screen, and every button can be hit with a finger.
+        assert await window.page.evaluate("document.documentElement.scrollWidth") <= width
+        boxes = [await button.bounding_box() for button in await window.page.get_by_role("button").all()]
+        assert len(boxes) >= 4 + 8
+        assert all(box is not None and box["height"] >= 32 and box["x"] + box["width"] <= width for box in boxes)
+    await window.page.get_by_role("button", name="Sign out").click()
+    await window.button(first_aid[3]).click()
+    await window.page.get_by_role("dialog").wait_for()
+    await window.page.screenshot(path=picture("sessions-sign-in.png"))
