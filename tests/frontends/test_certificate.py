@@ -85,7 +85,12 @@ async def test_a_certificate_is_read_printed_and_revoked(
             await page.screenshot(path=picture(f"certificate-{kind}-{status}-{width}.png"))
         paper = picture(f"certificate-{kind}-{status}.pdf")
         await page.pdf(path=paper, prefer_css_page_size=True, print_background=True)
-        assert len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes())) == 1
+        printed = paper.read_bytes()
+        assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
+        sheet = re.search(rb"/MediaBox\s*\[\s*0 0 ([\d.]+) ([\d.]+)", printed)
+        assert sheet is not None
+        # A4 across in points, to the pixel.
+        assert (float(sheet[1]), float(sheet[2])) == pytest.approx((841.9, 595.3), abs=1)
         await page.emulate_media(media="print")
         # Paper says nothing of being valid, since it cannot know for how long; of being revoked it does.
         assert await page.locator(".status").is_visible() is (status == "revoked")

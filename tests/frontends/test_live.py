@@ -138,3 +138,21 @@ async def test_without_any_connection_it_says_so_and_comes_back(
     await window.sees(session, "11 of 12 seats left")
     await window.is_("live")
     assert await window.news() == calendar.published()[before:]
+
+
+async def test_a_new_course_is_followed_too(calendar: Calendar, open_window: Open) -> None:
+    window: Window = await open_window(with_clock=True)
+    before = len(calendar.published())
+    course = calendar.make_course("Rope Access")
+    async with window.page.expect_request(
+        lambda asked: "/functions/v1/changes" in asked.url and str(course) in asked.url
+    ):
+        await window.page.clock.fast_forward(61_000)
+    await window.is_("live")
+    session = calendar.session(course_id=course)
+    await window.sees(session, "12 of 12 seats left")
+    other = calendar.session(session_date=calendar.day(11))
+    await window.sees(other, "12 of 12 seats left")
+    news = await window.news()
+    assert len(news) == 2
+    assert news[1:] == calendar.published()[before:]
