@@ -12,6 +12,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -28,6 +29,7 @@ from tests.support.world import World
 
 __all__ = ["origin"]
 
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 PASSWORD = "a long enough password"  # noqa: S105 - nobody's
 
 
@@ -176,6 +178,15 @@ class Window:
         """Waits until the page says so."""
         await self.page.get_by_role("status").get_by_text(text).wait_for()
 
+    async def barriers(self) -> list[str]:
+        """What keeps people from using the page as it is now, as far as axe can tell."""
+        await self.page.evaluate(AXE.read_text())
+        found: list[str] = await self.page.evaluate(
+            "axe.run().then(found => found.violations.flatMap("
+            "what => what.nodes.map(node => `${what.id}: ${node.html} ${node.failureSummary}`)))"
+        )
+        return found
+
     async def sign_in(self, person: Person) -> None:
         """Signs in."""
         await self.page.get_by_role("button", name="Sign in", exact=True).click()
@@ -201,7 +212,7 @@ _months = itertools.count(2)
 @pytest.fixture(scope="session")
 def site(origin: Origin) -> Iterator[str]:
     """The address of the page."""
-    missing = [str(path) for path in LIBRARIES.values() if not path.is_file()]
+    missing = [str(path) for path in (*LIBRARIES.values(), AXE) if not path.is_file()]
     if missing:
         pytest.skip(f"not installed, make setup: {', '.join(missing)}")
     with serving(origin.url, origin.anon) as address:

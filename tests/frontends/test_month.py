@@ -163,7 +163,7 @@ async def test_an_answer_that_got_lost_books_once(calendar: Calendar, open_windo
 
 
 async def test_it_is_looked_at(calendar: Calendar, open_window: Open) -> None:
-    """Keeps pictures of a month that is in use, and sees that nothing is cut off."""
+    """Keeps pictures of a month that is in use, and sees that nothing is cut off or in anybody's way."""
     hall, annexe = calendar.place("Hall A"), calendar.place("Riverside Annexe")
     forklift = calendar.make_course("Forklift Operator Refresher", price=180)
     first_aid = [calendar.session(session_date=calendar.day(day), location_id=hall) for day in (3, 10, 17, 24)]
@@ -184,10 +184,12 @@ async def test_it_is_looked_at(calendar: Calendar, open_window: Open) -> None:
         await window.page.screenshot(path=picture(f"sessions-{name}.png"), full_page=True)
         # Nothing is wider than the screen, and every button can be hit with a finger.
         assert await window.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert await window.barriers() == []
         boxes = [await button.bounding_box() for button in await window.page.get_by_role("button").all()]
         assert len(boxes) >= 4 + 8
         assert all(box is not None and box["height"] >= 32 and box["x"] + box["width"] <= width for box in boxes)
     await window.page.get_by_role("button", name="Sign out").click()
     await window.button(first_aid[3]).click()
     await window.page.get_by_role("dialog").wait_for()
+    assert await window.barriers() == []
     await window.page.screenshot(path=picture("sessions-sign-in.png"))
