@@ -42,7 +42,7 @@ check: setup ## format, lint, types, imports, drift, and what Supabase's advisor
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-	.venv/bin/mypy tests/conftest.py tests/support tests/database tests/guards tests/permissions tests/supabase bench
+	.venv/bin/mypy tests/conftest.py tests/support tests/database tests/guards tests/permissions tests/supabase tests/frontends bench
 	.venv/bin/lint-imports
 	.venv/bin/classbase migration check
 	.venv/bin/python -m classbase.generator --check

@@ -49,7 +49,7 @@ html { background: #e7e5e0; color: #22303c; font: 16px/1.45 Georgia, "Times New 
   box-shadow: 0 2mm 8mm rgb(0 0 0 / .2); print-color-adjust: exact; -webkit-print-color-adjust: exact }
 .frame { height: 100%; border: .6mm solid #2f4f6f; outline: .25mm solid #b08d57; outline-offset: -2.4mm; padding: 13mm 18mm 10mm;
   display: flex; flex-direction: column; align-items: center; text-align: center }
-.organisation { font-size: 6mm; letter-spacing: .12em; text-transform: uppercase; color: #2f4f6f; overflow-wrap: anywhere }
+.organisation { font-size: 6mm; letter-spacing: .12em; text-transform: uppercase; color: #2f4f6f; overflow-wrap: anywhere; max-width: 50% }
 h1 { font-size: 12mm; font-weight: normal; letter-spacing: .04em; margin-top: 8mm }
 .line { margin-top: 9mm; font-size: 5mm; font-style: italic; color: #55626d }
 .name { margin-top: 2mm; font-size: 15mm; line-height: 1.15; padding: 0 8mm 2mm; border-bottom: .25mm solid #b08d57; overflow-wrap: anywhere }
@@ -67,7 +67,16 @@ dl { display: grid; grid-template-columns: auto auto; gap: .6mm 4mm } dt { color
 .stamp span { font: bold 42mm/1 Arial, sans-serif; letter-spacing: .08em; text-transform: uppercase; transform: rotate(-18deg); opacity: .16 }
 .message { max-width: 36em; margin: 20vh auto; padding: 2em; background: #fffdf8; text-align: center } .message h1 { font-size: 1.7em; margin: 0 0 .6em }
 @media print { html { background: none } .sheet { margin: 0; box-shadow: none } .status.valid { display: none } }
-@media screen and (max-width: 297mm) { .sheet { zoom: calc(100vw / 300mm) } }
+@media screen and (min-width: 180mm) and (max-width: 297mm) { .sheet { zoom: calc(100vw / 300mm) } }
+/* Who scanned the code with a phone wants to read it there: the same, one below the other. */
+@media screen and (max-width: 179.9mm) {
+  .sheet { width: auto; height: auto; margin: 3mm; padding: 3mm } .frame { padding: 19mm 5mm 7mm } .organisation { font-size: 4.5mm; max-width: none }
+  h1 { font-size: 7mm; margin-top: 5mm } .line { margin-top: 5mm; font-size: 4.2mm } .name { font-size: 8mm; padding: 0 2mm 2mm }
+  .name.long { font-size: 6mm } .name.longest, .course.long, .course.longest { font-size: 4.5mm } .course { font-size: 5.5mm }
+  .foot { margin-top: 9mm; flex-direction: column; align-items: stretch; gap: 6mm; font-size: 4mm }
+  .verify { flex-direction: column-reverse; align-items: flex-start; text-align: left }
+  .status { top: 9mm; right: auto; left: 50%; transform: translateX(-50%); white-space: nowrap } .stamp span { font-size: 15mm }
+}
 `;
 
 function page(title: string, body: string): string {

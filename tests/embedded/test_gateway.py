@@ -132,6 +132,18 @@ def test_a_browser_may_call_from_any_page(origin: Origin, path: str) -> None:
             assert "Content-Range" in answer.headers["Access-Control-Expose-Headers"]
 
 
+@pytest.mark.parametrize("path", ["/functions/v1/nothing", "/storage/v1/bucket"])
+def test_a_page_is_told_what_is_not_there(origin: Origin, path: str) -> None:
+    # Were its question refused, the browser would only tell it that something is wrong.
+    question = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "apikey,last-event-id"}
+    with origin.client(Origin="http://127.0.0.1:3000") as client:
+        answer = client.options(path, headers=question)
+        assert (answer.status_code, answer.headers["Access-Control-Allow-Headers"]) == (200, "apikey,last-event-id")
+        refused = client.get(path, headers={"Authorization": f"Bearer {origin.anon}"})
+        assert refused.status_code in (404, 501)
+        assert refused.headers["Access-Control-Allow-Origin"] == "*"
+
+
 # -- functions -----------------------------------------------------------------------------------------------------------
 
 

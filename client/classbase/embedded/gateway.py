@@ -312,7 +312,8 @@ async def _around(request: web.Request, handler: Any) -> web.StreamResponse:
     try:
         answer: web.StreamResponse = await handler(request)
     except Refusal as refusal:
-        return refusal.response()
+        # A page is told why only after its browser was told that it may ask.
+        return preflight(request) if request.method == "OPTIONS" else refusal.response()
     return answer
 
 
