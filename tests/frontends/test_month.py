@@ -194,7 +194,7 @@ async def test_it_is_looked_at(calendar: Calendar, open_window: Open) -> None:
     assert await window.barriers() == []
     await window.page.get_by_role("button", name="Previous month").click()
     await window.page.get_by_role("button", name="Sign out").click()
-    await window.button(first_aid[3]).click()
+    await window.button(first_aid[3]).get_by_text("Sign in to book").click()
     await window.page.get_by_role("dialog").wait_for()
     assert await window.barriers() == []
     await window.page.screenshot(path=picture("sessions-sign-in.png"))
