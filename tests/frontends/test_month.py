@@ -188,8 +188,13 @@ async def test_it_is_looked_at(calendar: Calendar, open_window: Open) -> None:
         boxes = [await button.bounding_box() for button in await window.page.get_by_role("button").all()]
         assert len(boxes) >= 4 + 8
         assert all(box is not None and box["height"] >= 32 and box["x"] + box["width"] <= width for box in boxes)
+    # As a list, weeks without sessions are not there, and neither is a month without any.
+    await window.page.get_by_role("button", name="Next month").click()
+    await window.page.get_by_text("No sessions this month.").wait_for()
+    assert await window.barriers() == []
+    await window.page.get_by_role("button", name="Previous month").click()
     await window.page.get_by_role("button", name="Sign out").click()
-    await window.button(first_aid[3]).click()
+    await window.button(first_aid[3]).get_by_text("Sign in to book").click()
     await window.page.get_by_role("dialog").wait_for()
     assert await window.barriers() == []
     await window.page.screenshot(path=picture("sessions-sign-in.png"))

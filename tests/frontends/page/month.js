@@ -109,6 +109,11 @@ export class Month {
       });
       list.closest("td").classList.toggle("empty", cards.length === 0);
     }
+    // As a list only what has something in it is shown.
+    for (const row of this.#table.tBodies[0].rows) {
+      row.classList.toggle("empty", [...row.cells].every((cell) => cell.matches(".outside, .empty")));
+    }
+    this.#table.classList.toggle("empty", sessions.length === 0);
     this.#table.setAttribute("aria-busy", "false");
   }
 
