@@ -59,7 +59,9 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(item) for item in value]
-    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+    if isinstance(value, datetime.time):
+        return _clock(value)
+    if isinstance(value, (datetime.datetime, datetime.date)):
         return value.isoformat()
     if isinstance(value, (uuid.UUID, decimal.Decimal, Path, datetime.timedelta)):
         return str(value)
@@ -68,6 +70,12 @@ def plain(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return plain(value.model_dump())
     return value
+
+
+def _clock(value: datetime.time) -> str:
+    from classbase.values import time_text  # what it needs is slow to load, and most commands show no time of day
+
+    return time_text(value)
 
 
 class Output:
@@ -185,6 +193,8 @@ def cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime.datetime):
         return value.isoformat(sep=" ", timespec="minutes")
+    if isinstance(value, datetime.time):
+        return _clock(value)
     if isinstance(value, (list, tuple)):
         return ", ".join(cell(item) for item in value)
     if isinstance(value, Mapping):
