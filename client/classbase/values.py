@@ -6,7 +6,8 @@ answered is Postgres' own JSON. So the two cannot differ, and this is the one pl
 | Postgres | Python |
 | --- | --- |
 | timestamptz | aware datetime, always in UTC when read; infinity is `FOREVER`, -infinity is `SINCE_EVER` |
-| date, time, timestamp | date, time, naive datetime; an infinite date is `date.max` or `date.min`, 24:00 is `END_OF_DAY` |
+| date, timestamp | date, naive datetime; an infinite date is `date.max` or `date.min` |
+| time | time; 24:00 is `END_OF_DAY` |
 | interval | timedelta; sent as seconds, and when read a day counts 24 hours, a month 30 days, a year 365 |
 | numeric | Decimal, every digit kept, also inside JSON documents |
 | uuid, bytea | UUID, bytes |
@@ -79,7 +80,7 @@ def read_time(value: object) -> time:
     """A time of day from Postgres' text; 24:00, the end of a day, is END_OF_DAY."""
     if isinstance(value, time):
         return value
-    return END_OF_DAY if str(value).startswith("24:") else time.fromisoformat(str(value))
+    return END_OF_DAY if re.fullmatch(r"24:00(:00)?", str(value)) else time.fromisoformat(str(value))
 
 
 _CLOCK = re.compile(r"^([+-])?(\d+):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?$")
