@@ -117,6 +117,7 @@ class Output:
         *,
         title: str | None = None,
         empty: str = "Nothing.",
+        whole: Sequence[str] = (),
     ) -> None:
         """Prints rows: a table for people, a JSON array with `--json`.
 
@@ -125,6 +126,7 @@ class Output:
             columns: which keys to show and in which order, or key → heading; all keys of the first row when None.
             title: above the table.
             empty: what to say to people when there are no rows.
+            whole: keys whose values stay on one line however narrow it is, such as ids, which are copied from there.
         """
         if self.as_json:
             self.json(list(rows))
@@ -137,7 +139,9 @@ class Output:
         table = Table(title=title, title_justify="left", header_style="bold")
         for key in keys:
             is_number = all(isinstance(row.get(key), (int, float, decimal.Decimal)) for row in rows)
-            table.add_column(headings[key], justify="right" if is_number else "left", overflow="fold")
+            table.add_column(
+                headings[key], justify="right" if is_number else "left", overflow="fold", no_wrap=key in whole
+            )
         for row in rows:
             table.add_row(*(escape(cell(row.get(key))) for key in keys))
         self.stdout.print(table)

@@ -67,7 +67,7 @@ def list_bookings(
     if as_json:
         out.json({"session": named, "bookings": rows})
         return
-    out.table(rows, COLUMNS, title=describe(named), empty=f"{describe(named)}: nobody booked.")
+    out.table(rows, COLUMNS, title=describe(named), empty=f"{describe(named)}: nobody booked.", whole=["id"])
     live = [row for row in rows if row["status"] != "cancelled"]
     held = (named.max_capacity or 0) - (named.seats_left or 0) - sum(row["seats"] for row in live)
     kept = f", {held} held for somebody who is about to book" if held else ""
@@ -123,7 +123,7 @@ def book(
         out.json(made)
         return
     rows = [{**row.model_dump(), "name": names.get(str(row.profile_id), row.attendee_name)} for row in made]
-    out.table(rows, COLUMNS, title=describe(named))
+    out.table(rows, COLUMNS, title=describe(named), whole=["id"])
     out.text(f"Booked; {named.seats_left} of {named.max_capacity} seats left.")
 
 

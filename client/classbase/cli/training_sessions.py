@@ -115,7 +115,7 @@ def list_sessions(
     if as_json:
         out.json(found)
     else:
-        _print_sessions(out, found, with_status={row.status for row in found} > {"scheduled"})
+        _print_sessions(out, found, with_status=any(row.status != "scheduled" for row in found))
     if more:
         out.notice(f"There are more than {limit}: say --limit, or ask for less.")
 
@@ -134,16 +134,13 @@ def _print_sessions(out: Output, found: list[SearchSessionsRow], *, with_status:
         }
         for row in found
     ]
-    columns = {
-        "when": "when",
-        "course": "course",
-        "location": "where",
-        "instructor": "who",
-        "seats": "left",
-        "price": "price",
-    }
-    columns |= {"status": "status"} if with_status else {}
-    out.table(rows, columns | {"id": "id"}, empty="No session matches.")
+    columns = {"when": "when", "course": "course", "location": "where", "instructor": "who", "seats": "left"}
+    columns |= {"price": "price", "status": "status", "id": "id"}
+    empty = {name for name in ("location", "instructor") if all(row[name] is None for row in rows)}
+    shown = {name: heading for name, heading in columns.items() if name not in empty}
+    if not with_status:
+        del shown["status"]
+    out.table(rows, shown, empty="No session matches.", whole=["id"])
 
 
 def _seats(row: SearchSessionsRow) -> str:
