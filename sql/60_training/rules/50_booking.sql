@@ -196,11 +196,11 @@ declare
 begin
   with released as (
     update public.session_holds h set released_at = private.now()
-    where h.session_id = p_session_id and h.user_id is not distinct from private.caller_id() and h.released_at is null and h.held_until > private.now()
+    where h.session_id = p_session_id and h.user_id = private.caller_id() and h.released_at is null and h.held_until > private.now()
     returning h.seats
   )
   select coalesce(sum(r.seats), 0) into v_seats from released r;
   return v_seats;
 end;
 $$;
-comment on function private.release_of_caller(uuid) is 'Gives back what the caller holds of a session; returns how many seats that were.';
+comment on function private.release_of_caller(uuid) is 'Gives back what the signed-in caller holds of a session; returns how many seats that were. What servers hold is each for somebody else.';
