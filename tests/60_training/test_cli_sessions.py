@@ -80,6 +80,10 @@ def test_a_session_from_creating_to_cancelling(school: School, commands: Command
         f"First Aid, {when}, Hall A is now First Aid, Tue {tuesday} 18:00–19:00, Hall A, with 1 booking (1 seat).\n"
     )
 
+    moved = commands.read("training", "sessions", "move", str(session), "--instructor", "ben teacher", "--yes")
+    assert (moved["session_date"], moved["start_time"]) == (str(tuesday), "18:00:00")
+    assert moved["instructor_id"] == str(school.ben.profile_id)
+
     cancel = ("training", "sessions", "cancel", str(session), "--reason", "No room")
     _, err = commands.say(*cancel, code=2)
     assert "Cancel First Aid" in err
@@ -138,6 +142,7 @@ def test_what_cannot_be_is_refused_and_nothing_changes(school: School, commands:
         (["update", str(UUID(int=1)), "--without", "notes", "--notes", "x"], "exclude each other"),
         (["update", str(UUID(int=1))], "Nothing changes"),
         (["cancel", str(UUID(int=1)), "--reason", " "], "needs a reason"),
+        (["move", str(UUID(int=1)), "--version", "1"], "Where to?"),
     ],
 )  # fmt: skip
 def test_wrong_usage(

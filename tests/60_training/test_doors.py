@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +16,11 @@ from psycopg.types.json import Jsonb
 from tests.support.calls import call, refused
 from tests.support.identity import User
 from tests.support.rest import Rest
+from tests.support.server import Database
 from tests.support.training import Training, guests
+from tests.support.waiting import until_blocked
+
+Connection = psycopg.Connection[Any]
 
 
 @pytest.fixture
@@ -286,3 +292,78 @@ def test_an_owner_at_a_prompt_gets_no_further(training: Training, session: UUID)
     assert training.broken() == []
     assert training.one("select status from public.session_bookings where id = %s", booking) == "confirmed"
     assert training.day - training.today == timedelta(days=7)
+
+
+def test_a_minimum_that_is_reached_by_lowering_it(training: Training) -> None:
+    session = training.session(6, min_bookings=4)
+    training.guest(session, seats=2)
+    for minimum, status in ((3, "tentative"), (2, "scheduled"), (5, "scheduled")):
+        training.db.execute("update public.course_sessions set min_bookings = %s where id = %s", [minimum, session])
+        assert training.status(session) == status
+
+
+def test_a_session_moved_before_its_deadline_is_undecided_when_it_starts(training: Training) -> None:
+    session = training.session(6, min_bookings=4, decide_by=f"{training.day}T09:00Z")
+    training.db.execute("update public.course_sessions set session_date = session_date - 3 where id = %s", [session])
+    undecided = "select count(*) from private.check_sessions_undecided()"
+    assert training.one(undecided) == 0
+    training.db.execute(
+        "create or replace function private.now() returns timestamptz language sql stable set search_path = '' "
+        "return pg_catalog.now() + interval '5 days'"
+    )
+    assert training.one(undecided) == 1
+
+
+def two_at_once(
+    training: Training, database: Database, first: Callable[[Connection], Any], second: Callable[[Connection], Any]
+) -> str | None:
+    """`first` in an open transaction; `second` is seen to wait for it; the SQLSTATE with which it is refused then."""
+    one, other = database.connect(autocommit=False), database.connect()
+    one.execute("select")  # begins the transaction that stays open when `first` is done
+    first(one)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(second, other)
+        until_blocked(training.db, other)
+        one.commit()
+        try:
+            answer.result(timeout=60)
+        except psycopg.Error as error:
+            return error.sqlstate
+    return None
+
+
+def test_one_person_holds_once_however_often_they_ask_at_once(
+    training: Training, session: UUID, database: Database
+) -> None:
+    ann = training.world.user()
+
+    def hold(by: Connection) -> None:
+        call(by, ann, "hold_seats", p_session_id=session, p_seats=2)
+
+    assert two_at_once(training, database, hold, hold) is None
+    assert training.left(session) == 2
+
+
+def test_a_session_is_not_deleted_from_under_who_is_booking_it(
+    training: Training, session: UUID, database: Database
+) -> None:
+    def book(by: Connection) -> None:
+        by.execute("insert into public.session_bookings (session_id, attendee_name) values (%s, 'Ann')", [session])
+
+    def delete(by: Connection) -> None:
+        by.execute("delete from public.course_sessions where id = %s", [session])
+
+    assert two_at_once(training, database, book, delete) in {"PGRST", "23503"}
+    assert training.taken(session) == 1
+    assert training.broken() == []
+    other = training.session(2, start_time="18:00")
+
+    def delete_other(by: Connection) -> None:
+        by.execute("delete from public.course_sessions where id = %s", [other])
+
+    def book_other(by: Connection) -> None:
+        by.execute("insert into public.session_bookings (session_id, attendee_name) values (%s, 'Bob')", [other])
+
+    assert two_at_once(training, database, delete_other, book_other) is not None
+    assert training.one("select count(*) from public.session_bookings where session_id = %s", other) == 0
+    assert training.broken() == []

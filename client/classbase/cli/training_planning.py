@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 import typer
@@ -206,7 +206,10 @@ def _print_changes(out: Output, before: dict[str, Any], after: dict[str, Any]) -
 
 def move(
     session: SessionArgument,
-    day: DayOption,
+    day: Annotated[
+        datetime | None,
+        typer.Option("--date", formats=["%Y-%m-%d"], metavar="DATE", help="To which day; the same one by default."),
+    ] = None,
     start: Annotated[
         str | None, typer.Option("--start", metavar="HH:MM", help="When it starts; as before by default.")
     ] = None,
@@ -226,6 +229,8 @@ def move(
 ) -> None:
     """Move a session to another day, time, place or instructor; bookings go along, and are told."""
     out = Output(as_json=as_json, quiet=quiet)
+    if day is None and start is None and location is None and instructor is None:
+        raise UsageError("Where to?", "Say --date, --start, --location or --instructor.")
     starts, ends = typed_time(start, "--start"), typed_time(end, "--end")
     with open_client(resolve_target(url, key, db_url, project_dir)) as cb:
         stored, before = read_session(cb, session), find_session(cb, session)
@@ -234,7 +239,7 @@ def move(
             out.confirm(f"Move {describe(before)}, with {counted(booked)}? They are told.", yes=yes)
         [done] = cb.training.move_session(
             session,
-            day.date(),
+            day.date() if day is not None else date.fromisoformat(stored["session_date"]),
             start_time=starts,
             end_time=ends,
             location_id=find_id(cb, "locations", location),

@@ -125,6 +125,8 @@ begin
   new.cancellation_reason := private.clean_text(new.cancellation_reason);
   if tg_op = 'INSERT' then
     new := private.complete_session(new);
+  elsif new.status = 'tentative' and new.min_bookings <> old.min_bookings and private.seats_taken(new.id) >= new.min_bookings then
+    new.status := 'scheduled';
   end if;
   if new.session_date between date '1970-01-01' and date '2199-12-31' and private.is_time_zone(new.time_zone) then
     new.starts_at := private.local_to_instant(new.session_date, new.start_time, new.time_zone);

@@ -178,7 +178,10 @@ begin
   if p_seats > v_limit and not private.has_permission('create:session_booking') then
     perform private.fail('limit_exceeded', format('At most %s seats at once', v_limit), 'p_seats', jsonb_build_object('limit', v_limit));
   end if;
-  -- One at a time: what one held before is free for the taking, by oneself among others.
+  -- One at a time: what one held before is free for the taking, by oneself among others. Of two calls at once the second sees
+  -- what the first holds.
+  perform pg_advisory_xact_lock(hashtextextended(format('hold %s %s', p_session_id, private.caller_id()), 0))
+  where private.caller_id() is not null;
   perform private.release_of_caller(p_session_id);
   insert into public.session_holds (session_id, user_id, seats, held_until)
   values (p_session_id, private.caller_id(), p_seats, private.now() + make_interval(mins => p_minutes))
