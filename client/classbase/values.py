@@ -6,7 +6,8 @@ answered is Postgres' own JSON. So the two cannot differ, and this is the one pl
 | Postgres | Python |
 | --- | --- |
 | timestamptz | aware datetime, always in UTC when read; infinity is `FOREVER`, -infinity is `SINCE_EVER` |
-| date, time, timestamp | date, time, naive datetime; an infinite date is `date.max` or `date.min` |
+| date, timestamp | date, naive datetime; an infinite date is `date.max` or `date.min` |
+| time | time; 24:00 is `END_OF_DAY` |
 | interval | timedelta; sent as seconds, and when read a day counts 24 hours, a month 30 days, a year 365 |
 | numeric | Decimal, every digit kept, also inside JSON documents |
 | uuid, bytea | UUID, bytes |
@@ -35,6 +36,9 @@ from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, PlainVa
 
 FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 SINCE_EVER: Final = datetime.min.replace(tzinfo=UTC)
+# Python's clock stops before 24:00. It compares as the last microsecond of the day, so that ends stay after starts; the
+# fold, which means nothing else in a time without a zone, tells the two apart.
+END_OF_DAY: Final = time.max.replace(fold=1)
 
 # -- reading ---------------------------------------------------------------------------------------------------------
 
@@ -70,6 +74,13 @@ def read_date(value: object) -> date:
     if value in ("infinity", "-infinity"):
         return date.max if value == "infinity" else date.min
     return value if isinstance(value, date) else date.fromisoformat(str(value))
+
+
+def read_time(value: object) -> time:
+    """A time of day from Postgres' text; 24:00, the end of a day, is END_OF_DAY."""
+    if isinstance(value, time):
+        return value
+    return END_OF_DAY if re.fullmatch(r"24:00(:00)?", str(value)) else time.fromisoformat(str(value))
 
 
 _CLOCK = re.compile(r"^([+-])?(\d+):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?$")
@@ -158,6 +169,11 @@ def read_bytes(value: object) -> bytes:
 # -- writing ---------------------------------------------------------------------------------------------------------
 
 
+def time_text(value: time) -> str:
+    """A time of day as Postgres reads it."""
+    return "24:00:00" if value == END_OF_DAY and value.fold else value.isoformat()
+
+
 def interval_text(value: timedelta) -> str:
     """An interval Postgres reads, in seconds only: a timedelta is time elapsed, and not every day has 24 hours."""
     seconds, microseconds = divmod(abs(value) // timedelta(microseconds=1), 10**6)
@@ -213,7 +229,7 @@ def plain(value: Any, *, naive: bool = False) -> Any:
         case time():
             if value.tzinfo is not None:
                 raise ValueError("a time of day is local to its place: give the zone apart from it")
-            return value.isoformat()
+            return time_text(value)
         case timedelta():
             return interval_text(value)
         case UUID() | ZoneInfo():
@@ -249,6 +265,7 @@ def loads(text: str | bytes) -> Any:
 
 # -- types for generated models --------------------------------------------------------------------------------------
 
+_time_to_json = PlainSerializer(time_text, return_type=str, when_used="json")
 _interval_to_json = PlainSerializer(interval_text, return_type=str, when_used="json")
 _range_to_json = PlainSerializer(range_text, return_type=str, when_used="json")
 _local_range_to_json = PlainSerializer(partial(range_text, naive=True), return_type=str, when_used="json")
@@ -258,6 +275,7 @@ Json: TypeAlias = Any
 Instant: TypeAlias = Annotated[datetime, BeforeValidator(read_instant)]
 Timestamp: TypeAlias = Annotated[datetime, BeforeValidator(read_timestamp)]
 Day: TypeAlias = Annotated[date, BeforeValidator(read_date)]
+Clock: TypeAlias = Annotated[time, BeforeValidator(read_time), _time_to_json]
 Duration: TypeAlias = Annotated[timedelta, BeforeValidator(read_interval), _interval_to_json]
 Number: TypeAlias = Annotated[Decimal, Field(allow_inf_nan=True)]
 Bytes: TypeAlias = Annotated[bytes, BeforeValidator(read_bytes), _bytes_to_json]

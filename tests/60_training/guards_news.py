@@ -45,6 +45,21 @@ SCENARIOS = [
         SAID.format("session-update"),
     ),
     works(
+        "public.course_sessions.t95_publish_delete",
+        "delete from public.course_sessions where notes = 'Empty'",
+        SAID.format("session-cancelled"),
+    ),
+    works(
+        "public.session_bookings.t95_publish_delete",
+        "delete from public.session_bookings where notes = 'Ours'",
+        SAID.format("booking-cancelled"),
+    ),
+    works(
+        "public.session_holds.t95_publish_delete",
+        f"delete from public.session_holds where session_id = {SESSION}",
+        SAID.format("session-update"),
+    ),
+    works(
         "public.session_bookings.t96_tell_update",
         "update public.session_bookings set status = 'cancelled' where notes = 'Ours'",
         TOLD.format("session_booking_cancelled"),

@@ -13,7 +13,7 @@ from psycopg.types.multirange import Multirange
 from psycopg.types.range import Range
 
 from classbase import errors
-from classbase.values import FOREVER, SINCE_EVER
+from classbase.values import END_OF_DAY, FOREVER, SINCE_EVER
 from tests.client.doors import Door
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -62,6 +62,15 @@ async def test_every_kind_of_value_comes_back_as_it_went(echo: Any) -> None:
     assert row.local.tzinfo is None
     assert str(row.amount) == str(VALUES["amount"])
     assert str(row.document["deep"][0]["er"][3]["amount"]) == "0.10"
+
+
+async def test_the_end_of_a_day_is_no_time_of_pythons_and_comes_back_nevertheless(echo: Any) -> None:
+    row = await echo(clock=END_OF_DAY)
+    assert (row.clock, row.clock.fold) == (time.max, 1)
+    assert row.clock > time(23, 59, 59)
+    assert '"clock":"24:00:00"' in row.model_dump_json()
+    assert (await echo(clock=row.clock)).clock.fold == 1
+    assert (await echo(clock=time.max)).clock.fold == 0
 
 
 async def test_null_comes_back_as_none(echo: Any) -> None:

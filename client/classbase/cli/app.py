@@ -19,7 +19,19 @@ from classbase.cli.output import FAILED, CommandError, Output
 
 INTERRUPTED = 130
 _HELPERS = frozenset(
-    {"app", "checks", "choosing", "connection", "dispatching", "job_runner", "naming", "options", "output", "schema"}
+    {
+        "app",
+        "checks",
+        "choosing",
+        "connection",
+        "dispatching",
+        "job_runner",
+        "naming",
+        "options",
+        "output",
+        "schema",
+        "typed",
+    }
 )
 
 

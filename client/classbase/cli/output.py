@@ -59,7 +59,9 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(item) for item in value]
-    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+    if isinstance(value, datetime.time):
+        return _clock(value)
+    if isinstance(value, (datetime.datetime, datetime.date)):
         return value.isoformat()
     if isinstance(value, (uuid.UUID, decimal.Decimal, Path, datetime.timedelta)):
         return str(value)
@@ -68,6 +70,12 @@ def plain(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return plain(value.model_dump())
     return value
+
+
+def _clock(value: datetime.time) -> str:
+    from classbase.values import time_text  # what it needs is slow to load, and most commands show no time of day
+
+    return time_text(value)
 
 
 class Output:
@@ -109,6 +117,7 @@ class Output:
         *,
         title: str | None = None,
         empty: str = "Nothing.",
+        whole: Sequence[str] = (),
     ) -> None:
         """Prints rows: a table for people, a JSON array with `--json`.
 
@@ -117,6 +126,7 @@ class Output:
             columns: which keys to show and in which order, or key → heading; all keys of the first row when None.
             title: above the table.
             empty: what to say to people when there are no rows.
+            whole: keys whose values stay on one line however narrow it is, such as ids, which are copied from there.
         """
         if self.as_json:
             self.json(list(rows))
@@ -129,7 +139,9 @@ class Output:
         table = Table(title=title, title_justify="left", header_style="bold")
         for key in keys:
             is_number = all(isinstance(row.get(key), (int, float, decimal.Decimal)) for row in rows)
-            table.add_column(headings[key], justify="right" if is_number else "left", overflow="fold")
+            table.add_column(
+                headings[key], justify="right" if is_number else "left", overflow="fold", no_wrap=key in whole
+            )
         for row in rows:
             table.add_row(*(escape(cell(row.get(key))) for key in keys))
         self.stdout.print(table)
@@ -185,6 +197,8 @@ def cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime.datetime):
         return value.isoformat(sep=" ", timespec="minutes")
+    if isinstance(value, datetime.time):
+        return _clock(value)
     if isinstance(value, (list, tuple)):
         return ", ".join(cell(item) for item in value)
     if isinstance(value, Mapping):

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from psycopg import sql
 from psycopg.rows import dict_row
+from psycopg.types.string import TextLoader
 
 from classbase.cli.output import plain
 from classbase.client import Classbase, DatabaseClassbase, RestClassbase
@@ -88,4 +89,6 @@ def _over_database(
         sql.Identifier(order),
     )
     with cb.transaction(read_only=True) as connection, connection.cursor(row_factory=dict_row) as cursor:
+        # As REST has it: Python's clock has no 24:00, at which days end.
+        cursor.adapters.register_loader("time", TextLoader)
         return [plain(row) for row in cursor.execute(statement, values)]

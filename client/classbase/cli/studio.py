@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import sys
 from collections import Counter
-from datetime import datetime, time
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -39,11 +39,10 @@ from classbase.cli.options import (
     resolve_target,
 )
 from classbase.cli.output import OK, PROBLEMS, CommandError, Output, UsageError, escape
+from classbase.cli.typed import typed_amount, typed_time, typed_weekday
 from classbase.values import plain
 
 studio_app = typer.Typer(name="studio", help="The studio: its week, clashes, plans and pay.", no_args_is_help=True)
-
-WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 FromOption = Annotated[
     datetime | None, typer.Option("--from", help="First day; today by default.", formats=["%Y-%m-%d"], metavar="DATE")
@@ -125,30 +124,6 @@ def conflicts(
     raise typer.Exit(PROBLEMS if found else OK)
 
 
-def _time(text: str | None, option: str) -> time | None:
-    if text is None:
-        return None
-    try:
-        return time.fromisoformat(text if len(text) > 4 else f"0{text}")
-    except ValueError as error:
-        raise UsageError(f"{option} {text} is no time.", "Write it as 09:30.") from error
-
-
-def _weekday(text: str) -> int:
-    if text.isdigit() and int(text) < len(WEEKDAYS):
-        return int(text)
-    if text[:3].casefold() in WEEKDAYS:
-        return WEEKDAYS.index(text[:3].casefold())
-    raise UsageError(f"--weekday {text} is no weekday.", "Write mon, Tuesday, or 0 (Sunday) to 6 (Saturday).")
-
-
-def _amount(text: str | None) -> Decimal | None:
-    try:
-        return None if text is None else Decimal(text)
-    except InvalidOperation as error:
-        raise UsageError(f"--rate {text} is no amount.", "Write it as 12.50.") from error
-
-
 @studio_app.command("plan")
 def plan(
     kind: Annotated[
@@ -205,14 +180,14 @@ def plan(
             package_id=find_id(cb, "packages", package),
             location_id=find_id(cb, "locations", location),
             schedule_id=schedule,
-            weekdays=[_weekday(day) for day in weekdays] if weekdays else None,
-            start_time=_time(start, "--start"),
-            end_time=_time(end, "--end"),
+            weekdays=[typed_weekday(day) for day in weekdays] if weekdays else None,
+            start_time=typed_time(start, "--start"),
+            end_time=typed_time(end, "--end"),
             from_=first and first.date(),
             until=until and until.date(),
             count=count,
             payment_type=payment_type,
-            rate=_amount(rate),
+            rate=typed_amount(rate, "--rate"),
             student_count=students,
         )
         counts = Counter(row.status for row in rows)

@@ -19,7 +19,7 @@ from classbase.cli.options import (
     resolve_target,
 )
 from classbase.cli.output import OK, PROBLEMS, Output
-from classbase.cli.training_register import SessionArgument
+from classbase.cli.training_finding import SessionArgument
 from classbase.cli.training_series import CourseArgument, find_course
 
 certificates_app = typer.Typer(name="certificates", help="Certificates of attendance.", no_args_is_help=True)

@@ -19,11 +19,11 @@ from classbase.cli.options import (
 )
 from classbase.cli.output import Output, UsageError
 from classbase.cli.reading import read_rows
+from classbase.cli.training_finding import SessionArgument
 from classbase.client import Classbase
 
 register_app = typer.Typer(name="register", help="Who attended a session.", no_args_is_help=True)
 
-SessionArgument = Annotated[UUID, typer.Argument(metavar="SESSION", help="The session's id.")]
 MARKS = ("present", "absent", "late", "excused")
 
 

@@ -25,6 +25,7 @@ from classbase.cli.options import (
 )
 from classbase.cli.output import OK, PROBLEMS, Output, UsageError
 from classbase.cli.reading import read_rows
+from classbase.cli.typed import typed_time
 from classbase.client import Classbase
 
 series_app = typer.Typer(name="series", help="Sessions that recur by a rule.", no_args_is_help=True)
@@ -84,7 +85,7 @@ class _Wanted:
     course: str
     rule: str
     first: date
-    start: time
+    start: time | None
     end: time | None
     location: str | None
     instructor: str | None
@@ -108,13 +109,6 @@ class _Wanted:
         }
 
 
-def _time(text: str, option: str) -> time:
-    try:
-        return time.fromisoformat(text if len(text) > 4 else f"0{text}")
-    except ValueError as error:
-        raise UsageError(f"{option} {text} is no time.", "Write it as 09:30.") from error
-
-
 def _wanted(
     course: str,
     rule: str,
@@ -131,8 +125,8 @@ def _wanted(
         course,
         rule,
         first.date(),
-        _time(start, "--start"),
-        None if end is None else _time(end, "--end"),
+        typed_time(start, "--start"),
+        typed_time(end, "--end"),
         location,
         instructor,
         [day.date() for day in also or []],

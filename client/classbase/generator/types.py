@@ -44,7 +44,7 @@ _OUT: dict[str, Annotation] = {
     "numeric": _from(_VALUES, "Number"),
     "uuid": _from("uuid", "UUID"),
     "date": _from(_VALUES, "Day"),
-    "time without time zone": _from("datetime", "time"),
+    "time without time zone": _from(_VALUES, "Clock"),
     "timestamp with time zone": _from(_VALUES, "Instant"),
     "timestamp without time zone": _from(_VALUES, "Timestamp"),
     "interval": _from(_VALUES, "Duration"),
@@ -69,6 +69,7 @@ _OUT: dict[str, Annotation] = {
 _IN: dict[str, Annotation] = {
     "numeric": _from("decimal", "Decimal").within("{} | int"),
     "date": _from("datetime", "date"),
+    "time without time zone": _from("datetime", "time"),
     "timestamp with time zone": _from("datetime", "datetime"),
     "timestamp without time zone": _from("datetime", "datetime"),
     "interval": _from("datetime", "timedelta"),

@@ -5,7 +5,8 @@ language sql immutable set search_path = ''
 return p_text ~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$';
 comment on function private.is_uuid(text) is 'Whether text is an id; null for null.';
 
--- Kinds: uuid, date, time, amount, count, text, words (a list of texts).
+-- Kinds: uuid, date, time, instant, amount, count, text, words (a list of texts). An instant says its offset, since it would
+-- otherwise be read in whatever zone the caller's session is in.
 create function private.json_value_error(p_kind text, p_value jsonb) returns text
 language sql immutable set search_path = ''
 return case
@@ -15,10 +16,14 @@ return case
     when p_kind in ('amount', 'count') and jsonb_typeof(p_value) not in ('number', 'string')
       or p_kind not in ('amount', 'count') and jsonb_typeof(p_value) <> 'string' then
       case p_kind when 'uuid' then 'This is an id' when 'date' then 'A date is written 2026-01-31' when 'time' then 'A time is written 09:30'
-        when 'text' then 'This is a text' else 'This is a number' end
+        when 'text' then 'This is a text'
+        when 'instant' then 'An instant is written 2026-01-31T18:00Z' else 'This is a number' end
     when p_kind = 'uuid' and not private.is_uuid(p_value #>> '{}') then 'This is an id'
     when p_kind = 'date' and private.text_to_date(p_value #>> '{}') is null then 'A date is written 2026-01-31, and lies between 1970 and 2199'
     when p_kind = 'time' and private.text_to_time(p_value #>> '{}') is null then 'A time is written 09:30'
+    when p_kind = 'instant' and (private.text_to_date(left(p_value #>> '{}', 10)) is null or substr(p_value #>> '{}', 11)
+        !~ '^[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,6})?)?(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)$') then
+      'An instant is written 2026-01-31T18:00Z, or with another offset, and lies between 1970 and 2199'
     when p_kind = 'amount' and (p_value #>> '{}') !~ '^[0-9]{1,10}([.][0-9]{1,2})?$' then 'An amount is not below zero and has at most two decimals'
     when p_kind = 'count' and (p_value #>> '{}') !~ '^[0-9]{1,6}$' then 'This is a whole number'
   end;

@@ -6,7 +6,7 @@ begin atomic
     jsonb_build_object('course_id', s.course_id, 'min_bookings', s.min_bookings, 'booked', private.seats_taken(s.id), 'decide_by', s.decide_by)
   from public.course_sessions s
   join public.courses c on c.id = s.course_id
-  where s.status = 'tentative' and coalesce(s.decide_by, s.starts_at) <= private.now();
+  where s.status = 'tentative' and least(s.decide_by, s.starts_at) <= private.now();
 end;
 comment on function private.check_sessions_undecided() is
   'Finds tentative sessions whose time to decide has come and that too few have booked. The scheduled run of diagnosis raises an alert for them; a person decides.';

@@ -9,9 +9,15 @@ alter table public.session_seats enable row level security;
 create function private.taught_session_ids() returns setof uuid
 language sql stable security definer set search_path = ''
 begin atomic
-  select s.id from public.course_sessions s where s.instructor_id = private.current_profile_id();
+  select s.id from public.course_sessions s
+  where s.instructor_id = private.current_profile_id() and not private.is_deactivated(private.caller_id());
 end;
-comment on function private.taught_session_ids() is 'The sessions the caller teaches.';
+comment on function private.taught_session_ids() is 'The sessions the caller teaches; none for who was deactivated.';
+
+create function private.active_caller_id() returns uuid
+language sql stable security definer set search_path = ''
+return (select c.id from (select private.caller_id() as id) c where not private.is_deactivated(c.id));
+comment on function private.active_caller_id() is 'The signed-in user''s id; null for who was deactivated, and for nobody.';
 
 -- What is planned is for everybody to see, all of it: seats_left, as a column, needs the whole row.
 grant select on public.course_sessions to anon;
@@ -47,12 +53,14 @@ create policy "people see their bookings, instructors their sessions', holders o
 create policy "people book for themselves and their guests, holders of create:session_booking for all" on public.session_bookings
   for insert to authenticated
   with check (
-    booked_by = (select private.caller_id()) and (profile_id is null or profile_id = (select private.current_profile_id()))
+    booked_by = (select private.active_caller_id()) and (profile_id is null or profile_id = (select private.current_profile_id()))
+      and (user_id is null or user_id = (select private.active_caller_id()))
     or (select private.has_permission('create:session_booking'))
   );
 create policy "people change their bookings, holders of update:session_booking all" on public.session_bookings for update to authenticated
   using (
-    profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()) or booked_by = (select private.caller_id())
+    (select private.active_caller_id()) is not null
+      and (profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()) or booked_by = (select private.caller_id()))
     or (select private.has_permission('update:session_booking'))
   );
 
@@ -67,7 +75,7 @@ grant select on public.session_seats to authenticated, service_role;
 create policy "holders of read:session_booking see seats" on public.session_seats for select to authenticated
   using ((select private.has_permission('read:session_booking')));
 
-grant execute on function private.taught_session_ids() to authenticated;
+grant execute on function private.taught_session_ids(), private.active_caller_id() to authenticated;
 grant execute on function public.seats_left(public.course_sessions), public.current_bookings(public.course_sessions),
   public.calendar_availability(date, date, uuid, uuid), private.seats_free(uuid), private.seats_taken(uuid),
   private.available_sessions(date, date, uuid, uuid) to anon, authenticated, service_role;

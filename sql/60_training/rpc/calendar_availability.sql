@@ -12,8 +12,10 @@ begin
   perform private.fail_input(
     private.input_error(p_from is null, 'p_from', 'Say from which day')
     || private.input_error(p_to is null, 'p_to', 'Say through which day')
+    || private.input_error(not isfinite(p_from), 'p_from', 'This is no day')
+    || private.input_error(not isfinite(p_to), 'p_to', 'This is no day')
     || private.input_error(p_to < p_from, 'p_to', 'The last day is not before the first')
-    || private.input_error(p_to - p_from > 366, 'p_to', 'At most a year at once'));
+    || private.input_error(case when isfinite(p_from) and isfinite(p_to) then p_to - p_from > 366 end, 'p_to', 'At most a year at once'));
   return query
     select s.id, s.course_id, c.code, c.title, s.location_id, l.name, s.instructor_id, s.session_date, s.start_time, s.end_time, s.time_zone,
       s.starts_at, s.ends_at, s.status, s.price, s.max_capacity, f.seats, s.status in ('tentative', 'scheduled') and s.starts_at > v_now and f.seats > 0

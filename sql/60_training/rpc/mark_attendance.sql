@@ -9,7 +9,8 @@ begin
   if not found then
     perform private.fail('not_found', 'There is no such session', 'p_session_id', jsonb_build_object('id', p_session_id));
   end if;
-  if v_session.instructor_id is null or v_session.instructor_id is distinct from private.current_profile_id() then
+  if v_session.instructor_id is null or v_session.instructor_id is distinct from private.current_profile_id()
+    or private.is_deactivated(private.caller_id()) then
     perform private.require_permission('mark:attendance');
   end if;
   perform private.fail_input(

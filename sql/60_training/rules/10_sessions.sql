@@ -16,7 +16,8 @@ declare
 begin
   return private.input_error(p_new.course_id is null, 'course_id', 'Say which course')
     || private.input_error(
-      p_old.id is null and p_new.course_id is not null and not exists (select from public.courses c where c.id = p_new.course_id and c.is_active),
+      p_new.course_id is distinct from p_old.course_id and p_new.course_id is not null
+        and not exists (select from public.courses c where c.id = p_new.course_id and c.is_active),
       'course_id', 'There is no such course, or it is not offered any more')
     || private.input_error(p_new.session_date is null, 'session_date', 'Say on which day')
     || private.input_error(p_new.session_date is not null and not v_is_dated, 'session_date', 'A date lies between 1970 and 2199')
@@ -31,7 +32,10 @@ begin
           private.describe_skipped(p_new.session_date, p_new.end_time, p_new.time_zone))
       else '[]' end
     || private.input_error(coalesce(p_new.max_capacity, 0) < 1, 'max_capacity', 'A session has at least one seat')
-    || private.input_error(p_new.max_capacity > v_limit and (p_old.id is null or p_new.max_capacity > p_old.max_capacity), 'max_capacity',
+    || private.input_error(
+      p_new.max_capacity > v_limit
+        and (p_old.id is null or p_new.max_capacity > p_old.max_capacity or p_new.course_id is distinct from p_old.course_id),
+      'max_capacity',
       format('A session of this course has at most %s seats', v_limit))
     || private.input_error(p_new.min_bookings not between 1 and p_new.max_capacity, 'min_bookings', 'The minimum is at least one, and at most what fits in')
     || private.input_error(p_new.decide_by >= p_new.starts_at and p_new.decide_by is distinct from p_old.decide_by, 'decide_by',
@@ -95,6 +99,10 @@ begin
   if p_old.id is null then
     return;
   end if;
+  -- The job that says it is in progress comes some minutes later. One that nobody decided to hold was not held.
+  if p_new.status = 'cancelled' and p_old.status = 'scheduled' and p_old.starts_at <= private.now() then
+    perform private.fail('illegal_transition', 'The session has begun', 'status', v_details);
+  end if;
   if (p_new.session_date, p_new.start_time, p_new.end_time, p_new.time_zone) <> (p_old.session_date, p_old.start_time, p_old.end_time, p_old.time_zone)
     and p_old.status not in ('tentative', 'scheduled') then
     perform private.fail('illegal_transition', format('A session that is %s stays when it was', p_old.status), 'session_date', v_details);
@@ -122,6 +130,8 @@ begin
   new.cancellation_reason := private.clean_text(new.cancellation_reason);
   if tg_op = 'INSERT' then
     new := private.complete_session(new);
+  elsif new.status = 'tentative' and new.min_bookings <> old.min_bookings and private.seats_taken(new.id) >= new.min_bookings then
+    new.status := 'scheduled';
   end if;
   if new.session_date between date '1970-01-01' and date '2199-12-31' and private.is_time_zone(new.time_zone) then
     new.starts_at := private.local_to_instant(new.session_date, new.start_time, new.time_zone);

@@ -129,6 +129,9 @@ begin
   else
     perform private.fail_input(private.session_booking_errors(new, old));
     perform private.refuse_booking_change(new, old, v_session);
+    if new.status <> 'cancelled' and (new.profile_id, new.attendee_email) is distinct from (old.profile_id, old.attendee_email) then
+      perform private.refuse_second_booking(new);
+    end if;
     if (new.session_id, new.seats) <> (old.session_id, old.seats) and new.price = old.price then
       new.price := case when new.session_id = old.session_id then old.price / old.seats else v_session.price end * new.seats;
     end if;

@@ -168,7 +168,10 @@ begin
     perform private.fail('forbidden', 'Sign in to hold seats');
   end if;
   perform private.refuse_large_group(p_seats, 'p_seats');
-  -- One at a time: what one held before is free for the taking, by oneself among others.
+  -- One at a time: what one held before is free for the taking, by oneself among others. Of two calls at once the second sees
+  -- what the first holds.
+  perform pg_advisory_xact_lock(hashtextextended(format('hold %s %s', p_session_id, private.caller_id()), 0))
+  where private.caller_id() is not null;
   perform private.release_of_caller(p_session_id);
   insert into public.session_holds (session_id, user_id, seats, held_until)
   values (p_session_id, private.caller_id(), p_seats, private.now() + make_interval(mins => p_minutes))
@@ -186,11 +189,11 @@ declare
 begin
   with released as (
     update public.session_holds h set released_at = private.now()
-    where h.session_id = p_session_id and h.user_id is not distinct from private.caller_id() and h.released_at is null and h.held_until > private.now()
+    where h.session_id = p_session_id and h.user_id = private.caller_id() and h.released_at is null and h.held_until > private.now()
     returning h.seats
   )
   select coalesce(sum(r.seats), 0) into v_seats from released r;
   return v_seats;
 end;
 $$;
-comment on function private.release_of_caller(uuid) is 'Gives back what the caller holds of a session; returns how many seats that were.';
+comment on function private.release_of_caller(uuid) is 'Gives back what the signed-in caller holds of a session; returns how many seats that were. What servers hold is each for somebody else.';

@@ -3,7 +3,7 @@
 create function private.session_fields() returns jsonb
 language sql immutable set search_path = ''
 return '{"course_id": "uuid", "location_id": "uuid", "instructor_id": "uuid", "session_date": "date", "start_time": "time", "end_time": "time",
-  "time_zone": "text", "max_capacity": "count", "min_bookings": "count", "decide_by": "text", "status": "text", "price": "amount",
+  "time_zone": "text", "max_capacity": "count", "min_bookings": "count", "decide_by": "instant", "status": "text", "price": "amount",
   "cancellation_reason": "text", "notes": "text"}'::jsonb;
 comment on function private.session_fields() is 'The fields of a session that may be changed, and of which kind each value is.';
 

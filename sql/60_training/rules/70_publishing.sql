@@ -57,6 +57,28 @@ create trigger t95_publish_insert after insert on public.course_sessions
 create trigger t95_publish_update after update on public.course_sessions
   referencing old table as old_rows new table as new_rows for each statement execute function private.publish_session_changes();
 
+-- One that nobody booked may be deleted: for whoever shows it, it is off like any other.
+create function private.publish_deleted_sessions() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if private.setting_boolean('changes_from_training') then
+    insert into public.changes (topic, event, payload)
+    select t.topic, 'session-cancelled', jsonb_build_object('session_id', o.id, 'course_id', o.course_id, 'starts_at', o.starts_at,
+      'status', 'deleted', 'seats_left', 0, 'max_capacity', o.max_capacity, 'version', o.version)
+    from old_rows o
+    cross join lateral (values ('session:' || o.id), ('course:' || o.course_id)) as t (topic)
+    where o.status <> 'cancelled'
+    order by o.id, t.topic desc;
+  end if;
+  return null;
+end;
+$$;
+comment on function private.publish_deleted_sessions() is 'Statement trigger: publishes session-cancelled, with the status deleted, of sessions that are not there any more.';
+
+create trigger t95_publish_delete after delete on public.course_sessions
+  referencing old table as old_rows for each statement execute function private.publish_deleted_sessions();
+
 -- One change a session, however many bookings; then the seats that are left.
 create function private.publish_booking_changes() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -72,6 +94,13 @@ begin
     from (select n.session_id, sum(n.seats) as seats from new_rows n where n.is_live group by n.session_id) g
     cross join lateral (values
       (1, g.session_id, jsonb_build_object('event', 'booking-confirmed', 'session_id', g.session_id, 'seats', g.seats)),
+      (2, g.session_id, jsonb_build_object('event', 'session-update', 'session_id', g.session_id))
+    ) as e (position, session_id, item);
+  elsif tg_op = 'DELETE' then
+    select jsonb_agg(e.item order by e.session_id, e.position) into v_events
+    from (select o.session_id, sum(o.seats) as seats from old_rows o where o.is_live group by o.session_id) g
+    cross join lateral (values
+      (1, g.session_id, jsonb_build_object('event', 'booking-cancelled', 'session_id', g.session_id, 'seats', g.seats)),
       (2, g.session_id, jsonb_build_object('event', 'session-update', 'session_id', g.session_id))
     ) as e (position, session_id, item);
   else
@@ -106,6 +135,8 @@ create trigger t95_publish_insert after insert on public.session_bookings
   referencing new table as new_rows for each statement execute function private.publish_booking_changes();
 create trigger t95_publish_update after update on public.session_bookings
   referencing old table as old_rows new table as new_rows for each statement execute function private.publish_booking_changes();
+create trigger t95_publish_delete after delete on public.session_bookings
+  referencing old table as old_rows for each statement execute function private.publish_booking_changes();
 
 create function private.publish_hold_changes() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -114,9 +145,15 @@ declare
   v_events jsonb;
 begin
   if private.setting_boolean('changes_from_training') then
-    select jsonb_agg(distinct jsonb_build_object('event', 'session-update', 'session_id', n.session_id)) into v_events
-    from new_rows n
-    where tg_op = 'INSERT' or n.released_at is not null;
+    if tg_op = 'DELETE' then
+      select jsonb_agg(distinct jsonb_build_object('event', 'session-update', 'session_id', o.session_id)) into v_events
+      from old_rows o
+      where o.released_at is null and o.held_until > private.now();
+    else
+      select jsonb_agg(distinct jsonb_build_object('event', 'session-update', 'session_id', n.session_id)) into v_events
+      from new_rows n
+      where tg_op = 'INSERT' or n.released_at is not null;
+    end if;
     if v_events is not null then
       perform private.publish_sessions(v_events);
     end if;
@@ -130,3 +167,5 @@ create trigger t95_publish_insert after insert on public.session_holds
   referencing new table as new_rows for each statement execute function private.publish_hold_changes();
 create trigger t95_publish_update after update on public.session_holds
   referencing new table as new_rows for each statement execute function private.publish_hold_changes();
+create trigger t95_publish_delete after delete on public.session_holds
+  referencing old table as old_rows for each statement execute function private.publish_hold_changes();
