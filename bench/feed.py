@@ -6,6 +6,7 @@ least that Postgres itself takes. Medians and 99th percentiles are lines of thei
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import threading
 import time
@@ -17,7 +18,7 @@ from typing import Any
 import psycopg
 
 from bench.audit import _CLASSES_INSERT, ROWS, Side
-from bench.support import Ratio, say, side_by_side
+from bench.support import Ratio, crowd, say, side_by_side
 from classbase import connect, connect_database
 from tests.support.changes import open_topic
 from tests.support.changes import say as publish
@@ -99,6 +100,43 @@ def barest(server: TestServer) -> Iterator[Ratio]:
             calls=150,
             before_subject=notify(switch),
         )
+    database.drop()
+
+
+_CROWDS = (1, 8, 32)
+_SAY = (
+    "insert into public.changes (topic, event, payload) values ('demo:' || :client_id, 'demo-said', '{\"number\": 1}')"
+)
+
+
+def waking(server: TestServer) -> Iterator[Ratio]:
+    """Crowds that publish, a change a transaction: woken as it is, by a NOTIFY at every commit, and not at all."""
+    database = server.create_database(TEMPLATE)
+    db = database.connect()
+    open_topic(db)
+    ways = {
+        "waking": ("true", f"{_SAY};"),
+        "a NOTIFY at every commit": (
+            "false",
+            f"with said as ({_SAY} returning id) select pg_notify('demo', '') from said;",
+        ),
+        "waking nobody": ("false", f"{_SAY};"),
+    }
+    for clients in _CROWDS:
+        took: dict[str, list[float]] = {way: [] for way in ways}
+        for _ in range(5):
+            for way, (setting, script) in ways.items():
+                db.execute("update public.settings set value = %s::jsonb where key = 'changes_notify'", [setting])
+                took[way].append(crowd(database, script, clients, 3200 // clients))
+        mine = took.pop("waking")
+        for way, theirs in took.items():
+            yield Ratio(
+                f"a change, {clients} writer{'s' * (clients > 1)}",
+                way,
+                statistics.median(mine),
+                statistics.median(theirs),
+                statistics.median(a / b for a, b in zip(mine, theirs, strict=True)),
+            )
     database.drop()
 
 
@@ -219,7 +257,7 @@ def _bare(database: Database, db: Connection) -> list[float]:
         thread.join()
 
 
-MEASURES = (cost, barest, latency)
+MEASURES = (cost, barest, waking, latency)
 
 
 def run(server: TestServer) -> Iterator[Ratio]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,7 +27,7 @@ from rich.table import Table
 
 from classbase.embedded.postgres import PostgresServer
 from tests.support.identity import User
-from tests.support.server import TestServer
+from tests.support.server import Database, TestServer
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,23 @@ def scratch_server(major: int = 18) -> Iterator[TestServer]:
     finally:
         process.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def crowd(database: Database, script: str, clients: int, transactions: int, options: str = "") -> float:
+    """Lets so many clients of pgbench run a script so often each, all at once; milliseconds between commits."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+        file.write(script + "\n")
+        file.flush()
+        done = subprocess.run(
+            [
+                str(database.server.bin_dir / "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j", "2",
+                "-t", str(transactions), "-f", file.name, database.dsn,
+            ],
+            env={**os.environ, "PGOPTIONS": options}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert f"{clients * transactions}/{clients * transactions}" in done.stdout, done.stdout + done.stderr
+    a_second = next(float(line.split()[2]) for line in done.stdout.splitlines() if line.startswith("tps"))
+    return 1000 / a_second
 
 
 def sign_in(connection: psycopg.Connection[Any], user: User) -> psycopg.Connection[Any]:

@@ -1,7 +1,9 @@
 // Being woken when something was published: one connection that listens, for everybody who follows the feed.
 //
 // A wake-up says nothing but "look". Whoever is woken reads the feed with a cursor, so one too many costs a look, and one
-// that is lost (the connection broke, notifying is switched off) is made up for by looking every few seconds anyway.
+// that is lost (the connection broke, notifying is switched off) is made up for by looking every few seconds anyway. Of
+// transactions that commit at once only one wakes: what the others wrote may be there a moment later, so a moment later
+// everybody is woken again.
 
 import pg from "npm:pg@8";
 
@@ -10,6 +12,7 @@ const firstPause = 200;
 const longestPause = 5_000;
 // A connection that died without a word is found out by this question.
 const askEvery = 20_000;
+const afterWakeUp = [50, 1_000];
 
 /** Someone waiting to be woken. */
 export interface Sleeper {
@@ -22,6 +25,7 @@ export class Wakes {
   #listening = false;
   #isKept = false;
   #hurry: (() => void) | null = null;
+  #again: ReturnType<typeof setTimeout>[] = [];
 
   /** Whether a change published now would wake. */
   get listening(): boolean {
@@ -53,6 +57,13 @@ export class Wakes {
     }
   }
 
+  /** Wakes now, and again a moment after the last time. */
+  #heard(): void {
+    this.#again.forEach(clearTimeout);
+    this.#again = afterWakeUp.map((pause) => setTimeout(() => this.#wakeAll(), pause));
+    this.#wakeAll();
+  }
+
   /** Keeps a connection listening, and makes another when it breaks, until nobody is left. */
   async #keep(): Promise<void> {
     const url = Deno.env.get("SUPABASE_DB_URL");
@@ -69,7 +80,7 @@ export class Wakes {
         isOver = true;
         this.#hurry?.();
       };
-      client.on("notification", () => this.#wakeAll());
+      client.on("notification", () => this.#heard());
       client.on("error", over);
       client.on("end", over);
       try {

@@ -41,23 +41,17 @@ def who_may_read_is_not_said_by_what_anybody_may_write(stage: Stage) -> None:
 def nobody_chooses_a_number(stage: Stage) -> None:
     """The trigger numbers a change whatever the insert says, and the key holds even when its sequence goes back."""
     stage.db.execute(
-        "insert into public.changes (id, topic, event, transaction_id, created_at) values (0, 'sample', 'chosen', '3', '2000-01-01Z')"
+        "insert into public.changes (id, topic, event, transaction_id, created_at, history) "
+        "values (0, 'sample', 'chosen', '3', '2000-01-01Z', 'of another server')"
     )
     chosen = (
-        "select id > 1 and transaction_id = pg_current_xact_id() and created_at = private.now() from public.changes "
+        "select id > 1 and transaction_id = pg_current_xact_id() and created_at = private.now() "
+        "and history = private.feed_history() from public.changes "
     )
     assert stage.db.execute(f"{chosen} where event = 'chosen'".encode()).fetchone() == (True,)
     stage.db.execute("select setval('private.changes_id', (select max(id) from public.changes), false)")
     with pytest.raises(psycopg.errors.UniqueViolation), stage.db.transaction():
         stage.db.execute(SAY.format("'sample', 'sample-made', '{}'").encode())
-
-
-@guards("public.changes.t10_name_history")
-def changes_say_which_history_is_theirs(stage: Stage) -> None:
-    stage.db.execute("set local classbase.feed_history = 'of another server'")
-    stage.db.execute(SAY.format("'sample', 'named', '{}'").encode())
-    named = stage.db.execute("select history = private.feed_history() from public.changes where event = 'named'")
-    assert named.fetchone() == (True,)
 
 
 @guards("public.changes.t40_note_forgotten")
@@ -76,3 +70,12 @@ def what_was_deleted_is_remembered(stage: Stage) -> None:
 def a_topic_has_to_be_registered(stage: Stage) -> None:
     with refused("invalid_input"), stage.db.transaction():
         stage.db.execute(SAY.format("'nobody_knows:1', 'sample-made', '{}'").encode())
+
+
+@guards("public.changes.t60_wake")
+def whoever_listens_is_woken(stage: Stage) -> None:
+    """What is done at the end of a transaction is done now; the setting says which transaction woke."""
+    stage.db.execute(SAY.format("'sample', 'heard', '{}'").encode())
+    stage.db.execute("set constraints all immediate")
+    woke = stage.db.execute("select current_setting('classbase.woke', true) = pg_current_xact_id()::text").fetchone()
+    assert woke == (True,)

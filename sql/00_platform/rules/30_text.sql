@@ -6,10 +6,14 @@ return nullif(btrim(regexp_replace(p_text, '[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]', '
 comment on function private.clean_text(text) is 'Trimmed, without control characters (line breaks and tabs within it stay); empty becomes null.';
 
 create function private.is_email(p_text text) returns boolean
-language sql immutable set search_path = ''
-return p_text = lower(p_text)
-  and length(p_text) <= 254
-  and p_text ~ '^[^\s@<>(),;:"\[\]\\]{1,64}@[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$';
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  return p_text = lower(p_text)
+    and length(p_text) <= 254
+    and p_text ~ '^[^\s@<>(),;:"\[\]\\]{1,64}@[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$';
+end;
+$$;
 comment on function private.is_email(text) is 'True for a lower-case address with a domain; deliberately no more than that.';
 
 create function private.is_phone(p_text text) returns boolean

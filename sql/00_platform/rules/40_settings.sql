@@ -1,23 +1,39 @@
 -- Settings: read fast, validated on the way in.
 
+create view private.settings_in_force as
+select s.key, coalesce(s.value, s.default_value) as value from public.settings s;
+comment on view private.settings_in_force is 'Every setting''s value, or its default: for statements that would otherwise call a function for it.';
+
 create function private.setting(p_key text) returns jsonb
 language sql stable security definer set search_path = ''
 return (select coalesce(s.value, s.default_value) from public.settings s where s.key = p_key);
 comment on function private.setting(text) is 'A setting''s value, or its default; null when there is no such setting.';
 
 create function private.setting_text(p_key text) returns text
-language sql stable security definer set search_path = ''
-return (select coalesce(s.value, s.default_value) #>> '{}' from public.settings s where s.key = p_key);
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (select coalesce(s.value, s.default_value) #>> '{}' from public.settings s where s.key = p_key);
+end;
+$$;
 comment on function private.setting_text(text) is 'A setting as text.';
 
 create function private.setting_integer(p_key text) returns integer
-language sql stable set search_path = ''
-return private.setting_text(p_key)::integer;
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (select (coalesce(s.value, s.default_value) #>> '{}')::integer from public.settings s where s.key = p_key);
+end;
+$$;
 comment on function private.setting_integer(text) is 'A setting as a whole number.';
 
 create function private.setting_boolean(p_key text) returns boolean
-language sql stable set search_path = ''
-return private.setting_text(p_key)::boolean;
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (select (coalesce(s.value, s.default_value) #>> '{}')::boolean from public.settings s where s.key = p_key);
+end;
+$$;
 comment on function private.setting_boolean(text) is 'A setting as true or false.';
 
 create function private.setting_error(p_setting public.settings, p_value jsonb) returns text

@@ -2,30 +2,28 @@
 
 -- A restore to another server changes the system's identifier, one to an earlier moment (or a promotion) the timeline, a
 -- copy the database's number, and a dump loaded over the old tables the table's.
-create function private.feed_history() returns text
-language sql stable set search_path = ''
+--
+-- Asking the server costs as much as writing a row, and while it runs its answer stays: a restore starts another one, and
+-- nobody who was connected before a promotion could write. Hence immutable, which lets each connection ask once, when it
+-- plans; nothing stored may depend on it.
+create function private.server_history() returns text
+language sql immutable set search_path = ''
 return substr(encode(sha256(convert_to(concat_ws(' ',
     (select c.system_identifier from pg_catalog.pg_control_system() c),
     substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8),
-    (select d.oid from pg_catalog.pg_database d where d.datname = current_database()),
-    'public.changes'::regclass::oid
-  ), 'UTF8')), 'hex'), 1, 16);
-comment on function private.feed_history() is
-  'Names the history transaction ids belong to: this server, since it was last restored or promoted, this database, this table.';
+    (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
+  ), 'UTF8')), 'hex'), 1, 8);
+comment on function private.server_history() is 'Names this server, since it was last restored or promoted, and this database.';
 
--- Asking costs as much as writing a row, so it is asked once a statement. Nothing reads the setting but the next trigger.
-create function private.name_history() returns trigger
-language plpgsql volatile set search_path = ''
+create function private.feed_history() returns text
+language plpgsql stable set search_path = ''
 as $$
 begin
-  perform set_config('classbase.feed_history', private.feed_history(), true);
-  return null;
+  return private.server_history() || lpad(to_hex('public.changes'::regclass::oid::bigint), 8, '0');
 end;
 $$;
-comment on function private.name_history() is 'Statement trigger: says which history the changes about to be written belong to.';
-
-create trigger t10_name_history before insert on public.changes
-  for each statement execute function private.name_history();
+comment on function private.feed_history() is
+  'Names the history transaction ids belong to: this server, since it was last restored or promoted, this database, this table.';
 
 create function private.stamp_change() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -34,7 +32,7 @@ begin
   new.id := nextval('private.changes_id');
   new.transaction_id := pg_current_xact_id();
   new.created_at := private.now();
-  new.history := current_setting('classbase.feed_history');
+  new.history := private.server_history() || lpad(to_hex(tg_relid::bigint), 8, '0');
   return new;
 end;
 $$;
@@ -86,6 +84,31 @@ create trigger t40_note_forgotten after delete on public.changes
   referencing old table as old_rows
   for each statement execute function private.note_forgotten();
 
+-- Postgres lets one transaction at a time commit that notifies, the whole server over: at every commit, a crowd would wait
+-- in line for it. So of those who commit at once one notifies, and nobody waits for it: the others' changes are there when
+-- the one's are, or a moment later, which is why whoever listens looks again a moment after being woken. Asked at the end
+-- of the transaction, since whoever holds the lock until then would leave unheard what others commit meanwhile.
+create function private.wake_listeners() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  -- Each row asks, and what this transaction holds it gets again; it is told apart by the setting, which goes with it.
+  if pg_try_advisory_xact_lock(hashtextextended('classbase_changes', 0))
+    and current_setting('classbase.woke', true) is distinct from pg_current_xact_id()::text then
+    perform set_config('classbase.woke', pg_current_xact_id()::text, true);
+    if private.setting_boolean('changes_notify') then
+      -- Without a payload: what is new they read themselves.
+      perform pg_notify('classbase_changes', '');
+    end if;
+  end if;
+  return null;
+end;
+$$;
+comment on function private.wake_listeners() is 'Constraint trigger, at the end of the transaction: wakes who listens, unless somebody who commits this moment does.';
+
+create constraint trigger t60_wake after insert on public.changes
+  deferrable initially deferred for each row execute function private.wake_listeners();
+
 -- After the rows: which topics there are, who is told. Nobody reads a topic that is not registered, so it is a mistake.
 create function private.announce_changes() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -93,18 +116,14 @@ as $$
 declare
   v_unknown text;
 begin
-  select string_agg(distinct n.topic, ', ') into v_unknown
-  from new_rows n
-  where not exists (select from private.feed_topics t where t.prefix = split_part(n.topic, ':', 1));
-  if v_unknown is not null then
+  if exists (select from new_rows n where not exists (select from private.feed_topics t where t.prefix = split_part(n.topic, ':', 1) offset 0)) then
+    select string_agg(distinct n.topic, ', ') into v_unknown
+    from new_rows n
+    where split_part(n.topic, ':', 1) not in (select t.prefix from private.feed_topics t);
     perform private.fail('invalid_input', format('There is no such topic: %s', left(v_unknown, 200)), 'topic',
       p_hint => 'A module registers its topics in private.feed_topics.');
   end if;
-  -- Without a payload, so that a transaction wakes listeners once, whatever it did: what is new they read themselves.
-  if private.setting_boolean('changes_notify') and exists (select from new_rows) then
-    perform pg_notify('classbase_changes', '');
-  end if;
-  if private.setting_boolean('changes_realtime') and to_regprocedure('realtime.send(jsonb,text,text,boolean)') is not null then
+  if to_regprocedure('realtime.send(jsonb,text,text,boolean)') is not null and private.setting_boolean('changes_realtime') then
     perform private.send_to_realtime(array(
       select jsonb_build_object(
         'topic', said.topic, 'event', said.event, 'private', not t.is_public, 'payload', jsonb_build_object('changes', said.changes)
@@ -122,7 +141,7 @@ begin
   return null;
 end;
 $$;
-comment on function private.announce_changes() is 'Statement trigger: refuses unknown topics, wakes listeners, and sends one message a topic to Realtime where that is.';
+comment on function private.announce_changes() is 'Statement trigger: refuses unknown topics, and sends one message a topic to Realtime where that is.';
 
 create trigger t50_announce after insert on public.changes
   referencing new table as new_rows

@@ -12,8 +12,12 @@ return case
 comment on function private.token_roles() is 'The roles the caller''s token claims; empty unless the setting roles_from_token is on.';
 
 create function private.is_deactivated(p_user_id uuid) returns boolean
-language sql stable security definer set search_path = ''
-return exists (select from public.user_profiles p where p.user_id = p_user_id and not p.is_active);
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return exists (select from public.user_profiles p where p.user_id = p_user_id and not p.is_active);
+end;
+$$;
 comment on function private.is_deactivated(uuid) is 'True for the login of somebody who was deactivated and therefore holds nothing.';
 
 -- Every look-up leads with a primary key, whatever the size of the tables. In a policy it is written

@@ -87,7 +87,7 @@ grant execute on function
   public.cancel_session(uuid, text, text)
   to authenticated, service_role;
 grant execute on function
-  private.book_attendees(uuid, jsonb), private.cancel_session_booking(uuid, text),
+  private.book_one(uuid, jsonb), private.book_attendees(uuid, jsonb), private.cancel_session_booking(uuid, text),
   private.move_session_booking(uuid, uuid), private.hold_for_caller(uuid, integer, integer), private.release_of_caller(uuid), private.session_fields(),
   private.change_session(uuid, integer, jsonb)
   to authenticated, service_role;

@@ -4,10 +4,16 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
   v_attendees constant jsonb := coalesce(p_attendees, '[{}]');
+  v_booking public.session_bookings;
   v_request jsonb;
   v_answer jsonb;
 begin
   if p_idempotency_key is null then
+    v_booking := private.book_one(p_session_id, v_attendees);
+    if v_booking.id is not null then
+      return next v_booking;
+      return;
+    end if;
     return query select * from private.book_attendees(p_session_id, v_attendees);
     return;
   end if;

@@ -1,6 +1,10 @@
 -- Seats: making them, finding free ones, and that each has the owner its booking says.
 
-create trigger t00_only_triggers_write before insert or update or delete or truncate on public.session_seats
+-- What triggers write passes without a call: the condition says at what depth.
+create trigger t00_only_triggers_write before insert or update or delete on public.session_seats
+  for each statement when (pg_catalog.pg_trigger_depth() = 0) execute function private.refuse_direct_write(
+    'Write the booking, the hold or the session''s max_capacity: its seats follow.');
+create trigger t01_no_truncate before truncate on public.session_seats
   for each statement execute function private.refuse_direct_write(
     'Write the booking, the hold or the session''s max_capacity: its seats follow.');
 

@@ -83,16 +83,78 @@ end;
 $$;
 comment on function private.share_out_seats(uuid, uuid[], integer[]) is 'Gives bookings of one session the seats they lack, out of these.';
 
--- The seats these bookings of one session lack. What became of the session is read when a seat is owned, in a statement of
--- its own: whoever cancels the session waits for this seat, or was here before. This is what everybody waits for when a
--- session sells out, hence as few statements as it takes.
+-- What became of the session is read when a seat is owned, in a statement of its own: whoever cancels the session waits
+-- for this seat, or was here before.
+create function private.settle_session(p_session_id uuid) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_session public.course_sessions;
+begin
+  select s.* into v_session from public.course_sessions s where s.id = p_session_id;
+  if v_session.status <> 'scheduled' or v_session.starts_at <= private.now() then
+    perform private.refuse_closed(v_session);
+    if private.seats_taken(p_session_id) >= v_session.min_bookings then
+      update public.course_sessions s set status = 'scheduled' where s.id = p_session_id;
+    end if;
+  end if;
+end;
+$$;
+comment on function private.settle_session(uuid) is
+  'After seats were taken: raises illegal_transition where the session cannot be booked; with as many as it needs, a tentative one is scheduled.';
+
+-- The seats these bookings of one session lack. This is what everybody waits for when a session sells out, hence as few
+-- statements as it takes.
+create function private.take_a_seat(p_session_id uuid, p_booking_id uuid, p_login_ids uuid[]) returns boolean
+language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan
+as $$
+declare
+  v_now constant timestamptz := private.now();
+begin
+  -- As private.skip_to_free_seats does it, and for its reasons in a subtransaction.
+  begin
+    update public.session_seats s
+    set booking_id = p_booking_id, owner_live = true, held_by = null, held_until = null
+    where s.session_id = p_session_id and s.seat_no = (
+      select f.seat_no
+      from public.session_seats f
+      where f.session_id = p_session_id and f.booking_id is null and (f.held_until is null or f.held_until <= v_now)
+        and (
+          select o.status <> 'tentative' and c.is_repeatable
+            and not exists (select from public.course_prerequisites p where p.course_id = c.id)
+            and not exists (
+              select from public.session_holds h
+              where h.session_id = p_session_id and h.user_id = any(p_login_ids) and h.released_at is null and h.held_until > v_now
+            )
+          from public.course_sessions o
+          join public.courses c on c.id = o.course_id
+          where o.id = p_session_id
+        )
+      order by f.seat_no
+      limit 1
+      for no key update of f skip locked
+    );
+    if not found then
+      raise sqlstate 'CB001';
+    end if;
+  exception when sqlstate 'CB001' then
+    return false;
+  end;
+  if not exists (select from public.course_sessions s where s.id = p_session_id and s.status = 'scheduled' and s.starts_at > v_now) then
+    perform private.settle_session(p_session_id);
+  end if;
+  return true;
+end;
+$$;
+comment on function private.take_a_seat(uuid, uuid, uuid[]) is
+  'What private.fill_seats does, for a booking that wants one seat like any other: false, with nothing done, where there is more to ask, or no free seat that nobody has locked.';
+
 create function private.fill_seats(p_session_id uuid, p_booking_ids uuid[], p_wanted integer, p_login_ids uuid[], p_waits boolean) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_now constant timestamptz := private.now();
   v_before record;
-  v_session public.course_sessions;
   v_seats integer[];
 begin
   -- Reaching the minimum changes the session's row: where that may happen it is locked before the seats.
@@ -119,13 +181,7 @@ begin
       where s.session_id = p_session_id and s.seat_no = any(v_seats);
     end if;
   end if;
-  select s.* into v_session from public.course_sessions s where s.id = p_session_id;
-  if v_session.status <> 'scheduled' or v_session.starts_at <= v_now then
-    perform private.refuse_closed(v_session);
-    if private.seats_taken(p_session_id) >= v_session.min_bookings then
-      update public.course_sessions s set status = 'scheduled' where s.id = p_session_id;
-    end if;
-  end if;
+  perform private.settle_session(p_session_id);
 end;
 $$;
 comment on function private.fill_seats(uuid, uuid[], integer, uuid[], boolean) is
@@ -162,9 +218,21 @@ create function private.take_seats() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_waits constant boolean := private.may_wait_for_seats();
+  v_only record;
   v_group record;
+  v_waits boolean;
 begin
+  -- Nearly every statement books one seat.
+  select n.id, n.session_id, n.seats, array_remove(array[n.booked_by, n.user_id], null) as login_ids, n.is_live and o.id is null as is_one
+  into v_only
+  from new_rows n
+  left join new_rows o on o.id <> n.id
+  limit 1;
+  if v_only.is_one and v_only.seats = 1 and private.take_a_seat(v_only.session_id, v_only.id, v_only.login_ids) then
+    v_waits := set_config('classbase.has_seats', 'yes', true) <> 'yes';
+    return null;
+  end if;
+  v_waits := private.may_wait_for_seats();
   for v_group in
     select n.session_id, array_agg(n.id) as ids, sum(n.seats)::integer as wanted,
       array_remove(array_agg(n.booked_by) || array_agg(n.user_id), null) as login_ids,

@@ -19,32 +19,6 @@ return private.input_error(p_new.profile_id is null and p_new.attendee_name is n
 comment on function private.session_booking_errors(public.session_bookings, public.session_bookings) is
   'What is wrong with a booking, every field at once; against what it was before.';
 
--- Who is meant: a person by profile or login, a guest by name; otherwise whoever books.
-create function private.complete_session_booking(p_new public.session_bookings, p_session public.course_sessions) returns public.session_bookings
-language plpgsql stable security definer set search_path = ''
-as $$
-declare
-  v_caller_id constant uuid := private.caller_id();
-begin
-  if v_caller_id is not null then
-    p_new.booked_by := v_caller_id;
-    p_new.booked_at := private.now();
-  end if;
-  if p_new.profile_id is null and p_new.user_id is null and p_new.attendee_name is null then
-    p_new.user_id := v_caller_id;
-  end if;
-  if p_new.profile_id is null and p_new.user_id is not null then
-    p_new.profile_id := (select p.id from public.user_profiles p where p.user_id = p_new.user_id);
-  elsif p_new.profile_id is not null then
-    p_new.user_id := (select p.user_id from public.user_profiles p where p.id = p_new.profile_id);
-  end if;
-  p_new.price := coalesce(p_new.price, p_session.price * coalesce(p_new.seats, 1));
-  return p_new;
-end;
-$$;
-comment on function private.complete_session_booking(public.session_bookings, public.course_sessions) is
-  'A new booking with who takes part, who booked and what it costs filled in.';
-
 -- Asked one by one, so that each finds its key.
 create function private.refuse_second_booking(p_new public.session_bookings) returns void
 language plpgsql stable security definer set search_path = ''
@@ -71,24 +45,6 @@ end;
 $$;
 comment on function private.refuse_second_booking(public.session_bookings) is 'Raises duplicate for whoever has a live booking of the session; of two at once the keys refuse the second.';
 
--- True for what is clearly right; whatever else is looked at field by field, to say what is wrong with it.
-create function private.is_plain_booking(p_new public.session_bookings) returns boolean
-language plpgsql stable security definer set search_path = ''
-as $$
-begin
-  return coalesce(
-    p_new.status = 'confirmed' and p_new.seats between 1 and 1000 and p_new.price between 0 and 9999999999.99
-    and p_new.cancellation_reason is null
-    and (p_new.attendee_name is null or length(p_new.attendee_name) <= 200)
-    and (p_new.notes is null or length(p_new.notes) <= 1000)
-    and (p_new.attendee_email is null or private.is_email(p_new.attendee_email))
-    and case when p_new.profile_id is null then p_new.attendee_name is not null
-      else exists (select from public.user_profiles p where p.id = p_new.profile_id and p.is_active) end,
-    false);
-end;
-$$;
-comment on function private.is_plain_booking(public.session_bookings) is 'Whether private.session_booking_errors would find nothing wrong with a new booking; quickly.';
-
 create function private.tidy_session_booking(p_new public.session_bookings) returns public.session_bookings
 language plpgsql immutable set search_path = ''
 as $$
@@ -102,31 +58,66 @@ end;
 $$;
 comment on function private.tidy_session_booking(public.session_bookings) is 'A booking with its texts cleaned.';
 
+-- Everybody who books waits for this, hence in one piece: what is clearly right passes, and whatever else is looked at
+-- field by field to say what is wrong with it.
 create function private.check_session_booking() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_session public.course_sessions;
+  v_caller_id uuid;
+  v_price numeric;
+  v_is_open boolean;
+  v_is_booked boolean;
+  v_is_active boolean;
 begin
-  if coalesce(new.attendee_name, new.attendee_email, new.cancellation_reason, new.notes) is not null then
+  -- A name or an address that is tidy already stays as it is.
+  if coalesce(new.cancellation_reason, new.notes) is not null
+    or new.attendee_name !~ '^[^\s\x01-\x1f\x7f]+( [^\s\x01-\x1f\x7f]+)*$'
+    or new.attendee_email !~ '^[a-z0-9@._+-]+$' then
     new := private.tidy_session_booking(new);
   end if;
-  select s.* into v_session from public.course_sessions s where s.id = new.session_id;
   if tg_op = 'INSERT' then
-    new := private.complete_session_booking(new, v_session);
-    if not private.is_plain_booking(new) then
+    -- Who is meant: a person by profile or login, a guest by name; otherwise whoever books.
+    v_caller_id := private.caller_id();
+    if v_caller_id is not null then
+      new.booked_by := v_caller_id;
+      new.booked_at := private.now();
+    end if;
+    if new.profile_id is not null then
+      select p.user_id, p.is_active into new.user_id, v_is_active from public.user_profiles p where p.id = new.profile_id;
+    elsif new.user_id is not null or new.attendee_name is null then
+      new.user_id := coalesce(new.user_id, v_caller_id);
+      select p.id, p.is_active into new.profile_id, v_is_active from public.user_profiles p where p.user_id = new.user_id;
+    end if;
+    select s.price, s.status = 'scheduled' and s.starts_at > private.now(),
+      exists (select from public.session_bookings b where b.session_id = s.id and b.attendee_email = new.attendee_email and b.is_live)
+        or exists (select from public.session_bookings b where b.session_id = s.id and b.profile_id = new.profile_id and b.is_live)
+    into v_price, v_is_open, v_is_booked
+    from public.course_sessions s
+    where s.id = new.session_id;
+    new.price := coalesce(new.price, v_price * coalesce(new.seats, 1));
+    if (
+      new.status = 'confirmed' and new.seats between 1 and 1000 and new.price between 0 and 9999999999.99 and new.cancellation_reason is null
+      and (new.attendee_name is null or length(new.attendee_name) <= 200)
+      and (new.notes is null or length(new.notes) <= 1000)
+      and (new.attendee_email is null or private.is_email(new.attendee_email))
+      and case when new.profile_id is null then new.attendee_name is not null else v_is_active end
+    ) is not true then
       perform private.fail_input(private.session_booking_errors(new, null));
     end if;
     if new.status in ('attended', 'no_show') then
       perform private.fail('illegal_transition', 'Nobody attended a session to come', 'status');
     end if;
-    if new.status <> 'cancelled' then
-      if (v_session.status = 'scheduled' and v_session.starts_at > private.now()) is not true then
-        perform private.refuse_closed(v_session);
-      end if;
+    if new.status <> 'cancelled' and v_is_open is not true then
+      select s.* into v_session from public.course_sessions s where s.id = new.session_id;
+      perform private.refuse_closed(v_session);
+    end if;
+    if new.status <> 'cancelled' and v_is_booked then
       perform private.refuse_second_booking(new);
     end if;
   else
+    select s.* into v_session from public.course_sessions s where s.id = new.session_id;
     perform private.fail_input(private.session_booking_errors(new, old));
     perform private.refuse_booking_change(new, old, v_session);
     if new.status <> 'cancelled' and (new.profile_id, new.attendee_email) is distinct from (old.profile_id, old.attendee_email) then
@@ -138,7 +129,7 @@ begin
   end if;
   if new.status = 'cancelled' then
     new.cancelled_at := coalesce(case when tg_op = 'UPDATE' then old.cancelled_at end, private.now());
-  else
+  elsif new.cancelled_at is not null then
     new.cancelled_at := null;
   end if;
   return new;
@@ -187,7 +178,8 @@ comment on function private.refuse_booking_change(public.session_bookings, publi
   'Raises illegal_transition for what a booking cannot become: it is cancelled, moved or made larger before its session starts, and attended from then on.';
 
 create trigger t00_read_committed before insert or update or delete on public.session_bookings
-  for each statement execute function private.refuse_other_isolation();
+  for each statement when (pg_catalog.current_setting('transaction_isolation') <> 'read committed')
+  execute function private.refuse_other_isolation();
 create trigger t10_keep_version before update on public.session_bookings
   for each row execute function private.keep_version();
 create trigger t20_check before insert or update on public.session_bookings

@@ -1,7 +1,7 @@
 -- Booking, cancelling and moving for those who may: people for themselves and for guests they name, holders of
 -- create:session_booking and update:session_booking for everybody.
 
--- Guests by name, or oneself, one seat each: what nearly everybody asks for, told apart quickly.
+-- Guests by name, or oneself, one seat each: what most people ask for, told apart quickly.
 create function private.are_plain_attendees(p_attendees jsonb) returns boolean
 language plpgsql immutable set search_path = ''
 as $$
@@ -61,6 +61,30 @@ end;
 $$;
 comment on function private.require_booking_for(jsonb) is 'Raises forbidden unless the caller may book for these people: oneself and guests by name, anybody with create:session_booking.';
 
+-- One guest by name, or oneself: what nearly everybody asks for, in as few steps as it takes.
+create function private.book_one(p_session_id uuid, p_attendees jsonb) returns public.session_bookings
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_caller_id constant uuid := private.caller_id();
+  v_item constant jsonb := case when jsonb_typeof(p_attendees) = 'array' and p_attendees -> 1 is null then p_attendees -> 0 end;
+  v_booking public.session_bookings;
+begin
+  if v_caller_id is null or p_session_id is null
+    or (case when jsonb_typeof(v_item) = 'object' then v_item - '{name,email,notes}'::text[] = '{}' end) is not true
+    or jsonb_typeof(v_item -> 'name') <> 'string' or jsonb_typeof(v_item -> 'email') <> 'string' or jsonb_typeof(v_item -> 'notes') <> 'string' then
+    return null;
+  end if;
+  insert into public.session_bookings (session_id, attendee_name, attendee_email, notes)
+  select p_session_id, v_item ->> 'name', v_item ->> 'email', v_item ->> 'notes'
+  where not exists (select from public.user_profiles p where p.user_id = v_caller_id and not p.is_active)
+  returning * into v_booking;
+  return v_booking;
+end;
+$$;
+comment on function private.book_one(uuid, jsonb) is
+  'Books a session for the caller, or for one guest by name, where that is what is asked for and the caller may; null, with nothing done, for everything else.';
+
 -- In one statement, so that all get their seats or nobody does; sorted, so that two groups with the same people in them
 -- wait for each other in one order.
 create function private.book_attendees(p_session_id uuid, p_attendees jsonb) returns setof public.session_bookings
@@ -74,13 +98,6 @@ begin
   end if;
   if not v_is_plain or private.is_deactivated(private.caller_id()) then
     perform private.require_booking_for(p_attendees);
-  end if;
-  if v_is_plain and jsonb_array_length(p_attendees) = 1 then
-    return query
-      insert into public.session_bookings (session_id, attendee_name, attendee_email, notes)
-      values (p_session_id, p_attendees -> 0 ->> 'name', p_attendees -> 0 ->> 'email', p_attendees -> 0 ->> 'notes')
-      returning *;
-    return;
   end if;
   return query
     insert into public.session_bookings (session_id, user_id, profile_id, attendee_name, attendee_email, seats, notes)

@@ -3,6 +3,16 @@
 -- seats_left is what the transaction sees that says it. Of two bookings at once neither counts the other, so a reader who
 -- needs the very number asks for it (seats_left, calendar_availability), as one does who saw a hold that has passed since.
 
+create view private.session_news as
+select s.id as session_id, s.course_id, jsonb_build_object('session_id', s.id, 'course_id', s.course_id, 'status', s.status,
+  'seats_left', (
+    select count(*) from public.session_seats q
+    where q.session_id = s.id and q.booking_id is null and (q.held_until is null or q.held_until <= private.now())
+  ),
+  'max_capacity', s.max_capacity, 'version', s.version) as said
+from public.course_sessions s;
+comment on view private.session_news is 'What every event of a session says: how it stands and how many seats are left.';
+
 create function private.publish_sessions(p_events jsonb) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -11,14 +21,12 @@ begin
   insert into public.changes (topic, event, payload)
   select t.topic, e.item ->> 'event', e.item - 'event' || g.said
   from (
-    select s.id, s.course_id, jsonb_build_object('session_id', s.id, 'course_id', s.course_id, 'status', s.status,
-      'seats_left', private.seats_free(s.id), 'max_capacity', s.max_capacity, 'version', s.version) as said
-    from public.course_sessions s
-    where s.id in (select (e.item ->> 'session_id')::uuid from jsonb_array_elements(p_events) as e(item))
+    select n.* from private.session_news n
+    where n.session_id in (select (e.item ->> 'session_id')::uuid from jsonb_array_elements(p_events) as e(item))
     offset 0
   ) g
-  join jsonb_array_elements(p_events) with ordinality as e(item, position) on (e.item ->> 'session_id')::uuid = g.id
-  cross join lateral (values ('session:' || g.id), ('course:' || g.course_id)) as t (topic)
+  join jsonb_array_elements(p_events) with ordinality as e(item, position) on (e.item ->> 'session_id')::uuid = g.session_id
+  cross join lateral (values ('session:' || g.session_id), ('course:' || g.course_id)) as t (topic)
   order by e.position, t.topic desc;
 end;
 $$;
@@ -86,44 +94,52 @@ as $$
 declare
   v_events jsonb;
 begin
-  if not private.setting_boolean('changes_from_training') then
-    return null;
-  end if;
+  -- In one statement, since everybody waits for it who books.
   if tg_op = 'INSERT' then
-    select jsonb_agg(e.item order by e.session_id, e.position) into v_events
-    from (select n.session_id, sum(n.seats) as seats from new_rows n where n.is_live group by n.session_id) g
-    cross join lateral (values
-      (1, g.session_id, jsonb_build_object('event', 'booking-confirmed', 'session_id', g.session_id, 'seats', g.seats)),
-      (2, g.session_id, jsonb_build_object('event', 'session-update', 'session_id', g.session_id))
-    ) as e (position, session_id, item);
-  elsif tg_op = 'DELETE' then
-    select jsonb_agg(e.item order by e.session_id, e.position) into v_events
-    from (select o.session_id, sum(o.seats) as seats from old_rows o where o.is_live group by o.session_id) g
-    cross join lateral (values
-      (1, g.session_id, jsonb_build_object('event', 'booking-cancelled', 'session_id', g.session_id, 'seats', g.seats)),
-      (2, g.session_id, jsonb_build_object('event', 'session-update', 'session_id', g.session_id))
-    ) as e (position, session_id, item);
-  else
-    with moved as (
-      select o.session_id, -o.seats as seats from old_rows o join new_rows n on n.id = o.id
-      where o.is_live and (not n.is_live or (n.session_id, n.seats) <> (o.session_id, o.seats))
-      union all
-      select n.session_id, n.seats from old_rows o join new_rows n on n.id = o.id
-      where n.is_live and (n.session_id, n.seats) <> (o.session_id, o.seats)
-    ), sums as (
-      select m.session_id, sum(m.seats) as seats from moved m group by m.session_id
-    )
-    select jsonb_agg(e.item order by e.session_id, e.position) into v_events
-    from sums g
-    cross join lateral (values
-      (1, g.session_id, jsonb_build_object('event', case when g.seats > 0 then 'booking-confirmed' else 'booking-cancelled' end,
-        'session_id', g.session_id, 'seats', abs(g.seats))),
-      (2, g.session_id, jsonb_build_object('event', 'session-update', 'session_id', g.session_id))
-    ) as e (position, session_id, item)
-    where g.seats <> 0;
-  end if;
-  if v_events is not null then
-    perform private.publish_sessions(v_events);
+    insert into public.changes (topic, event, payload)
+    select t.topic, e.event, e.more || b.said
+    from (
+      select g.session_id, g.seats, n.course_id, n.said
+      from (
+        select n.session_id, sum(n.seats) as seats from new_rows n
+        where n.is_live and (select s.value = 'true' from private.settings_in_force s where s.key = 'changes_from_training')
+        group by n.session_id
+      ) g
+      cross join lateral (select n.course_id, n.said from private.session_news n where n.session_id = g.session_id offset 0) n
+    ) b
+    cross join lateral (values ('session:' || b.session_id), ('course:' || b.course_id)) as t (topic)
+    cross join lateral (values (1, 'booking-confirmed', jsonb_build_object('seats', b.seats)), (2, 'session-update', '{}')) as e (position, event, more)
+    order by b.session_id, e.position, t.topic desc;
+  elsif private.setting_boolean('changes_from_training') then
+    if tg_op = 'DELETE' then
+      select jsonb_agg(e.item order by e.session_id, e.position) into v_events
+      from (select o.session_id, sum(o.seats) as seats from old_rows o where o.is_live group by o.session_id) g
+      cross join lateral (values
+        (1, g.session_id, jsonb_build_object('event', 'booking-cancelled', 'session_id', g.session_id, 'seats', g.seats)),
+        (2, g.session_id, jsonb_build_object('event', 'session-update', 'session_id', g.session_id))
+      ) as e (position, session_id, item);
+    else
+      with moved as (
+        select o.session_id, -o.seats as seats from old_rows o join new_rows n on n.id = o.id
+        where o.is_live and (not n.is_live or (n.session_id, n.seats) <> (o.session_id, o.seats))
+        union all
+        select n.session_id, n.seats from old_rows o join new_rows n on n.id = o.id
+        where n.is_live and (n.session_id, n.seats) <> (o.session_id, o.seats)
+      ), sums as (
+        select m.session_id, sum(m.seats) as seats from moved m group by m.session_id
+      )
+      select jsonb_agg(e.item order by e.session_id, e.position) into v_events
+      from sums g
+      cross join lateral (values
+        (1, g.session_id, jsonb_build_object('event', case when g.seats > 0 then 'booking-confirmed' else 'booking-cancelled' end,
+          'session_id', g.session_id, 'seats', abs(g.seats))),
+        (2, g.session_id, jsonb_build_object('event', 'session-update', 'session_id', g.session_id))
+      ) as e (position, session_id, item)
+      where g.seats <> 0;
+    end if;
+    if v_events is not null then
+      perform private.publish_sessions(v_events);
+    end if;
   end if;
   return null;
 end;

@@ -35,13 +35,17 @@ return p_row || coalesce((select jsonb_object_agg(c, '***'::text) from unnest(p_
 comment on function private.without_left_out(jsonb, text[]) is 'A row, or some of its columns, with *** for the values of columns that are left out of the audit trail.';
 
 -- Static statements, so that each table's trigger keeps its plans; only a condition on inserts is put in anew each
--- time. How a row is written as JSON depends on the session. Old and new rows meet by key: the planner, who thinks of
--- few rows when it plans for the first statement, must not go over one side for each row of the other.
+-- time. How a row is written as JSON depends on the session: what is otherwise there is set for as long as it takes, by
+-- hand, since a function that pins so many settings takes as long to call as everything else it does. An error on the
+-- way undoes the settings with the statement. Old and new rows meet by key: the planner, who thinks of few rows when it
+-- plans for the first statement, must not go over one side for each row of the other.
 create function private.record_changes() returns trigger
-language plpgsql volatile security definer
-set search_path = '' set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'iso_8601' set bytea_output = 'hex' set enable_nestloop = off
+language plpgsql volatile security definer set search_path = ''
 as $$
 declare
+  v_styles constant text[] := array[current_setting('TimeZone'), current_setting('DateStyle'), current_setting('IntervalStyle'), current_setting('bytea_output'),
+    current_setting('enable_nestloop')];
+  v_was text[];
   v_key_columns constant text[] := tg_argv[0];
   v_key_column constant text := case when cardinality(v_key_columns) = 1 then v_key_columns[1] end;
   v_left_out constant text[] := tg_argv[1];
@@ -57,9 +61,16 @@ begin
     if not exists (select from old_rows) then
       return null;
     end if;
-  elsif not exists (select from new_rows) then
-    return null;
+  elsif tg_op = 'UPDATE' then
+    if not exists (select from new_rows) then
+      return null;
+    end if;
   end if;
+  v_was := array[
+    case when v_styles[1] <> 'UTC' then set_config('TimeZone', 'UTC', true) end, case when v_styles[2] not like 'ISO%' then set_config('DateStyle', 'ISO', true) end,
+    case when v_styles[3] <> 'iso_8601' then set_config('IntervalStyle', 'iso_8601', true) end,
+    case when v_styles[4] <> 'hex' then set_config('bytea_output', 'hex', true) end,
+    case when tg_op = 'UPDATE' and v_styles[5] <> 'off' then set_config('enable_nestloop', 'off', true) end];
   v_at := private.now();
   v_actor_id := private.caller_id();
   v_actor_role := private.acting_role();
@@ -118,6 +129,11 @@ begin
     -- When a row was written last is no news by itself.
     where c.operation <> 'update' or c.after - array['version', 'updated_at', 'last_run_at'] <> '{}';
   end if;
+  v_was := array[
+    case when v_was[1] is not null then set_config('TimeZone', v_styles[1], true) end, case when v_was[2] is not null then set_config('DateStyle', v_styles[2], true) end,
+    case when v_was[3] is not null then set_config('IntervalStyle', v_styles[3], true) end,
+    case when v_was[4] is not null then set_config('bytea_output', v_styles[4], true) end,
+    case when v_was[5] is not null then set_config('enable_nestloop', v_styles[5], true) end];
   return null;
 end;
 $$;
