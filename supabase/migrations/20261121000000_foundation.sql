@@ -12764,6 +12764,10 @@ begin
       return new;
     end if;
     if old.status in ('pending', 'confirmed') then
+      if new.status = 'cancelled' and not new.uses_credits and not private.has_permission('update:booking') and private.was_held(new.booking_id) then
+        perform private.fail('illegal_transition', 'A class of this booking was held already: it is owed for, and ends otherwise', 'status',
+          jsonb_build_object('booking_id', new.booking_id, 'from', v_from, 'to', new.status), 'Whoever may update:booking can still cancel it.');
+      end if;
       if new.status = 'cancelled' or new.status = 'completed' and private.has_permission('update:booking') and old.status = 'confirmed' then
         return new;
       end if;
@@ -12797,6 +12801,20 @@ begin atomic
   );
 end;
 comment on function private.is_served(text) is 'Whether a class that is not cancelled serves this booking.';
+
+create function private.was_held(p_booking_id text) returns boolean
+language sql stable security definer set search_path = ''
+begin atomic
+  select exists (
+    select
+    from public.assignment_bookings l
+    join public.class_assignments a on a.id = l.assignment_id and a.class_status <> 'cancelled' and a.instructor_status <> 'rejected'
+    where l.booking_id = p_booking_id and coalesce(a.starts_at <= private.now(), a.date < private.today())
+  ) or exists (
+    select from public.class_assignments_archive a where a.booking_ids @> array[p_booking_id] and a.class_status <> 'cancelled'
+  );
+end;
+comment on function private.was_held(text) is 'Whether a class that serves this booking has begun, so that cancelling it comes too late for the customer.';
 
 create trigger t10_keep_version before update on public.bookings
   for each row execute function private.keep_version();
@@ -25525,6 +25543,68 @@ comment on function private.tell_of_moved_sessions() is 'Statement trigger: tell
 create trigger t96_tell_update after update on public.course_sessions
   referencing old table as old_rows new table as new_rows for each statement execute function private.tell_of_moved_sessions();
 
+-- sql/60_training/rules/76_certificate_messages.sql
+
+-- What people are told of their certificates, in the transaction that makes the news: that one is issued, with the code by
+-- which others verify it, and that one is revoked. As with bookings, a guest with an address gets an email, and for a guest
+-- without one whoever booked is told. A repair tells nobody.
+
+create function private.certificate_in_words(p_certificate public.certificates) returns text
+language sql stable security definer set search_path = ''
+return concat_ws('. ', p_certificate.course_title, p_certificate.holder_name, 'Certificate ' || p_certificate.serial,
+  coalesce('Revoked: ' || p_certificate.revocation_reason, 'Verification code ' || p_certificate.verification_code));
+comment on function private.certificate_in_words(public.certificates) is 'What it is for, whose it is, and the code to verify it by, or why it was revoked.';
+
+create function private.tell_holders(p_kind text, p_certificate_ids uuid[], p_title text, p_title_of_many text) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if p_certificate_ids = '{}' or current_setting('classbase.fix', true) <> '' then
+    return;
+  end if;
+  perform private.tell_people(array(
+    select row(
+      coalesce(b.profile_id, p.id), p_kind, format('%s: %s', p_title, c.course_title), p_title_of_many,
+      private.certificate_in_words(c), c.issued_at, 'certificates', c.id::text
+    )::private.news
+    from public.certificates c
+    join public.session_bookings b on b.id = c.booking_id
+    left join public.user_profiles p on p.user_id = b.booked_by
+    where c.id = any(p_certificate_ids) and (b.profile_id is not null or b.attendee_email is null and p.id is not null)
+  ));
+  insert into public.outbox (channel, recipient, subject, body, kind, dedupe_key)
+  select 'email', b.attendee_email, left(format('%s: %s', p_title, c.course_title), 300), private.certificate_in_words(c), p_kind,
+    concat_ws(' ', p_kind, c.id)
+  from public.certificates c
+  join public.session_bookings b on b.id = c.booking_id
+  where c.id = any(p_certificate_ids) and b.profile_id is null and b.attendee_email is not null
+  order by c.id
+  on conflict (dedupe_key) do nothing;
+end;
+$$;
+comment on function private.tell_holders(text, uuid[], text, text) is 'Tells the holders of certificates, or who booked for them, the same thing about these.';
+
+create function private.tell_of_certificates() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if tg_op = 'INSERT' then
+    perform private.tell_holders('certificate_issued', array(select n.id from new_rows n), 'Your certificate', '%s certificates of yours');
+  else
+    perform private.tell_holders('certificate_revoked',
+      array(select n.id from new_rows n join old_rows o on o.id = n.id where n.revoked_at is not null and o.revoked_at is null),
+      'Your certificate is revoked', '%s certificates of yours are revoked');
+  end if;
+  return null;
+end;
+$$;
+comment on function private.tell_of_certificates() is 'Statement trigger: tells the holders that their certificate is issued, or revoked.';
+
+create trigger t96_tell_insert after insert on public.certificates
+  referencing new table as new_rows for each statement execute function private.tell_of_certificates();
+create trigger t96_tell_update after update on public.certificates
+  referencing old table as old_rows new table as new_rows for each statement execute function private.tell_of_certificates();
+
 -- sql/60_training/rpc/book_session.sql
 
 create function public.book_session(p_session_id uuid, p_attendees jsonb default null, p_idempotency_key text default null)
@@ -26993,7 +27073,9 @@ where (settings.module, settings.kind, settings.default_value, settings.descript
 insert into public.notification_kinds (name, module, description, default_channels) values
   ('session_cancelled', '60_training', 'A session you booked is cancelled.', '{email}'),
   ('session_moved', '60_training', 'A session you booked is at another time or place.', '{email}'),
-  ('session_booking_cancelled', '60_training', 'Somebody cancelled your booking of a session.', '{email}')
+  ('session_booking_cancelled', '60_training', 'Somebody cancelled your booking of a session.', '{email}'),
+  ('certificate_issued', '60_training', 'You get a certificate of a course.', '{email}'),
+  ('certificate_revoked', '60_training', 'A certificate of yours is revoked.', '{email}')
 on conflict (name) do update set
   module = excluded.module, description = excluded.description, default_channels = excluded.default_channels;
 
@@ -29752,8 +29834,13 @@ begin
   if p_run_id is not null and not exists (select from public.diagnostic_runs r where r.id = p_run_id) then
     perform private.fail('not_found', format('There is no run %s', p_run_id), 'p_run_id');
   end if;
+  -- Rows before the schema, since a key that was lost comes back only once what it forbids is gone; and later modules
+  -- before those they stand on, since what a row takes in the ledger can be put back only once the row is right.
   for v_check in
-    select c.* from private.chosen_checks(p_checks, p_modules) c where c.fix_description is not null
+    select c.*
+    from private.chosen_checks(p_checks, p_modules) c
+    where c.fix_description is not null
+    order by c.category = 'schema', c.module desc, array_position(array['critical', 'error', 'warning', 'info'], c.severity), c.name
   loop
     return query select m.* from private.mend_check(v_check, p_dry_run, p_run_id, p_entity_ids) m;
   end loop;

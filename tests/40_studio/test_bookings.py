@@ -309,6 +309,30 @@ def test_cancelled_while_a_class_is_linked(studio: Studio, ledger: Ledger) -> No
     assert studio.status(another.booking_id) == "cancelled"
 
 
+def test_what_was_held_is_not_cancelled_by_its_customer(studio: Studio) -> None:
+    """Who was taught would owe nothing. Credits are another matter: those of the classes that were held stay used."""
+    customer = studio.world.user()
+    cancel = "update public.bookings set status = 'cancelled' where booking_id = %s"
+    held, to_come, called_off, by_credits = (studio.booking(customer).booking_id for _ in range(4))
+    over = studio.assignment(-60).id
+    studio.link(over, held)
+    studio.link(studio.assignment(-59, class_status="cancelled").id, called_off)
+    studio.link(studio.assignment(2).id, to_come)
+    studio.link(over, by_credits)
+    studio.db.execute("alter table public.bookings disable trigger user")
+    studio.db.execute("update public.bookings set uses_credits = true where booking_id = %s", [by_credits])
+    studio.db.execute("alter table public.bookings enable trigger user")
+    with as_user(studio.db, customer) as by:
+        with refused("illegal_transition") as refusal, by.transaction():
+            by.execute(cancel, [held])
+        assert refusal.details["field"] == "status"
+        for booking in (to_come, called_off, by_credits):
+            by.execute(cancel, [booking])
+    assert studio.status(held) == "confirmed"
+    studio.db.execute(cancel, [held])
+    assert studio.status(held) == "cancelled"
+
+
 def test_forgetting_a_person_forgets_how_to_reach_them(studio: Studio) -> None:
     bea = studio.world.user(full_name="Bea Booker")
     row = studio.booking(

@@ -205,6 +205,15 @@ def test_duplicates_go_and_what_hung_on_them_moves_to_the_oldest(school: School)
     assert school.found() == set()
 
 
+def test_mending_everything_removes_duplicates_before_it_puts_keys_back(school: School) -> None:
+    school.without_keys()
+    school.twin(school.coming)
+    mended = school.db.execute("select check_name, remaining, failure from public.apply_fixes()").fetchall()
+    assert ("classes_duplicated", 0, None) in mended
+    assert [row for row in mended if row[1] or row[2]] == []
+    assert school.found() == set()
+
+
 def test_removing_duplicates_again_finds_none(school: School) -> None:
     school.without_keys()
     for _ in range(3):

@@ -6,6 +6,10 @@ from tests.support.guards import works
 
 SESSION = "(select id from public.course_sessions where notes = 'Ours' and status = 'scheduled')"
 SAID = "select exists (select from public.changes where event = '{}' and created_at = private.now())"
+OLGA = (
+    "(select b.id from public.session_bookings b join public.course_sessions s on s.id = b.session_id "
+    "where s.notes = 'Held by Otto' and b.profile_id is not null)"
+)
 TOLD = "select exists (select from public.notifications where kind = '{}' and created_at = private.now())"
 
 SCENARIOS = [
@@ -49,5 +53,16 @@ SCENARIOS = [
         "public.course_sessions.t96_tell_update",
         f"update public.course_sessions set start_time = '20:30' where id = {SESSION}",
         TOLD.format("session_moved"),
+    ),
+    works(
+        "public.certificates.t96_tell_insert",
+        f"update public.certificates set revocation_reason = 'x' where booking_id = {OLGA}; "
+        f"insert into public.certificates (booking_id) values ({OLGA})",
+        TOLD.format("certificate_issued"),
+    ),
+    works(
+        "public.certificates.t96_tell_update",
+        f"update public.certificates set revocation_reason = 'x' where booking_id = {OLGA}",
+        TOLD.format("certificate_revoked"),
     ),
 ]

@@ -103,6 +103,26 @@ def test_a_share_is_enough_where_the_setting_says_so(school: School, run: Run) -
     assert booking == run.bookings["leo", 0]
 
 
+def test_holders_are_told(school: School, run: Run) -> None:
+    certificate = run.issue()["Mia Chen"]["certificate_id"]
+    code = school.one("select verification_code from public.certificates where id = %s", [certificate])
+    told = "select kind, title, body from public.notifications where recipient_id = %s and source_table = 'certificates' order by created_at"
+    [(kind, title, body)] = school.db.execute(told, [run.mia.profile_id]).fetchall()
+    assert (kind, title) == ("certificate_issued", "Your certificate: First Aid")
+    assert "Mia Chen" in body
+    assert code in body
+    assert school.db.execute(told, [run.leo.profile_id]).fetchall() == []
+    mail = "select subject from public.outbox where recipient = 'zoe@example.org' and kind like 'certificate%%' order by created_at"
+    assert school.db.execute(mail).fetchall() == [("Your certificate: First Aid",)]
+    # Nobody is told again that they had one, and the code of a revoked one is of no use to anybody.
+    run.issue(0)
+    call(school.db, school.boss, "revoke_certificate", p_id=certificate, p_reason="Wrong person")
+    [_, (kind, title, body)] = school.db.execute(told, [run.mia.profile_id]).fetchall()
+    assert (kind, title) == ("certificate_revoked", "Your certificate is revoked: First Aid")
+    assert "Wrong person" in body
+    assert code not in body
+
+
 def test_what_it_rests_on_cannot_be_taken_away(school: School, run: Run) -> None:
     certificate = run.issue()["Mia Chen"]["certificate_id"]
     for n in range(3):

@@ -52,6 +52,7 @@ def split_statements(sql: str) -> Iterator[Statement]:
         tokens = Postgres().tokenize(sql)
     except TokenError as error:
         raise ValueError(f"not readable as SQL: {error}") from error
+    lines = _Lines(sql)
     start, first = 0, None
     blocks = 0  # how many `begin atomic` and, inside one, `case` are open
     previous = None
@@ -64,17 +65,31 @@ def split_statements(sql: str) -> Iterator[Statement]:
             blocks -= 1
         elif not blocks and token.token_type is TokenType.SEMICOLON:
             if first is not token:
-                yield _statement(sql, start, token.start, first.start)
+                yield _statement(sql[start : token.start], start, first.start, lines)
             start, first = token.end + 1, None
         previous = token.token_type
     if sql[start:].strip():
-        yield _statement(sql, start, len(sql), first.start if first else start)
+        yield _statement(sql[start:], start, first.start if first else start, lines)
 
 
-def _statement(sql: str, start: int, end: int, first: int) -> Statement:
-    text = sql[start:end]
+class _Lines:
+    """The lines of a text by position, for positions that never go back: a migration has tens of thousands of them."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._position = 0
+        self._line = 1
+
+    def at(self, position: int) -> int:
+        self._line += self._text.count("\n", self._position, position)
+        self._position = position
+        return self._line
+
+
+def _statement(text: str, start: int, first: int, lines: _Lines) -> Statement:
     begin = start + len(text) - len(text.lstrip())
-    return Statement(text.strip(), sql.count("\n", 0, max(first, begin)) + 1, sql.count("\n", 0, begin) + 1)
+    text_line = lines.at(begin)
+    return Statement(text.strip(), lines.at(max(first, begin)), text_line)
 
 
 def execute_file(connection: psycopg.Connection[Any], file: Path) -> list[Statement]:

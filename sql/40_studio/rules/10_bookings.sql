@@ -134,6 +134,10 @@ begin
       return new;
     end if;
     if old.status in ('pending', 'confirmed') then
+      if new.status = 'cancelled' and not new.uses_credits and not private.has_permission('update:booking') and private.was_held(new.booking_id) then
+        perform private.fail('illegal_transition', 'A class of this booking was held already: it is owed for, and ends otherwise', 'status',
+          jsonb_build_object('booking_id', new.booking_id, 'from', v_from, 'to', new.status), 'Whoever may update:booking can still cancel it.');
+      end if;
       if new.status = 'cancelled' or new.status = 'completed' and private.has_permission('update:booking') and old.status = 'confirmed' then
         return new;
       end if;
@@ -167,6 +171,20 @@ begin atomic
   );
 end;
 comment on function private.is_served(text) is 'Whether a class that is not cancelled serves this booking.';
+
+create function private.was_held(p_booking_id text) returns boolean
+language sql stable security definer set search_path = ''
+begin atomic
+  select exists (
+    select
+    from public.assignment_bookings l
+    join public.class_assignments a on a.id = l.assignment_id and a.class_status <> 'cancelled' and a.instructor_status <> 'rejected'
+    where l.booking_id = p_booking_id and coalesce(a.starts_at <= private.now(), a.date < private.today())
+  ) or exists (
+    select from public.class_assignments_archive a where a.booking_ids @> array[p_booking_id] and a.class_status <> 'cancelled'
+  );
+end;
+comment on function private.was_held(text) is 'Whether a class that serves this booking has begun, so that cancelling it comes too late for the customer.';
 
 create trigger t10_keep_version before update on public.bookings
   for each row execute function private.keep_version();

@@ -15,6 +15,8 @@ where (settings.module, settings.kind, settings.default_value, settings.descript
 insert into public.notification_kinds (name, module, description, default_channels) values
   ('session_cancelled', '60_training', 'A session you booked is cancelled.', '{email}'),
   ('session_moved', '60_training', 'A session you booked is at another time or place.', '{email}'),
-  ('session_booking_cancelled', '60_training', 'Somebody cancelled your booking of a session.', '{email}')
+  ('session_booking_cancelled', '60_training', 'Somebody cancelled your booking of a session.', '{email}'),
+  ('certificate_issued', '60_training', 'You get a certificate of a course.', '{email}'),
+  ('certificate_revoked', '60_training', 'A certificate of yours is revoked.', '{email}')
 on conflict (name) do update set
   module = excluded.module, description = excluded.description, default_channels = excluded.default_channels;

@@ -98,8 +98,13 @@ begin
   if p_run_id is not null and not exists (select from public.diagnostic_runs r where r.id = p_run_id) then
     perform private.fail('not_found', format('There is no run %s', p_run_id), 'p_run_id');
   end if;
+  -- Rows before the schema, since a key that was lost comes back only once what it forbids is gone; and later modules
+  -- before those they stand on, since what a row takes in the ledger can be put back only once the row is right.
   for v_check in
-    select c.* from private.chosen_checks(p_checks, p_modules) c where c.fix_description is not null
+    select c.*
+    from private.chosen_checks(p_checks, p_modules) c
+    where c.fix_description is not null
+    order by c.category = 'schema', c.module desc, array_position(array['critical', 'error', 'warning', 'info'], c.severity), c.name
   loop
     return query select m.* from private.mend_check(v_check, p_dry_run, p_run_id, p_entity_ids) m;
   end loop;
