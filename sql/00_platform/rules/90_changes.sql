@@ -29,10 +29,9 @@ create function private.stamp_change() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  new.id := nextval('private.changes_id');
-  new.transaction_id := pg_current_xact_id();
-  new.created_at := private.now();
-  new.history := private.server_history() || lpad(to_hex(tg_relid::bigint), 8, '0');
+  -- In the order of the columns: one assignment takes half as long as four.
+  new := (nextval('private.changes_id'), new.topic, new.event, new.payload, pg_current_xact_id(), private.now(),
+    private.server_history() || lpad(to_hex(tg_relid::bigint), 8, '0'));
   return new;
 end;
 $$;
