@@ -70,7 +70,7 @@ create policy "diagnosticians see the jobs" on public.scheduled_jobs for select 
   using ((select private.has_permission('read:diagnostics')));
 
 grant execute on function private.has_permission(text), private.has_role(text), private.require_permission(text),
-  private.current_profile_id(), private.is_direct_write(), private.current_access(), public.current_access()
+  private.current_profile_id(), private.active_caller_id(), private.is_direct_write(), private.current_access(), public.current_access()
   to anon, authenticated, service_role;
 
 grant execute on function private.mask_email(text), private.mask_phone(text), private.clean_name(text),

@@ -322,11 +322,18 @@ comment on column public.outbox_providers.last_error is 'What went wrong last.';
 -- sql/00_platform/rules/10_clock.sql
 
 -- The clock and the caller: the two things every rule asks about its surroundings.
+--
+-- Rules ask many times a statement, hence plpgsql: a function that pins its search path is never put in the place of its
+-- call, and one in SQL starts the executor (before Postgres 18 also the planner) each time.
 
 -- Tests that move time replace the body of this function; nothing else reads a clock.
 create function private.now() returns timestamptz
-language sql stable set search_path = ''
-return pg_catalog.now();
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return pg_catalog.now();
+end;
+$$;
 comment on function private.now() is 'The only clock rules read: the start of the transaction.';
 
 -- How long something took is no rule.
@@ -336,27 +343,36 @@ return pg_catalog.clock_timestamp();
 comment on function private.stopwatch() is 'The present instant, also within a transaction: for measuring how long something takes, and for nothing else.';
 
 create function private.caller_id() returns uuid
-language sql stable set search_path = ''
-return auth.uid();
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return auth.uid();
+end;
+$$;
 comment on function private.caller_id() is 'The signed-in user''s id, or null.';
 
 -- The role a request acts as. current_user would be the owner inside a definer function; the role setting is not.
 create function private.acting_role() returns text
-language sql stable set search_path = ''
-return case pg_catalog.current_setting('role', true)
-    when 'none' then session_user::text
-    else coalesce(nullif(pg_catalog.current_setting('role', true), ''), session_user::text)
-  end;
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return coalesce(nullif(nullif(pg_catalog.current_setting('role', true), ''), 'none'), session_user::text);
+end;
+$$;
 comment on function private.acting_role() is 'The database role the caller acts as, also inside definer functions.';
 
 create function private.is_trusted() returns boolean
-language sql stable set search_path = ''
-return private.acting_role() = 'service_role'
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return private.acting_role() = 'service_role'
     or pg_catalog.pg_has_role(
       private.acting_role(),
       (select n.nspowner from pg_catalog.pg_namespace n where n.nspname = 'private'),
       'member'
     );
+end;
+$$;
 comment on function private.is_trusted() is
   'True for servers and operators: service_role, and the owner of the schema on a direct connection.';
 
@@ -445,10 +461,14 @@ return nullif(btrim(regexp_replace(p_text, '[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]', '
 comment on function private.clean_text(text) is 'Trimmed, without control characters (line breaks and tabs within it stay); empty becomes null.';
 
 create function private.is_email(p_text text) returns boolean
-language sql immutable set search_path = ''
-return p_text = lower(p_text)
-  and length(p_text) <= 254
-  and p_text ~ '^[^\s@<>(),;:"\[\]\\]{1,64}@[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$';
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  return p_text = lower(p_text)
+    and length(p_text) <= 254
+    and p_text ~ '^[^\s@<>(),;:"\[\]\\]{1,64}@[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$';
+end;
+$$;
 comment on function private.is_email(text) is 'True for a lower-case address with a domain; deliberately no more than that.';
 
 create function private.is_phone(p_text text) returns boolean
@@ -476,24 +496,40 @@ comment on function private.is_time_zone(text) is 'True for an IANA time zone th
 
 -- Settings: read fast, validated on the way in.
 
+create view private.settings_in_force as
+select s.key, coalesce(s.value, s.default_value) as value from public.settings s;
+comment on view private.settings_in_force is 'Every setting''s value, or its default: for statements that would otherwise call a function for it.';
+
 create function private.setting(p_key text) returns jsonb
 language sql stable security definer set search_path = ''
 return (select coalesce(s.value, s.default_value) from public.settings s where s.key = p_key);
 comment on function private.setting(text) is 'A setting''s value, or its default; null when there is no such setting.';
 
 create function private.setting_text(p_key text) returns text
-language sql stable security definer set search_path = ''
-return (select coalesce(s.value, s.default_value) #>> '{}' from public.settings s where s.key = p_key);
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (select coalesce(s.value, s.default_value) #>> '{}' from public.settings s where s.key = p_key);
+end;
+$$;
 comment on function private.setting_text(text) is 'A setting as text.';
 
 create function private.setting_integer(p_key text) returns integer
-language sql stable set search_path = ''
-return private.setting_text(p_key)::integer;
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (select (coalesce(s.value, s.default_value) #>> '{}')::integer from public.settings s where s.key = p_key);
+end;
+$$;
 comment on function private.setting_integer(text) is 'A setting as a whole number.';
 
 create function private.setting_boolean(p_key text) returns boolean
-language sql stable set search_path = ''
-return private.setting_text(p_key)::boolean;
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (select (coalesce(s.value, s.default_value) #>> '{}')::boolean from public.settings s where s.key = p_key);
+end;
+$$;
 comment on function private.setting_boolean(text) is 'A setting as true or false.';
 
 create function private.setting_error(p_setting public.settings, p_value jsonb) returns text
@@ -774,39 +810,36 @@ comment on function private.forget_old_calls() is 'Job: deletes counted calls an
 
 -- A restore to another server changes the system's identifier, one to an earlier moment (or a promotion) the timeline, a
 -- copy the database's number, and a dump loaded over the old tables the table's.
-create function private.feed_history() returns text
-language sql stable set search_path = ''
+--
+-- Asking the server costs as much as writing a row, and while it runs its answer stays: a restore starts another one, and
+-- nobody who was connected before a promotion could write. Hence immutable, which lets each connection ask once, when it
+-- plans; nothing stored may depend on it.
+create function private.server_history() returns text
+language sql immutable set search_path = ''
 return substr(encode(sha256(convert_to(concat_ws(' ',
     (select c.system_identifier from pg_catalog.pg_control_system() c),
     substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8),
-    (select d.oid from pg_catalog.pg_database d where d.datname = current_database()),
-    'public.changes'::regclass::oid
-  ), 'UTF8')), 'hex'), 1, 16);
-comment on function private.feed_history() is
-  'Names the history transaction ids belong to: this server, since it was last restored or promoted, this database, this table.';
+    (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
+  ), 'UTF8')), 'hex'), 1, 8);
+comment on function private.server_history() is 'Names this server, since it was last restored or promoted, and this database.';
 
--- Asking costs as much as writing a row, so it is asked once a statement. Nothing reads the setting but the next trigger.
-create function private.name_history() returns trigger
-language plpgsql volatile set search_path = ''
+create function private.feed_history() returns text
+language plpgsql stable set search_path = ''
 as $$
 begin
-  perform set_config('classbase.feed_history', private.feed_history(), true);
-  return null;
+  return private.server_history() || lpad(to_hex('public.changes'::regclass::oid::bigint), 8, '0');
 end;
 $$;
-comment on function private.name_history() is 'Statement trigger: says which history the changes about to be written belong to.';
-
-create trigger t10_name_history before insert on public.changes
-  for each statement execute function private.name_history();
+comment on function private.feed_history() is
+  'Names the history transaction ids belong to: this server, since it was last restored or promoted, this database, this table.';
 
 create function private.stamp_change() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  new.id := nextval('private.changes_id');
-  new.transaction_id := pg_current_xact_id();
-  new.created_at := private.now();
-  new.history := current_setting('classbase.feed_history');
+  -- In the order of the columns: one assignment takes half as long as four.
+  new := (nextval('private.changes_id'), new.topic, new.event, new.payload, pg_current_xact_id(), private.now(),
+    private.server_history() || lpad(to_hex(tg_relid::bigint), 8, '0'));
   return new;
 end;
 $$;
@@ -858,6 +891,31 @@ create trigger t40_note_forgotten after delete on public.changes
   referencing old table as old_rows
   for each statement execute function private.note_forgotten();
 
+-- Postgres lets one transaction at a time commit that notifies, the whole server over: at every commit, a crowd would wait
+-- in line for it. So of those who commit at once one notifies, and nobody waits for it: the others' changes are there when
+-- the one's are, or a moment later, which is why whoever listens looks again a moment after being woken. Asked at the end
+-- of the transaction, since whoever holds the lock until then would leave unheard what others commit meanwhile.
+create function private.wake_listeners() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  -- Each row asks, and what this transaction holds it gets again; it is told apart by the setting, which goes with it.
+  if pg_try_advisory_xact_lock(hashtextextended('classbase_changes', 0))
+    and current_setting('classbase.woke', true) is distinct from pg_current_xact_id()::text then
+    perform set_config('classbase.woke', pg_current_xact_id()::text, true);
+    if private.setting_boolean('changes_notify') then
+      -- Without a payload: what is new they read themselves.
+      perform pg_notify('classbase_changes', '');
+    end if;
+  end if;
+  return null;
+end;
+$$;
+comment on function private.wake_listeners() is 'Constraint trigger, at the end of the transaction: wakes who listens, unless somebody who commits this moment does.';
+
+create constraint trigger t60_wake after insert on public.changes
+  deferrable initially deferred for each row execute function private.wake_listeners();
+
 -- After the rows: which topics there are, who is told. Nobody reads a topic that is not registered, so it is a mistake.
 create function private.announce_changes() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -865,18 +923,14 @@ as $$
 declare
   v_unknown text;
 begin
-  select string_agg(distinct n.topic, ', ') into v_unknown
-  from new_rows n
-  where not exists (select from private.feed_topics t where t.prefix = split_part(n.topic, ':', 1));
-  if v_unknown is not null then
+  if exists (select from new_rows n where not exists (select from private.feed_topics t where t.prefix = split_part(n.topic, ':', 1) offset 0)) then
+    select string_agg(distinct n.topic, ', ') into v_unknown
+    from new_rows n
+    where split_part(n.topic, ':', 1) not in (select t.prefix from private.feed_topics t);
     perform private.fail('invalid_input', format('There is no such topic: %s', left(v_unknown, 200)), 'topic',
       p_hint => 'A module registers its topics in private.feed_topics.');
   end if;
-  -- Without a payload, so that a transaction wakes listeners once, whatever it did: what is new they read themselves.
-  if private.setting_boolean('changes_notify') and exists (select from new_rows) then
-    perform pg_notify('classbase_changes', '');
-  end if;
-  if private.setting_boolean('changes_realtime') and to_regprocedure('realtime.send(jsonb,text,text,boolean)') is not null then
+  if to_regprocedure('realtime.send(jsonb,text,text,boolean)') is not null and private.setting_boolean('changes_realtime') then
     perform private.send_to_realtime(array(
       select jsonb_build_object(
         'topic', said.topic, 'event', said.event, 'private', not t.is_public, 'payload', jsonb_build_object('changes', said.changes)
@@ -894,7 +948,7 @@ begin
   return null;
 end;
 $$;
-comment on function private.announce_changes() is 'Statement trigger: refuses unknown topics, wakes listeners, and sends one message a topic to Realtime where that is.';
+comment on function private.announce_changes() is 'Statement trigger: refuses unknown topics, and sends one message a topic to Realtime where that is.';
 
 create trigger t50_announce after insert on public.changes
   referencing new table as new_rows
@@ -2119,9 +2173,18 @@ return case
 comment on function private.token_roles() is 'The roles the caller''s token claims; empty unless the setting roles_from_token is on.';
 
 create function private.is_deactivated(p_user_id uuid) returns boolean
-language sql stable security definer set search_path = ''
-return exists (select from public.user_profiles p where p.user_id = p_user_id and not p.is_active);
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return exists (select from public.user_profiles p where p.user_id = p_user_id and not p.is_active);
+end;
+$$;
 comment on function private.is_deactivated(uuid) is 'True for the login of somebody who was deactivated and therefore holds nothing.';
+
+create function private.active_caller_id() returns uuid
+language sql stable security definer set search_path = ''
+return (select c.id from (select private.caller_id() as id) c where not private.is_deactivated(c.id));
+comment on function private.active_caller_id() is 'The signed-in user''s id; null for who was deactivated, and for nobody.';
 
 -- Every look-up leads with a primary key, whatever the size of the tables. In a policy it is written
 -- (select private.has_permission('read:contact')), which runs once a statement.
@@ -3706,7 +3769,7 @@ create policy "diagnosticians see the jobs" on public.scheduled_jobs for select 
   using ((select private.has_permission('read:diagnostics')));
 
 grant execute on function private.has_permission(text), private.has_role(text), private.require_permission(text),
-  private.current_profile_id(), private.is_direct_write(), private.current_access(), public.current_access()
+  private.current_profile_id(), private.active_caller_id(), private.is_direct_write(), private.current_access(), public.current_access()
   to anon, authenticated, service_role;
 
 grant execute on function private.mask_email(text), private.mask_phone(text), private.clean_name(text),
@@ -12565,7 +12628,8 @@ language sql immutable set search_path = ''
 return p_text ~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$';
 comment on function private.is_uuid(text) is 'Whether text is an id; null for null.';
 
--- Kinds: uuid, date, time, amount, count, text, words (a list of texts).
+-- Kinds: uuid, date, time, instant, amount, count, text, words (a list of texts). An instant says its offset, since it would
+-- otherwise be read in whatever zone the caller's session is in.
 create function private.json_value_error(p_kind text, p_value jsonb) returns text
 language sql immutable set search_path = ''
 return case
@@ -12575,10 +12639,14 @@ return case
     when p_kind in ('amount', 'count') and jsonb_typeof(p_value) not in ('number', 'string')
       or p_kind not in ('amount', 'count') and jsonb_typeof(p_value) <> 'string' then
       case p_kind when 'uuid' then 'This is an id' when 'date' then 'A date is written 2026-01-31' when 'time' then 'A time is written 09:30'
-        when 'text' then 'This is a text' else 'This is a number' end
+        when 'text' then 'This is a text'
+        when 'instant' then 'An instant is written 2026-01-31T18:00Z' else 'This is a number' end
     when p_kind = 'uuid' and not private.is_uuid(p_value #>> '{}') then 'This is an id'
     when p_kind = 'date' and private.text_to_date(p_value #>> '{}') is null then 'A date is written 2026-01-31, and lies between 1970 and 2199'
     when p_kind = 'time' and private.text_to_time(p_value #>> '{}') is null then 'A time is written 09:30'
+    when p_kind = 'instant' and (private.text_to_date(left(p_value #>> '{}', 10)) is null or substr(p_value #>> '{}', 11)
+        !~ '^[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,6})?)?(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)$') then
+      'An instant is written 2026-01-31T18:00Z, or with another offset, and lies between 1970 and 2199'
     when p_kind = 'amount' and (p_value #>> '{}') !~ '^[0-9]{1,10}([.][0-9]{1,2})?$' then 'An amount is not below zero and has at most two decimals'
     when p_kind = 'count' and (p_value #>> '{}') !~ '^[0-9]{1,6}$' then 'This is a whole number'
   end;
@@ -18216,9 +18284,12 @@ grant insert, update on public.bookings to service_role;
 create policy "people see their own bookings, holders of read:booking all" on public.bookings for select to authenticated
   using (profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()) or (select private.has_permission('read:booking')));
 create policy "people book for themselves, holders of create:booking for all" on public.bookings for insert to authenticated
-  with check (user_id = (select private.caller_id()) or (select private.has_permission('create:booking')));
+  with check (user_id = (select private.active_caller_id()) or (select private.has_permission('create:booking')));
 create policy "people change their own bookings, holders of update:booking all" on public.bookings for update to authenticated
-  using (profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()) or (select private.has_permission('update:booking')))
+  using (
+    (select private.active_caller_id()) is not null and (profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()))
+    or (select private.has_permission('update:booking'))
+  )
   with check (profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()) or (select private.has_permission('update:booking')));
 create policy "holders of delete:booking delete bookings" on public.bookings for delete to authenticated
   using ((select private.has_permission('delete:booking')));
@@ -22738,7 +22809,7 @@ comment on column public.course_sessions.decide_by is 'Until when that many must
 comment on column public.course_sessions.status is 'tentative (until min_bookings seats are taken), scheduled, in_progress, completed or cancelled.';
 comment on column public.course_sessions.series_id is 'The series it was made from; null for a single one.';
 comment on column public.course_sessions.price is 'What a seat costs, in the organisation''s currency; the course''s price where none is given.';
-comment on column public.course_sessions.cancellation_reason is 'Why it was cancelled; whoever booked is told.';
+comment on column public.course_sessions.cancellation_reason is 'Why it was cancelled; whoever booked is told, and everybody sees it.';
 comment on column public.course_sessions.notes is 'What whoever thinks of booking should know; everybody sees it.';
 
 create table public.session_bookings (
@@ -23029,7 +23100,8 @@ declare
 begin
   return private.input_error(p_new.course_id is null, 'course_id', 'Say which course')
     || private.input_error(
-      p_old.id is null and p_new.course_id is not null and not exists (select from public.courses c where c.id = p_new.course_id and c.is_active),
+      p_new.course_id is distinct from p_old.course_id and p_new.course_id is not null
+        and not exists (select from public.courses c where c.id = p_new.course_id and c.is_active),
       'course_id', 'There is no such course, or it is not offered any more')
     || private.input_error(p_new.session_date is null, 'session_date', 'Say on which day')
     || private.input_error(p_new.session_date is not null and not v_is_dated, 'session_date', 'A date lies between 1970 and 2199')
@@ -23044,7 +23116,10 @@ begin
           private.describe_skipped(p_new.session_date, p_new.end_time, p_new.time_zone))
       else '[]' end
     || private.input_error(coalesce(p_new.max_capacity, 0) < 1, 'max_capacity', 'A session has at least one seat')
-    || private.input_error(p_new.max_capacity > v_limit and (p_old.id is null or p_new.max_capacity > p_old.max_capacity), 'max_capacity',
+    || private.input_error(
+      p_new.max_capacity > v_limit
+        and (p_old.id is null or p_new.max_capacity > p_old.max_capacity or p_new.course_id is distinct from p_old.course_id),
+      'max_capacity',
       format('A session of this course has at most %s seats', v_limit))
     || private.input_error(p_new.min_bookings not between 1 and p_new.max_capacity, 'min_bookings', 'The minimum is at least one, and at most what fits in')
     || private.input_error(p_new.decide_by >= p_new.starts_at and p_new.decide_by is distinct from p_old.decide_by, 'decide_by',
@@ -23108,6 +23183,10 @@ begin
   if p_old.id is null then
     return;
   end if;
+  -- The job that says it is in progress comes some minutes later. One that nobody decided to hold was not held.
+  if p_new.status = 'cancelled' and p_old.status = 'scheduled' and p_old.starts_at <= private.now() then
+    perform private.fail('illegal_transition', 'The session has begun', 'status', v_details);
+  end if;
   if (p_new.session_date, p_new.start_time, p_new.end_time, p_new.time_zone) <> (p_old.session_date, p_old.start_time, p_old.end_time, p_old.time_zone)
     and p_old.status not in ('tentative', 'scheduled') then
     perform private.fail('illegal_transition', format('A session that is %s stays when it was', p_old.status), 'session_date', v_details);
@@ -23135,6 +23214,8 @@ begin
   new.cancellation_reason := private.clean_text(new.cancellation_reason);
   if tg_op = 'INSERT' then
     new := private.complete_session(new);
+  elsif new.status = 'tentative' and new.min_bookings <> old.min_bookings and private.seats_taken(new.id) >= new.min_bookings then
+    new.status := 'scheduled';
   end if;
   if new.session_date between date '1970-01-01' and date '2199-12-31' and private.is_time_zone(new.time_zone) then
     new.starts_at := private.local_to_instant(new.session_date, new.start_time, new.time_zone);
@@ -23226,7 +23307,11 @@ create trigger t60_rename_sessions after update of title on public.courses
 
 -- Seats: making them, finding free ones, and that each has the owner its booking says.
 
-create trigger t00_only_triggers_write before insert or update or delete or truncate on public.session_seats
+-- What triggers write passes without a call: the condition says at what depth.
+create trigger t00_only_triggers_write before insert or update or delete on public.session_seats
+  for each statement when (pg_catalog.pg_trigger_depth() = 0) execute function private.refuse_direct_write(
+    'Write the booking, the hold or the session''s max_capacity: its seats follow.');
+create trigger t01_no_truncate before truncate on public.session_seats
   for each statement execute function private.refuse_direct_write(
     'Write the booking, the hold or the session''s max_capacity: its seats follow.');
 
@@ -23544,16 +23629,78 @@ end;
 $$;
 comment on function private.share_out_seats(uuid, uuid[], integer[]) is 'Gives bookings of one session the seats they lack, out of these.';
 
--- The seats these bookings of one session lack. What became of the session is read when a seat is owned, in a statement of
--- its own: whoever cancels the session waits for this seat, or was here before. This is what everybody waits for when a
--- session sells out, hence as few statements as it takes.
+-- What became of the session is read when a seat is owned, in a statement of its own: whoever cancels the session waits
+-- for this seat, or was here before.
+create function private.settle_session(p_session_id uuid) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_session public.course_sessions;
+begin
+  select s.* into v_session from public.course_sessions s where s.id = p_session_id;
+  if v_session.status <> 'scheduled' or v_session.starts_at <= private.now() then
+    perform private.refuse_closed(v_session);
+    if private.seats_taken(p_session_id) >= v_session.min_bookings then
+      update public.course_sessions s set status = 'scheduled' where s.id = p_session_id;
+    end if;
+  end if;
+end;
+$$;
+comment on function private.settle_session(uuid) is
+  'After seats were taken: raises illegal_transition where the session cannot be booked; with as many as it needs, a tentative one is scheduled.';
+
+-- The seats these bookings of one session lack. This is what everybody waits for when a session sells out, hence as few
+-- statements as it takes.
+create function private.take_a_seat(p_session_id uuid, p_booking_id uuid, p_login_ids uuid[]) returns boolean
+language plpgsql volatile security definer set search_path = '' set plan_cache_mode = force_generic_plan
+as $$
+declare
+  v_now constant timestamptz := private.now();
+begin
+  -- As private.skip_to_free_seats does it, and for its reasons in a subtransaction.
+  begin
+    update public.session_seats s
+    set booking_id = p_booking_id, owner_live = true, held_by = null, held_until = null
+    where s.session_id = p_session_id and s.seat_no = (
+      select f.seat_no
+      from public.session_seats f
+      where f.session_id = p_session_id and f.booking_id is null and (f.held_until is null or f.held_until <= v_now)
+        and (
+          select o.status <> 'tentative' and c.is_repeatable
+            and not exists (select from public.course_prerequisites p where p.course_id = c.id)
+            and not exists (
+              select from public.session_holds h
+              where h.session_id = p_session_id and h.user_id = any(p_login_ids) and h.released_at is null and h.held_until > v_now
+            )
+          from public.course_sessions o
+          join public.courses c on c.id = o.course_id
+          where o.id = p_session_id
+        )
+      order by f.seat_no
+      limit 1
+      for no key update of f skip locked
+    );
+    if not found then
+      raise sqlstate 'CB001';
+    end if;
+  exception when sqlstate 'CB001' then
+    return false;
+  end;
+  if not exists (select from public.course_sessions s where s.id = p_session_id and s.status = 'scheduled' and s.starts_at > v_now) then
+    perform private.settle_session(p_session_id);
+  end if;
+  return true;
+end;
+$$;
+comment on function private.take_a_seat(uuid, uuid, uuid[]) is
+  'What private.fill_seats does, for a booking that wants one seat like any other: false, with nothing done, where there is more to ask, or no free seat that nobody has locked.';
+
 create function private.fill_seats(p_session_id uuid, p_booking_ids uuid[], p_wanted integer, p_login_ids uuid[], p_waits boolean) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_now constant timestamptz := private.now();
   v_before record;
-  v_session public.course_sessions;
   v_seats integer[];
 begin
   -- Reaching the minimum changes the session's row: where that may happen it is locked before the seats.
@@ -23580,13 +23727,7 @@ begin
       where s.session_id = p_session_id and s.seat_no = any(v_seats);
     end if;
   end if;
-  select s.* into v_session from public.course_sessions s where s.id = p_session_id;
-  if v_session.status <> 'scheduled' or v_session.starts_at <= v_now then
-    perform private.refuse_closed(v_session);
-    if private.seats_taken(p_session_id) >= v_session.min_bookings then
-      update public.course_sessions s set status = 'scheduled' where s.id = p_session_id;
-    end if;
-  end if;
+  perform private.settle_session(p_session_id);
 end;
 $$;
 comment on function private.fill_seats(uuid, uuid[], integer, uuid[], boolean) is
@@ -23623,9 +23764,21 @@ create function private.take_seats() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_waits constant boolean := private.may_wait_for_seats();
+  v_only record;
   v_group record;
+  v_waits boolean;
 begin
+  -- Nearly every statement books one seat.
+  select n.id, n.session_id, n.seats, array_remove(array[n.booked_by, n.user_id], null) as login_ids, n.is_live and o.id is null as is_one
+  into v_only
+  from new_rows n
+  left join new_rows o on o.id <> n.id
+  limit 1;
+  if v_only.is_one and v_only.seats = 1 and private.take_a_seat(v_only.session_id, v_only.id, v_only.login_ids) then
+    v_waits := set_config('classbase.has_seats', 'yes', true) <> 'yes';
+    return null;
+  end if;
+  v_waits := private.may_wait_for_seats();
   for v_group in
     select n.session_id, array_agg(n.id) as ids, sum(n.seats)::integer as wanted,
       array_remove(array_agg(n.booked_by) || array_agg(n.user_id), null) as login_ids,
@@ -23810,32 +23963,6 @@ return private.input_error(p_new.profile_id is null and p_new.attendee_name is n
 comment on function private.session_booking_errors(public.session_bookings, public.session_bookings) is
   'What is wrong with a booking, every field at once; against what it was before.';
 
--- Who is meant: a person by profile or login, a guest by name; otherwise whoever books.
-create function private.complete_session_booking(p_new public.session_bookings, p_session public.course_sessions) returns public.session_bookings
-language plpgsql stable security definer set search_path = ''
-as $$
-declare
-  v_caller_id constant uuid := private.caller_id();
-begin
-  if v_caller_id is not null then
-    p_new.booked_by := v_caller_id;
-    p_new.booked_at := private.now();
-  end if;
-  if p_new.profile_id is null and p_new.user_id is null and p_new.attendee_name is null then
-    p_new.user_id := v_caller_id;
-  end if;
-  if p_new.profile_id is null and p_new.user_id is not null then
-    p_new.profile_id := (select p.id from public.user_profiles p where p.user_id = p_new.user_id);
-  elsif p_new.profile_id is not null then
-    p_new.user_id := (select p.user_id from public.user_profiles p where p.id = p_new.profile_id);
-  end if;
-  p_new.price := coalesce(p_new.price, p_session.price * coalesce(p_new.seats, 1));
-  return p_new;
-end;
-$$;
-comment on function private.complete_session_booking(public.session_bookings, public.course_sessions) is
-  'A new booking with who takes part, who booked and what it costs filled in.';
-
 -- Asked one by one, so that each finds its key.
 create function private.refuse_second_booking(p_new public.session_bookings) returns void
 language plpgsql stable security definer set search_path = ''
@@ -23862,24 +23989,6 @@ end;
 $$;
 comment on function private.refuse_second_booking(public.session_bookings) is 'Raises duplicate for whoever has a live booking of the session; of two at once the keys refuse the second.';
 
--- True for what is clearly right; whatever else is looked at field by field, to say what is wrong with it.
-create function private.is_plain_booking(p_new public.session_bookings) returns boolean
-language plpgsql stable security definer set search_path = ''
-as $$
-begin
-  return coalesce(
-    p_new.status = 'confirmed' and p_new.seats between 1 and 1000 and p_new.price between 0 and 9999999999.99
-    and p_new.cancellation_reason is null
-    and (p_new.attendee_name is null or length(p_new.attendee_name) <= 200)
-    and (p_new.notes is null or length(p_new.notes) <= 1000)
-    and (p_new.attendee_email is null or private.is_email(p_new.attendee_email))
-    and case when p_new.profile_id is null then p_new.attendee_name is not null
-      else exists (select from public.user_profiles p where p.id = p_new.profile_id and p.is_active) end,
-    false);
-end;
-$$;
-comment on function private.is_plain_booking(public.session_bookings) is 'Whether private.session_booking_errors would find nothing wrong with a new booking; quickly.';
-
 create function private.tidy_session_booking(p_new public.session_bookings) returns public.session_bookings
 language plpgsql immutable set search_path = ''
 as $$
@@ -23893,40 +24002,78 @@ end;
 $$;
 comment on function private.tidy_session_booking(public.session_bookings) is 'A booking with its texts cleaned.';
 
+-- Everybody who books waits for this, hence in one piece: what is clearly right passes, and whatever else is looked at
+-- field by field to say what is wrong with it.
 create function private.check_session_booking() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_session public.course_sessions;
+  v_caller_id uuid;
+  v_price numeric;
+  v_is_open boolean;
+  v_is_booked boolean;
+  v_is_active boolean;
 begin
-  if coalesce(new.attendee_name, new.attendee_email, new.cancellation_reason, new.notes) is not null then
+  -- A name or an address that is tidy already stays as it is.
+  if coalesce(new.cancellation_reason, new.notes) is not null
+    or new.attendee_name !~ '^[^\s\x01-\x1f\x7f]+( [^\s\x01-\x1f\x7f]+)*$'
+    or new.attendee_email !~ '^[a-z0-9@._+-]+$' then
     new := private.tidy_session_booking(new);
   end if;
-  select s.* into v_session from public.course_sessions s where s.id = new.session_id;
   if tg_op = 'INSERT' then
-    new := private.complete_session_booking(new, v_session);
-    if not private.is_plain_booking(new) then
+    -- Who is meant: a person by profile or login, a guest by name; otherwise whoever books.
+    v_caller_id := private.caller_id();
+    if v_caller_id is not null then
+      new.booked_by := v_caller_id;
+      new.booked_at := private.now();
+    end if;
+    if new.profile_id is not null then
+      select p.user_id, p.is_active into new.user_id, v_is_active from public.user_profiles p where p.id = new.profile_id;
+    elsif new.user_id is not null or new.attendee_name is null then
+      new.user_id := coalesce(new.user_id, v_caller_id);
+      select p.id, p.is_active into new.profile_id, v_is_active from public.user_profiles p where p.user_id = new.user_id;
+    end if;
+    select s.price, s.status = 'scheduled' and s.starts_at > private.now(),
+      exists (select from public.session_bookings b where b.session_id = s.id and b.attendee_email = new.attendee_email and b.is_live)
+        or exists (select from public.session_bookings b where b.session_id = s.id and b.profile_id = new.profile_id and b.is_live)
+    into v_price, v_is_open, v_is_booked
+    from public.course_sessions s
+    where s.id = new.session_id;
+    new.price := coalesce(new.price, v_price * coalesce(new.seats, 1));
+    if (
+      new.status = 'confirmed' and new.seats between 1 and 1000 and new.price between 0 and 9999999999.99 and new.cancellation_reason is null
+      and (new.attendee_name is null or length(new.attendee_name) <= 200)
+      and (new.notes is null or length(new.notes) <= 1000)
+      and (new.attendee_email is null or private.is_email(new.attendee_email))
+      and case when new.profile_id is null then new.attendee_name is not null else v_is_active end
+    ) is not true then
       perform private.fail_input(private.session_booking_errors(new, null));
     end if;
     if new.status in ('attended', 'no_show') then
       perform private.fail('illegal_transition', 'Nobody attended a session to come', 'status');
     end if;
-    if new.status <> 'cancelled' then
-      if (v_session.status = 'scheduled' and v_session.starts_at > private.now()) is not true then
-        perform private.refuse_closed(v_session);
-      end if;
+    if new.status <> 'cancelled' and v_is_open is not true then
+      select s.* into v_session from public.course_sessions s where s.id = new.session_id;
+      perform private.refuse_closed(v_session);
+    end if;
+    if new.status <> 'cancelled' and v_is_booked then
       perform private.refuse_second_booking(new);
     end if;
   else
+    select s.* into v_session from public.course_sessions s where s.id = new.session_id;
     perform private.fail_input(private.session_booking_errors(new, old));
     perform private.refuse_booking_change(new, old, v_session);
+    if new.status <> 'cancelled' and (new.profile_id, new.attendee_email) is distinct from (old.profile_id, old.attendee_email) then
+      perform private.refuse_second_booking(new);
+    end if;
     if (new.session_id, new.seats) <> (old.session_id, old.seats) and new.price = old.price then
       new.price := case when new.session_id = old.session_id then old.price / old.seats else v_session.price end * new.seats;
     end if;
   end if;
   if new.status = 'cancelled' then
     new.cancelled_at := coalesce(case when tg_op = 'UPDATE' then old.cancelled_at end, private.now());
-  else
+  elsif new.cancelled_at is not null then
     new.cancelled_at := null;
   end if;
   return new;
@@ -23975,7 +24122,8 @@ comment on function private.refuse_booking_change(public.session_bookings, publi
   'Raises illegal_transition for what a booking cannot become: it is cancelled, moved or made larger before its session starts, and attended from then on.';
 
 create trigger t00_read_committed before insert or update or delete on public.session_bookings
-  for each statement execute function private.refuse_other_isolation();
+  for each statement when (pg_catalog.current_setting('transaction_isolation') <> 'read committed')
+  execute function private.refuse_other_isolation();
 create trigger t10_keep_version before update on public.session_bookings
   for each row execute function private.keep_version();
 create trigger t20_check before insert or update on public.session_bookings
@@ -24109,7 +24257,7 @@ comment on function private.forget_old_holds() is 'Job: deletes holds that were 
 -- Booking, cancelling and moving for those who may: people for themselves and for guests they name, holders of
 -- create:session_booking and update:session_booking for everybody.
 
--- Guests by name, or oneself, one seat each: what nearly everybody asks for, told apart quickly.
+-- Guests by name, or oneself, one seat each: what most people ask for, told apart quickly.
 create function private.are_plain_attendees(p_attendees jsonb) returns boolean
 language plpgsql immutable set search_path = ''
 as $$
@@ -24169,6 +24317,30 @@ end;
 $$;
 comment on function private.require_booking_for(jsonb) is 'Raises forbidden unless the caller may book for these people: oneself and guests by name, anybody with create:session_booking.';
 
+-- One guest by name, or oneself: what nearly everybody asks for, in as few steps as it takes.
+create function private.book_one(p_session_id uuid, p_attendees jsonb) returns public.session_bookings
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_caller_id constant uuid := private.caller_id();
+  v_item constant jsonb := case when jsonb_typeof(p_attendees) = 'array' and p_attendees -> 1 is null then p_attendees -> 0 end;
+  v_booking public.session_bookings;
+begin
+  if v_caller_id is null or p_session_id is null
+    or (case when jsonb_typeof(v_item) = 'object' then v_item - '{name,email,notes}'::text[] = '{}' end) is not true
+    or jsonb_typeof(v_item -> 'name') <> 'string' or jsonb_typeof(v_item -> 'email') <> 'string' or jsonb_typeof(v_item -> 'notes') <> 'string' then
+    return null;
+  end if;
+  insert into public.session_bookings (session_id, attendee_name, attendee_email, notes)
+  select p_session_id, v_item ->> 'name', v_item ->> 'email', v_item ->> 'notes'
+  where not exists (select from public.user_profiles p where p.user_id = v_caller_id and not p.is_active)
+  returning * into v_booking;
+  return v_booking;
+end;
+$$;
+comment on function private.book_one(uuid, jsonb) is
+  'Books a session for the caller, or for one guest by name, where that is what is asked for and the caller may; null, with nothing done, for everything else.';
+
 -- In one statement, so that all get their seats or nobody does; sorted, so that two groups with the same people in them
 -- wait for each other in one order.
 create function private.book_attendees(p_session_id uuid, p_attendees jsonb) returns setof public.session_bookings
@@ -24182,13 +24354,6 @@ begin
   end if;
   if not v_is_plain or private.is_deactivated(private.caller_id()) then
     perform private.require_booking_for(p_attendees);
-  end if;
-  if v_is_plain and jsonb_array_length(p_attendees) = 1 then
-    return query
-      insert into public.session_bookings (session_id, attendee_name, attendee_email, notes)
-      values (p_session_id, p_attendees -> 0 ->> 'name', p_attendees -> 0 ->> 'email', p_attendees -> 0 ->> 'notes')
-      returning *;
-    return;
   end if;
   return query
     insert into public.session_bookings (session_id, user_id, profile_id, attendee_name, attendee_email, seats, notes)
@@ -24276,7 +24441,10 @@ begin
     perform private.fail('forbidden', 'Sign in to hold seats');
   end if;
   perform private.refuse_large_group(p_seats, 'p_seats');
-  -- One at a time: what one held before is free for the taking, by oneself among others.
+  -- One at a time: what one held before is free for the taking, by oneself among others. Of two calls at once the second sees
+  -- what the first holds.
+  perform pg_advisory_xact_lock(hashtextextended(format('hold %s %s', p_session_id, private.caller_id()), 0))
+  where private.caller_id() is not null;
   perform private.release_of_caller(p_session_id);
   insert into public.session_holds (session_id, user_id, seats, held_until)
   values (p_session_id, private.caller_id(), p_seats, private.now() + make_interval(mins => p_minutes))
@@ -24294,14 +24462,14 @@ declare
 begin
   with released as (
     update public.session_holds h set released_at = private.now()
-    where h.session_id = p_session_id and h.user_id is not distinct from private.caller_id() and h.released_at is null and h.held_until > private.now()
+    where h.session_id = p_session_id and h.user_id = private.caller_id() and h.released_at is null and h.held_until > private.now()
     returning h.seats
   )
   select coalesce(sum(r.seats), 0) into v_seats from released r;
   return v_seats;
 end;
 $$;
-comment on function private.release_of_caller(uuid) is 'Gives back what the caller holds of a session; returns how many seats that were.';
+comment on function private.release_of_caller(uuid) is 'Gives back what the signed-in caller holds of a session; returns how many seats that were. What servers hold is each for somebody else.';
 
 -- sql/60_training/rules/50_series.sql
 
@@ -24922,7 +25090,7 @@ comment on function private.change_series_to(public.session_series, public.sessi
 create function private.session_fields() returns jsonb
 language sql immutable set search_path = ''
 return '{"course_id": "uuid", "location_id": "uuid", "instructor_id": "uuid", "session_date": "date", "start_time": "time", "end_time": "time",
-  "time_zone": "text", "max_capacity": "count", "min_bookings": "count", "decide_by": "text", "status": "text", "price": "amount",
+  "time_zone": "text", "max_capacity": "count", "min_bookings": "count", "decide_by": "instant", "status": "text", "price": "amount",
   "cancellation_reason": "text", "notes": "text"}'::jsonb;
 comment on function private.session_fields() is 'The fields of a session that may be changed, and of which kind each value is.';
 
@@ -25321,6 +25489,16 @@ create trigger t70_certificates_rest_on_delete after delete on public.attendance
 -- seats_left is what the transaction sees that says it. Of two bookings at once neither counts the other, so a reader who
 -- needs the very number asks for it (seats_left, calendar_availability), as one does who saw a hold that has passed since.
 
+create view private.session_news as
+select s.id as session_id, s.course_id, jsonb_build_object('session_id', s.id, 'course_id', s.course_id, 'status', s.status,
+  'seats_left', (
+    select count(*) from public.session_seats q
+    where q.session_id = s.id and q.booking_id is null and (q.held_until is null or q.held_until <= private.now())
+  ),
+  'max_capacity', s.max_capacity, 'version', s.version) as said
+from public.course_sessions s;
+comment on view private.session_news is 'What every event of a session says: how it stands and how many seats are left.';
+
 create function private.publish_sessions(p_events jsonb) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -25329,14 +25507,12 @@ begin
   insert into public.changes (topic, event, payload)
   select t.topic, e.item ->> 'event', e.item - 'event' || g.said
   from (
-    select s.id, s.course_id, jsonb_build_object('session_id', s.id, 'course_id', s.course_id, 'status', s.status,
-      'seats_left', private.seats_free(s.id), 'max_capacity', s.max_capacity, 'version', s.version) as said
-    from public.course_sessions s
-    where s.id in (select (e.item ->> 'session_id')::uuid from jsonb_array_elements(p_events) as e(item))
+    select n.* from private.session_news n
+    where n.session_id in (select (e.item ->> 'session_id')::uuid from jsonb_array_elements(p_events) as e(item))
     offset 0
   ) g
-  join jsonb_array_elements(p_events) with ordinality as e(item, position) on (e.item ->> 'session_id')::uuid = g.id
-  cross join lateral (values ('session:' || g.id), ('course:' || g.course_id)) as t (topic)
+  join jsonb_array_elements(p_events) with ordinality as e(item, position) on (e.item ->> 'session_id')::uuid = g.session_id
+  cross join lateral (values ('session:' || g.session_id), ('course:' || g.course_id)) as t (topic)
   order by e.position, t.topic desc;
 end;
 $$;
@@ -25375,6 +25551,28 @@ create trigger t95_publish_insert after insert on public.course_sessions
 create trigger t95_publish_update after update on public.course_sessions
   referencing old table as old_rows new table as new_rows for each statement execute function private.publish_session_changes();
 
+-- One that nobody booked may be deleted: for whoever shows it, it is off like any other.
+create function private.publish_deleted_sessions() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  if private.setting_boolean('changes_from_training') then
+    insert into public.changes (topic, event, payload)
+    select t.topic, 'session-cancelled', jsonb_build_object('session_id', o.id, 'course_id', o.course_id, 'starts_at', o.starts_at,
+      'status', 'deleted', 'seats_left', 0, 'max_capacity', o.max_capacity, 'version', o.version)
+    from old_rows o
+    cross join lateral (values ('session:' || o.id), ('course:' || o.course_id)) as t (topic)
+    where o.status <> 'cancelled'
+    order by o.id, t.topic desc;
+  end if;
+  return null;
+end;
+$$;
+comment on function private.publish_deleted_sessions() is 'Statement trigger: publishes session-cancelled, with the status deleted, of sessions that are not there any more.';
+
+create trigger t95_publish_delete after delete on public.course_sessions
+  referencing old table as old_rows for each statement execute function private.publish_deleted_sessions();
+
 -- One change a session, however many bookings; then the seats that are left.
 create function private.publish_booking_changes() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -25382,37 +25580,52 @@ as $$
 declare
   v_events jsonb;
 begin
-  if not private.setting_boolean('changes_from_training') then
-    return null;
-  end if;
+  -- In one statement, since everybody waits for it who books.
   if tg_op = 'INSERT' then
-    select jsonb_agg(e.item order by e.session_id, e.position) into v_events
-    from (select n.session_id, sum(n.seats) as seats from new_rows n where n.is_live group by n.session_id) g
-    cross join lateral (values
-      (1, g.session_id, jsonb_build_object('event', 'booking-confirmed', 'session_id', g.session_id, 'seats', g.seats)),
-      (2, g.session_id, jsonb_build_object('event', 'session-update', 'session_id', g.session_id))
-    ) as e (position, session_id, item);
-  else
-    with moved as (
-      select o.session_id, -o.seats as seats from old_rows o join new_rows n on n.id = o.id
-      where o.is_live and (not n.is_live or (n.session_id, n.seats) <> (o.session_id, o.seats))
-      union all
-      select n.session_id, n.seats from old_rows o join new_rows n on n.id = o.id
-      where n.is_live and (n.session_id, n.seats) <> (o.session_id, o.seats)
-    ), sums as (
-      select m.session_id, sum(m.seats) as seats from moved m group by m.session_id
-    )
-    select jsonb_agg(e.item order by e.session_id, e.position) into v_events
-    from sums g
-    cross join lateral (values
-      (1, g.session_id, jsonb_build_object('event', case when g.seats > 0 then 'booking-confirmed' else 'booking-cancelled' end,
-        'session_id', g.session_id, 'seats', abs(g.seats))),
-      (2, g.session_id, jsonb_build_object('event', 'session-update', 'session_id', g.session_id))
-    ) as e (position, session_id, item)
-    where g.seats <> 0;
-  end if;
-  if v_events is not null then
-    perform private.publish_sessions(v_events);
+    insert into public.changes (topic, event, payload)
+    select t.topic, e.event, e.more || b.said
+    from (
+      select g.session_id, g.seats, n.course_id, n.said
+      from (
+        select n.session_id, sum(n.seats) as seats from new_rows n
+        where n.is_live and (select s.value = 'true' from private.settings_in_force s where s.key = 'changes_from_training')
+        group by n.session_id
+      ) g
+      cross join lateral (select n.course_id, n.said from private.session_news n where n.session_id = g.session_id offset 0) n
+    ) b
+    cross join lateral (values ('session:' || b.session_id), ('course:' || b.course_id)) as t (topic)
+    cross join lateral (values (1, 'booking-confirmed', jsonb_build_object('seats', b.seats)), (2, 'session-update', '{}')) as e (position, event, more)
+    order by b.session_id, e.position, t.topic desc;
+  elsif private.setting_boolean('changes_from_training') then
+    if tg_op = 'DELETE' then
+      select jsonb_agg(e.item order by e.session_id, e.position) into v_events
+      from (select o.session_id, sum(o.seats) as seats from old_rows o where o.is_live group by o.session_id) g
+      cross join lateral (values
+        (1, g.session_id, jsonb_build_object('event', 'booking-cancelled', 'session_id', g.session_id, 'seats', g.seats)),
+        (2, g.session_id, jsonb_build_object('event', 'session-update', 'session_id', g.session_id))
+      ) as e (position, session_id, item);
+    else
+      with moved as (
+        select o.session_id, -o.seats as seats from old_rows o join new_rows n on n.id = o.id
+        where o.is_live and (not n.is_live or (n.session_id, n.seats) <> (o.session_id, o.seats))
+        union all
+        select n.session_id, n.seats from old_rows o join new_rows n on n.id = o.id
+        where n.is_live and (n.session_id, n.seats) <> (o.session_id, o.seats)
+      ), sums as (
+        select m.session_id, sum(m.seats) as seats from moved m group by m.session_id
+      )
+      select jsonb_agg(e.item order by e.session_id, e.position) into v_events
+      from sums g
+      cross join lateral (values
+        (1, g.session_id, jsonb_build_object('event', case when g.seats > 0 then 'booking-confirmed' else 'booking-cancelled' end,
+          'session_id', g.session_id, 'seats', abs(g.seats))),
+        (2, g.session_id, jsonb_build_object('event', 'session-update', 'session_id', g.session_id))
+      ) as e (position, session_id, item)
+      where g.seats <> 0;
+    end if;
+    if v_events is not null then
+      perform private.publish_sessions(v_events);
+    end if;
   end if;
   return null;
 end;
@@ -25424,6 +25637,8 @@ create trigger t95_publish_insert after insert on public.session_bookings
   referencing new table as new_rows for each statement execute function private.publish_booking_changes();
 create trigger t95_publish_update after update on public.session_bookings
   referencing old table as old_rows new table as new_rows for each statement execute function private.publish_booking_changes();
+create trigger t95_publish_delete after delete on public.session_bookings
+  referencing old table as old_rows for each statement execute function private.publish_booking_changes();
 
 create function private.publish_hold_changes() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -25432,9 +25647,15 @@ declare
   v_events jsonb;
 begin
   if private.setting_boolean('changes_from_training') then
-    select jsonb_agg(distinct jsonb_build_object('event', 'session-update', 'session_id', n.session_id)) into v_events
-    from new_rows n
-    where tg_op = 'INSERT' or n.released_at is not null;
+    if tg_op = 'DELETE' then
+      select jsonb_agg(distinct jsonb_build_object('event', 'session-update', 'session_id', o.session_id)) into v_events
+      from old_rows o
+      where o.released_at is null and o.held_until > private.now();
+    else
+      select jsonb_agg(distinct jsonb_build_object('event', 'session-update', 'session_id', n.session_id)) into v_events
+      from new_rows n
+      where tg_op = 'INSERT' or n.released_at is not null;
+    end if;
     if v_events is not null then
       perform private.publish_sessions(v_events);
     end if;
@@ -25448,6 +25669,8 @@ create trigger t95_publish_insert after insert on public.session_holds
   referencing new table as new_rows for each statement execute function private.publish_hold_changes();
 create trigger t95_publish_update after update on public.session_holds
   referencing new table as new_rows for each statement execute function private.publish_hold_changes();
+create trigger t95_publish_delete after delete on public.session_holds
+  referencing old table as old_rows for each statement execute function private.publish_hold_changes();
 
 -- sql/60_training/rules/75_messages.sql
 
@@ -25613,10 +25836,16 @@ language plpgsql volatile set search_path = ''
 as $$
 declare
   v_attendees constant jsonb := coalesce(p_attendees, '[{}]');
+  v_booking public.session_bookings;
   v_request jsonb;
   v_answer jsonb;
 begin
   if p_idempotency_key is null then
+    v_booking := private.book_one(p_session_id, v_attendees);
+    if v_booking.id is not null then
+      return next v_booking;
+      return;
+    end if;
     return query select * from private.book_attendees(p_session_id, v_attendees);
     return;
   end if;
@@ -25648,8 +25877,10 @@ begin
   perform private.fail_input(
     private.input_error(p_from is null, 'p_from', 'Say from which day')
     || private.input_error(p_to is null, 'p_to', 'Say through which day')
+    || private.input_error(not isfinite(p_from), 'p_from', 'This is no day')
+    || private.input_error(not isfinite(p_to), 'p_to', 'This is no day')
     || private.input_error(p_to < p_from, 'p_to', 'The last day is not before the first')
-    || private.input_error(p_to - p_from > 366, 'p_to', 'At most a year at once'));
+    || private.input_error(case when isfinite(p_from) and isfinite(p_to) then p_to - p_from > 366 end, 'p_to', 'At most a year at once'));
   return query
     select s.id, s.course_id, c.code, c.title, s.location_id, l.name, s.instructor_id, s.session_date, s.start_time, s.end_time, s.time_zone,
       s.starts_at, s.ends_at, s.status, s.price, s.max_capacity, f.seats, s.status in ('tentative', 'scheduled') and s.starts_at > v_now and f.seats > 0
@@ -26016,7 +26247,8 @@ begin
   if not found then
     perform private.fail('not_found', 'There is no such session', 'p_session_id', jsonb_build_object('id', p_session_id));
   end if;
-  if v_session.instructor_id is null or v_session.instructor_id is distinct from private.current_profile_id() then
+  if v_session.instructor_id is null or v_session.instructor_id is distinct from private.current_profile_id()
+    or private.is_deactivated(private.caller_id()) then
     perform private.require_permission('mark:attendance');
   end if;
   perform private.fail_input(
@@ -26549,9 +26781,10 @@ alter table public.session_seats enable row level security;
 create function private.taught_session_ids() returns setof uuid
 language sql stable security definer set search_path = ''
 begin atomic
-  select s.id from public.course_sessions s where s.instructor_id = private.current_profile_id();
+  select s.id from public.course_sessions s
+  where s.instructor_id = private.current_profile_id() and not private.is_deactivated(private.caller_id());
 end;
-comment on function private.taught_session_ids() is 'The sessions the caller teaches.';
+comment on function private.taught_session_ids() is 'The sessions the caller teaches; none for who was deactivated.';
 
 -- What is planned is for everybody to see, all of it: seats_left, as a column, needs the whole row.
 grant select on public.course_sessions to anon;
@@ -26587,12 +26820,14 @@ create policy "people see their bookings, instructors their sessions', holders o
 create policy "people book for themselves and their guests, holders of create:session_booking for all" on public.session_bookings
   for insert to authenticated
   with check (
-    booked_by = (select private.caller_id()) and (profile_id is null or profile_id = (select private.current_profile_id()))
+    booked_by = (select private.active_caller_id()) and (profile_id is null or profile_id = (select private.current_profile_id()))
+      and (user_id is null or user_id = (select private.active_caller_id()))
     or (select private.has_permission('create:session_booking'))
   );
 create policy "people change their bookings, holders of update:session_booking all" on public.session_bookings for update to authenticated
   using (
-    profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()) or booked_by = (select private.caller_id())
+    (select private.active_caller_id()) is not null
+      and (profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()) or booked_by = (select private.caller_id()))
     or (select private.has_permission('update:session_booking'))
   );
 
@@ -26619,7 +26854,7 @@ grant execute on function
   public.cancel_session(uuid, text, text)
   to authenticated, service_role;
 grant execute on function
-  private.book_attendees(uuid, jsonb), private.cancel_session_booking(uuid, text),
+  private.book_one(uuid, jsonb), private.book_attendees(uuid, jsonb), private.cancel_session_booking(uuid, text),
   private.move_session_booking(uuid, uuid), private.hold_for_caller(uuid, integer, integer), private.release_of_caller(uuid), private.session_fields(),
   private.change_session(uuid, integer, jsonb)
   to authenticated, service_role;
@@ -26973,7 +27208,7 @@ begin atomic
     jsonb_build_object('course_id', s.course_id, 'min_bookings', s.min_bookings, 'booked', private.seats_taken(s.id), 'decide_by', s.decide_by)
   from public.course_sessions s
   join public.courses c on c.id = s.course_id
-  where s.status = 'tentative' and coalesce(s.decide_by, s.starts_at) <= private.now();
+  where s.status = 'tentative' and least(s.decide_by, s.starts_at) <= private.now();
 end;
 comment on function private.check_sessions_undecided() is
   'Finds tentative sessions whose time to decide has come and that too few have booked. The scheduled run of diagnosis raises an alert for them; a person decides.';
@@ -27823,13 +28058,17 @@ return p_row || coalesce((select jsonb_object_agg(c, '***'::text) from unnest(p_
 comment on function private.without_left_out(jsonb, text[]) is 'A row, or some of its columns, with *** for the values of columns that are left out of the audit trail.';
 
 -- Static statements, so that each table's trigger keeps its plans; only a condition on inserts is put in anew each
--- time. How a row is written as JSON depends on the session. Old and new rows meet by key: the planner, who thinks of
--- few rows when it plans for the first statement, must not go over one side for each row of the other.
+-- time. How a row is written as JSON depends on the session: what is otherwise there is set for as long as it takes, by
+-- hand, since a function that pins so many settings takes as long to call as everything else it does. An error on the
+-- way undoes the settings with the statement. Old and new rows meet by key: the planner, who thinks of few rows when it
+-- plans for the first statement, must not go over one side for each row of the other.
 create function private.record_changes() returns trigger
-language plpgsql volatile security definer
-set search_path = '' set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'iso_8601' set bytea_output = 'hex' set enable_nestloop = off
+language plpgsql volatile security definer set search_path = ''
 as $$
 declare
+  v_styles constant text[] := array[current_setting('TimeZone'), current_setting('DateStyle'), current_setting('IntervalStyle'), current_setting('bytea_output'),
+    current_setting('enable_nestloop')];
+  v_was text[];
   v_key_columns constant text[] := tg_argv[0];
   v_key_column constant text := case when cardinality(v_key_columns) = 1 then v_key_columns[1] end;
   v_left_out constant text[] := tg_argv[1];
@@ -27845,9 +28084,16 @@ begin
     if not exists (select from old_rows) then
       return null;
     end if;
-  elsif not exists (select from new_rows) then
-    return null;
+  elsif tg_op = 'UPDATE' then
+    if not exists (select from new_rows) then
+      return null;
+    end if;
   end if;
+  v_was := array[
+    case when v_styles[1] <> 'UTC' then set_config('TimeZone', 'UTC', true) end, case when v_styles[2] not like 'ISO%' then set_config('DateStyle', 'ISO', true) end,
+    case when v_styles[3] <> 'iso_8601' then set_config('IntervalStyle', 'iso_8601', true) end,
+    case when v_styles[4] <> 'hex' then set_config('bytea_output', 'hex', true) end,
+    case when tg_op = 'UPDATE' and v_styles[5] <> 'off' then set_config('enable_nestloop', 'off', true) end];
   v_at := private.now();
   v_actor_id := private.caller_id();
   v_actor_role := private.acting_role();
@@ -27906,6 +28152,11 @@ begin
     -- When a row was written last is no news by itself.
     where c.operation <> 'update' or c.after - array['version', 'updated_at', 'last_run_at'] <> '{}';
   end if;
+  v_was := array[
+    case when v_was[1] is not null then set_config('TimeZone', v_styles[1], true) end, case when v_was[2] is not null then set_config('DateStyle', v_styles[2], true) end,
+    case when v_was[3] is not null then set_config('IntervalStyle', v_styles[3], true) end,
+    case when v_was[4] is not null then set_config('bytea_output', v_styles[4], true) end,
+    case when v_was[5] is not null then set_config('enable_nestloop', v_styles[5], true) end];
   return null;
 end;
 $$;

@@ -333,6 +333,19 @@ def test_what_was_held_is_not_cancelled_by_its_customer(studio: Studio) -> None:
     assert studio.status(held) == "cancelled"
 
 
+def test_who_left_books_and_changes_nothing(studio: Studio) -> None:
+    """Deactivated people keep their login, and may still look at what is theirs."""
+    customer = studio.world.user()
+    booking = studio.booking(customer).booking_id
+    studio.db.execute("update public.user_profiles set is_active = false where id = %s", [customer.profile_id])
+    with as_user(studio.db, customer) as by:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), by.transaction():
+            by.execute("insert into public.bookings (first_name, user_id) values ('Bea', %s)", [customer.id])
+        assert by.execute("update public.bookings set status = 'cancelled'").rowcount == 0
+        assert by.execute("select booking_id from public.bookings").fetchall() == [(booking,)]
+    assert studio.status(booking) == "pending"
+
+
 def test_forgetting_a_person_forgets_how_to_reach_them(studio: Studio) -> None:
     bea = studio.world.user(full_name="Bea Booker")
     row = studio.booking(

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from datetime import time
 from uuid import UUID
 
 from classbase.models import Row
-from classbase.values import Day, DayRange, Duration, Instant, InstantRange, Json, Number
+from classbase.values import Clock, Day, DayRange, Duration, Instant, InstantRange, Json, Number
 
 
 class AccessChanges(Row):
@@ -80,8 +79,8 @@ class AssignmentDetails(Row):
     instructor_id: UUID | None
     location_id: UUID | None
     date: Day | None
-    start_time: time | None
-    end_time: time | None
+    start_time: Clock | None
+    end_time: Clock | None
     time_zone: str | None
     starts_at: Instant | None
     ends_at: Instant | None
@@ -188,8 +187,8 @@ class AvailabilityRules(Row):
     resource_id: UUID
     weekday: int
     """0 Sunday to 6 Saturday."""
-    start_time: time
-    end_time: time
+    start_time: Clock
+    end_time: Clock
     """On the same day; 24:00 is midnight."""
     time_zone: str
     """The IANA zone of the times; left out, it becomes the person's or place's, or else the organisation's."""
@@ -218,7 +217,7 @@ class Bookings(Row):
     """Whom they would like, in their words."""
     class_date: Day | None
     """The day they would like, in their time zone."""
-    class_time: time | None
+    class_time: Clock | None
     """The time they would like, in their time zone."""
     preferred_days: list[str]
     preferred_times: list[str]
@@ -417,11 +416,11 @@ class ClassAssignments(Row):
     """The room it takes; null where it needs none."""
     date: Day
     """The local date in time_zone."""
-    start_time: time | None
+    start_time: Clock | None
     """Wall-clock time in time_zone; null together with end_time where the time is not arranged, which takes
     nobody's time.
     """
-    end_time: time | None
+    end_time: Clock | None
     """On the same day; 24:00 is midnight."""
     time_zone: str
     """IANA zone; the schedule's, else the location's, else the organisation's, where none is given."""
@@ -480,11 +479,11 @@ class ClassAssignmentsArchive(Row):
     """The room it takes; null where it needs none."""
     date: Day
     """The local date in time_zone."""
-    start_time: time | None
+    start_time: Clock | None
     """Wall-clock time in time_zone; null together with end_time where the time is not arranged, which takes
     nobody's time.
     """
-    end_time: time | None
+    end_time: Clock | None
     """On the same day; 24:00 is midnight."""
     time_zone: str
     """IANA zone; the schedule's, else the location's, else the organisation's, where none is given."""
@@ -558,8 +557,8 @@ class ClassDetails(Row):
     course_id: UUID | None
     teacher_id: UUID | None
     date: Day | None
-    start_time: time | None
-    end_time: time | None
+    start_time: Clock | None
+    end_time: Clock | None
     time_zone: str | None
     starts_at: Instant | None
     ends_at: Instant | None
@@ -640,9 +639,9 @@ class ClassSchedules(Row):
     class_type_id: UUID
     day_of_week: int
     """0 Sunday to 6 Saturday."""
-    start_time: time
+    start_time: Clock
     """Wall-clock time in time_zone."""
-    end_time: time
+    end_time: Clock
     """On the same day, 24:00 is midnight; start_time and duration_minutes give it where it is missing."""
     time_zone: str
     """IANA zone; the location's, else the organisation's, where none is given."""
@@ -698,9 +697,9 @@ class Classes(Row):
     teacher_id: UUID | None
     date: Day
     """The local date in time_zone."""
-    start_time: time
+    start_time: Clock
     """Wall-clock time in time_zone."""
-    end_time: time
+    end_time: Clock
     """On the same day; 24:00 is midnight."""
     time_zone: str
     """IANA zone; the student's, where none is given."""
@@ -786,9 +785,9 @@ class CourseSessions(Row):
     """Who teaches it; null until somebody is found."""
     session_date: Day
     """The local date in time_zone."""
-    start_time: time
+    start_time: Clock
     """Wall-clock time in time_zone."""
-    end_time: time
+    end_time: Clock
     """On the same day; 24:00 is midnight. Left out, it follows from how long the course's sessions take."""
     time_zone: str
     """IANA zone; the location's, else the organisation's, where none is given."""
@@ -811,7 +810,7 @@ class CourseSessions(Row):
     price: Number
     """What a seat costs, in the organisation's currency; the course's price where none is given."""
     cancellation_reason: str | None
-    """Why it was cancelled; whoever booked is told."""
+    """Why it was cancelled; whoever booked is told, and everybody sees it."""
     cancelled_at: Instant | None
     notes: str | None
     """What whoever thinks of booking should know; everybody sees it."""
@@ -1117,8 +1116,8 @@ class Meetings(Row):
     kind: str
     date: Day
     """The local date it starts on."""
-    start_time: time
-    end_time: time
+    start_time: Clock
+    end_time: Clock
     ends_on: Day | None
     """The local date it ends on, when that is not the date it starts on."""
     time_zone: str | None
@@ -1152,8 +1151,8 @@ class MyClasses(Row):
     booking_id: str | None
     """The code of the caller's booking."""
     date: Day | None
-    start_time: time | None
-    end_time: time | None
+    start_time: Clock | None
+    end_time: Clock | None
     time_zone: str | None
     starts_at: Instant | None
     ends_at: Instant | None
@@ -1177,8 +1176,8 @@ class MyStudentClasses(Row):
     course_title: str | None
     teacher_name: str | None
     date: Day | None
-    start_time: time | None
-    end_time: time | None
+    start_time: Clock | None
+    end_time: Clock | None
     time_zone: str | None
     starts_at: Instant | None
     ends_at: Instant | None
@@ -1707,8 +1706,8 @@ class SessionSeries(Row):
     """Dates it has besides those of the rule."""
     exdates: list[Day]
     """Dates it does not have although the rule says so; deleting a session adds its date."""
-    start_time: time
-    end_time: time
+    start_time: Clock
+    end_time: Clock
     time_zone: str
     max_capacity: int
     min_bookings: int | None
@@ -1777,8 +1776,8 @@ class StudentScheduleSlots(Row):
     student_id: UUID
     weekday: int
     """0 Sunday to 6 Saturday."""
-    start_time: time
-    end_time: time
+    start_time: Clock
+    end_time: Clock
     """On the same day; 24:00 is midnight."""
     time_zone: str
     effective: DayRange
@@ -1838,9 +1837,9 @@ class TimeOff(Row):
     starts_on: Day
     ends_on: Day
     """The last day off."""
-    start_time: time | None
+    start_time: Clock | None
     """When it begins on the first day; null is with the day."""
-    end_time: time | None
+    end_time: Clock | None
     """When it ends on the last day; null is with the day."""
     time_zone: str
     """The IANA zone of the dates and times; left out, it becomes the person's or place's, or else the
@@ -1928,8 +1927,8 @@ class WeeklyRuleExceptions(Row):
     kind: str
     moved_to_date: Day | None
     """The date it is held on instead, in the rule's zone."""
-    moved_start_time: time | None
-    moved_end_time: time | None
+    moved_start_time: Clock | None
+    moved_end_time: Clock | None
     taken_by_table: str | None
     """The table in public of the happening that stands in for this date."""
     taken_by_id: UUID | None
@@ -1955,8 +1954,8 @@ class WeeklyRules(Row):
     kind: str
     weekday: int
     """0 Sunday to 6 Saturday."""
-    start_time: time
-    end_time: time
+    start_time: Clock
+    end_time: Clock
     """On the same day; 24:00 is midnight."""
     time_zone: str
     effective: DayRange

@@ -12,7 +12,7 @@ from classbase.models import UNSET, Row, Unset
 from classbase.transport.async_caller import AsyncCaller
 from classbase.transport.caller import Caller
 from classbase.transport.function import Function
-from classbase.values import Day, Instant, Json, Number
+from classbase.values import Clock, Day, Instant, Json, Number
 
 from . import rows
 
@@ -49,8 +49,8 @@ class CreateAssignmentsRow(Row):
     assignment_id: UUID | None
     instructor_id: UUID | None
     date: Day | None
-    start_time: time | None
-    end_time: time | None
+    start_time: Clock | None
+    end_time: Clock | None
     payment_amount: Number | None
     booking_ids: list[str] | None
 
@@ -88,8 +88,8 @@ class PlanAssignmentsRow(Row):
     """A row of what plan_assignments answers; the catalogue does not say which are never null."""
 
     date: Day | None
-    start_time: time | None
-    end_time: time | None
+    start_time: Clock | None
+    end_time: Clock | None
     status: str | None
     reason: str | None
     conflicts: Json
@@ -109,8 +109,8 @@ class StudioConflictsRow(Row):
 
     conflict_type: str | None
     date: Day | None
-    start_time: time | None
-    end_time: time | None
+    start_time: Clock | None
+    end_time: Clock | None
     title: str | None
     resource_name: str | None
     message: str | None

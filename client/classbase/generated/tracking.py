@@ -10,7 +10,7 @@ from classbase.models import UNSET, Row, Unset
 from classbase.transport.async_caller import AsyncCaller
 from classbase.transport.caller import Caller
 from classbase.transport.function import Function
-from classbase.values import Day, Instant, Json
+from classbase.values import Clock, Day, Instant, Json
 
 from . import rows
 
@@ -21,7 +21,7 @@ class CheckDuplicateClassesRow(Row):
     student_id: UUID | None
     student_name: str | None
     date: Day | None
-    start_time: time | None
+    start_time: Clock | None
     kept_id: UUID | None
     duplicate_ids: list[UUID] | None
 
@@ -45,8 +45,8 @@ class OfferMakeupRow(Row):
     starts_at: Instant | None
     ends_at: Instant | None
     date: Day | None
-    start_time: time | None
-    end_time: time | None
+    start_time: Clock | None
+    end_time: Clock | None
     teacher_id: UUID | None
 
 

@@ -12,7 +12,7 @@ from classbase.models import UNSET, Row, Unset
 from classbase.transport.async_caller import AsyncCaller
 from classbase.transport.caller import Caller
 from classbase.transport.function import Function
-from classbase.values import Day, Instant, Json, Number
+from classbase.values import Clock, Day, Instant, Json, Number
 
 from . import rows
 
@@ -28,8 +28,8 @@ class CalendarAvailabilityRow(Row):
     location_name: str | None
     instructor_id: UUID | None
     session_date: Day | None
-    start_time: time | None
-    end_time: time | None
+    start_time: Clock | None
+    end_time: Clock | None
     time_zone: str | None
     starts_at: Instant | None
     ends_at: Instant | None
@@ -138,8 +138,8 @@ class SearchSessionsRow(Row):
     instructor_id: UUID | None
     instructor_name: str | None
     session_date: Day | None
-    start_time: time | None
-    end_time: time | None
+    start_time: Clock | None
+    end_time: Clock | None
     time_zone: str | None
     starts_at: Instant | None
     ends_at: Instant | None

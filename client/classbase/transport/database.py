@@ -27,6 +27,10 @@ from classbase.values import dumps, loads
 
 Link = Connection[TupleRow]
 
+# Of those who commit at once only one notifies. When it is heard, the others may still be about to be seen: so many
+# seconds after it, and so many after that, one looks again.
+_AFTER_A_WAKE_UP = (0.05, 0.95)
+
 
 class DatabaseTransport:
     """Keeps a few connections and makes each call in a transaction of its own.
@@ -156,7 +160,8 @@ class DatabaseTransport:
     def watch(self, topics: Sequence[str] | None, cursor: str, every: float) -> Generator[Told, None]:
         """Wakes when something was published, by a connection of its own that listens.
 
-        It also says "look" every so many seconds: behind a pooler in transaction mode one may listen, but never hears.
+        It also says "look" a moment after each wake-up, for what was committed together with what woke, and every so
+        many seconds: behind a pooler in transaction mode one may listen, but never hears.
 
         Raises:
             ClassbaseError: the connection cannot be made, or broke.
@@ -172,10 +177,12 @@ class DatabaseTransport:
             try:
                 connection.execute("listen classbase_changes")
                 yield Told(state="live")
+                pauses: list[float] = []
                 while not self._closed:
                     yield Told()
-                    for _ in connection.notifies(timeout=every, stop_after=1):
-                        pass
+                    pause = pauses.pop(0) if pauses else every
+                    for _ in connection.notifies(timeout=pause, stop_after=1):
+                        pauses = list(_AFTER_A_WAKE_UP)
             finally:
                 connection.close()
 

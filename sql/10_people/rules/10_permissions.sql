@@ -20,6 +20,11 @@ end;
 $$;
 comment on function private.is_deactivated(uuid) is 'True for the login of somebody who was deactivated and therefore holds nothing.';
 
+create function private.active_caller_id() returns uuid
+language sql stable security definer set search_path = ''
+return (select c.id from (select private.caller_id() as id) c where not private.is_deactivated(c.id));
+comment on function private.active_caller_id() is 'The signed-in user''s id; null for who was deactivated, and for nobody.';
+
 -- Every look-up leads with a primary key, whatever the size of the tables. In a policy it is written
 -- (select private.has_permission('read:contact')), which runs once a statement.
 create function private.has_permission(p_permission text) returns boolean

@@ -17,9 +17,12 @@ grant insert, update on public.bookings to service_role;
 create policy "people see their own bookings, holders of read:booking all" on public.bookings for select to authenticated
   using (profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()) or (select private.has_permission('read:booking')));
 create policy "people book for themselves, holders of create:booking for all" on public.bookings for insert to authenticated
-  with check (user_id = (select private.caller_id()) or (select private.has_permission('create:booking')));
+  with check (user_id = (select private.active_caller_id()) or (select private.has_permission('create:booking')));
 create policy "people change their own bookings, holders of update:booking all" on public.bookings for update to authenticated
-  using (profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()) or (select private.has_permission('update:booking')))
+  using (
+    (select private.active_caller_id()) is not null and (profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()))
+    or (select private.has_permission('update:booking'))
+  )
   with check (profile_id = (select private.current_profile_id()) or user_id = (select private.caller_id()) or (select private.has_permission('update:booking')));
 create policy "holders of delete:booking delete bookings" on public.bookings for delete to authenticated
   using ((select private.has_permission('delete:booking')));

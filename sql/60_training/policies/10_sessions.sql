@@ -14,11 +14,6 @@ begin atomic
 end;
 comment on function private.taught_session_ids() is 'The sessions the caller teaches; none for who was deactivated.';
 
-create function private.active_caller_id() returns uuid
-language sql stable security definer set search_path = ''
-return (select c.id from (select private.caller_id() as id) c where not private.is_deactivated(c.id));
-comment on function private.active_caller_id() is 'The signed-in user''s id; null for who was deactivated, and for nobody.';
-
 -- What is planned is for everybody to see, all of it: seats_left, as a column, needs the whole row.
 grant select on public.course_sessions to anon;
 grant select, delete on public.course_sessions to authenticated, service_role;
@@ -75,7 +70,7 @@ grant select on public.session_seats to authenticated, service_role;
 create policy "holders of read:session_booking see seats" on public.session_seats for select to authenticated
   using ((select private.has_permission('read:session_booking')));
 
-grant execute on function private.taught_session_ids(), private.active_caller_id() to authenticated;
+grant execute on function private.taught_session_ids() to authenticated;
 grant execute on function public.seats_left(public.course_sessions), public.current_bookings(public.course_sessions),
   public.calendar_availability(date, date, uuid, uuid), private.seats_free(uuid), private.seats_taken(uuid),
   private.available_sessions(date, date, uuid, uuid) to anon, authenticated, service_role;

@@ -80,7 +80,7 @@ comment on column public.course_sessions.decide_by is 'Until when that many must
 comment on column public.course_sessions.status is 'tentative (until min_bookings seats are taken), scheduled, in_progress, completed or cancelled.';
 comment on column public.course_sessions.series_id is 'The series it was made from; null for a single one.';
 comment on column public.course_sessions.price is 'What a seat costs, in the organisation''s currency; the course''s price where none is given.';
-comment on column public.course_sessions.cancellation_reason is 'Why it was cancelled; whoever booked is told.';
+comment on column public.course_sessions.cancellation_reason is 'Why it was cancelled; whoever booked is told, and everybody sees it.';
 comment on column public.course_sessions.notes is 'What whoever thinks of booking should know; everybody sees it.';
 
 create table public.session_bookings (
