@@ -48,8 +48,11 @@ check: setup ## format, lint, types, imports, drift, and what Supabase's advisor
 	.venv/bin/python -m classbase.generator --check
 	.venv/bin/pytest -q tests/supabase/test_advisors.py
 
+# One more than two cores: some tests wait for clocks and other processes.
+workers ?= 3
+
 test: setup ## every test this machine can run; says what was left out and why
-	.venv/bin/pytest -n 2 $(pytest)
+	.venv/bin/pytest -n $(workers) --dist worksteal $(pytest)
 
 bench: setup ## what things cost, as ratios measured side by side: make bench name=ledger
 	@.venv/bin/python -m bench $(name)

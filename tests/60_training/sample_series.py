@@ -8,12 +8,16 @@ from datetime import date, timedelta
 from tests.support.identity import User
 from tests.support.world import World
 
-NOW = "create or replace function private.now() returns timestamptz language sql stable set search_path = '' return pg_catalog.now(){}"
+EARLIER = (
+    "create or replace function private.now() returns timestamptz language sql stable set search_path = '' "
+    "return pg_catalog.now() - interval '10 days'"
+)
 
 
 def fill(world: World, people: Mapping[str, User]) -> None:
     """Two instructors with a series each, and a session of a week ago that was attended and certified."""
     db = world.db
+    clock: str = db.execute("select pg_get_functiondef('private.now()'::regprocedure)").fetchone()[0]  # type: ignore[index]
     today: date = db.execute("select private.today()").fetchone()[0]  # type: ignore[index]
     course = world.insert("public.courses", code="TRN 9", title="Fire Safety", duration_minutes=30, price=40).id
     others = (
@@ -30,7 +34,7 @@ def fill(world: World, people: Mapping[str, User]) -> None:
             [series],
         )
         # Nobody books what is over: it was booked ten days ago.
-        db.execute(NOW.format(" - interval '10 days'").encode())
+        db.execute(EARLIER.encode())
         session = world.insert(
             "public.course_sessions", course_id=course, instructor_id=teacher.profile_id, session_date=today - timedelta(7 + number),
             start_time="03:00", time_zone="UTC", notes=f"Held by {name}", created_by=people["manager"].id,
@@ -42,7 +46,7 @@ def fill(world: World, people: Mapping[str, User]) -> None:
         ]
         gone = world.insert("public.session_bookings", session_id=session, attendee_name=f"Gone of {name}").id
         db.execute("update public.session_bookings set status = 'cancelled' where id = %s", [gone])
-        db.execute(NOW.format("").encode())
+        db.execute(clock.encode())
         db.execute("update public.course_sessions set status = 'completed' where id = %s", [session])
         for booking in bookings[:2]:
             world.insert(
