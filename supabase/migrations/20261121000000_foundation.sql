@@ -28559,7 +28559,8 @@ comment on function private.row_as_it_is(regclass, text) is 'The row with this k
 
 -- Transaction by transaction, back from the row as it is. What one transaction did to a row several times it did once:
 -- of the values of a column, the first is one time more an old than a new one. So nothing depends on the order in which
--- triggers within it fired. Between transactions the numbers rise: whoever changes a row holds it to the end.
+-- triggers within it fired; only where a row came unrecorded and went again are there two such values, and the earlier one
+-- is that of the row before. Between transactions the numbers rise: whoever changes a row holds it to the end.
 create function private.row_before(p_table regclass, p_row_key text, p_change_id bigint) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
@@ -28573,9 +28574,9 @@ begin
       select a.* from public.audit_log a where a.table_name = v_name and a.row_key = p_row_key and a.id >= p_change_id
     )
     select d.net, (
-        select coalesce(jsonb_object_agg(e.column_name, e.value), '{}')
+        select coalesce(jsonb_object_agg(e.column_name, e.value order by e.first desc), '{}')
         from (
-          select v.key as column_name, v.value
+          select v.key as column_name, v.value, min(c.id) as first
           from changes c
           cross join lateral (
             select o.key, o.value, 1 as times from jsonb_each(c.old_values) o
