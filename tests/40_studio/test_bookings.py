@@ -314,6 +314,7 @@ def test_what_was_held_is_not_cancelled_by_its_customer(studio: Studio) -> None:
     customer = studio.world.user()
     cancel = "update public.bookings set status = 'cancelled' where booking_id = %s"
     held, to_come, called_off, by_credits = (studio.booking(customer).booking_id for _ in range(4))
+    package = studio.world.insert("public.packages", name="Cheap", price=1, class_count=1).id
     over = studio.assignment(-60).id
     studio.link(over, held)
     studio.link(studio.assignment(-59, class_status="cancelled").id, called_off)
@@ -326,6 +327,15 @@ def test_what_was_held_is_not_cancelled_by_its_customer(studio: Studio) -> None:
         with refused("illegal_transition") as refusal, by.transaction():
             by.execute(cancel, [held])
         assert refusal.details["field"] == "status"
+        # Nor is it made cheaper first, or somebody else's.
+        with refused("illegal_transition"), by.transaction():
+            by.execute(
+                "update public.bookings set uses_credits = true, class_package_id = %s where booking_id = %s",
+                [package, held],
+            )
+        with refused("illegal_transition"), by.transaction():
+            by.execute("update public.bookings set class_package_id = %s where booking_id = %s", [package, held])
+        by.execute("update public.bookings set class_package_id = %s where booking_id = %s", [package, to_come])
         for booking in (to_come, called_off, by_credits):
             by.execute(cancel, [booking])
     assert studio.status(held) == "confirmed"

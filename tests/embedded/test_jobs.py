@@ -45,8 +45,9 @@ def test_they_can_be_switched_off_and_run_over_rest(backend: Backend) -> None:
     assert backend.up()["jobs_on"] is False, "what was said last time holds"
     there = ("--url", up["api_url"], "--key", up["service_role_key"])
     ask(up, "update public.scheduled_jobs set watermark = '2026-01-01' where name = 'extend_horizons' returning 1")
-    [line] = backend.run("jobs", "run", "--once", "--json", *there).stdout.splitlines()
-    assert (json.loads(line)["job"], json.loads(line)["status"]) == ("extend_horizons", "succeeded")
+    # Others of the list may have fallen due since the backend came up; this one is.
+    ran = [json.loads(line) for line in backend.run("jobs", "run", "--once", "--json", *there).stdout.splitlines()]
+    assert [run["status"] for run in ran if run["job"] == "extend_horizons"] == ["succeeded"]
     listed = {job["name"]: job for job in json.loads(backend.run("jobs", "list", "--json", *there).stdout)}
     assert listed["extend_horizons"]["last_status"] == "succeeded"
     assert backend.run("jobs", "run-now", "check_performance", *there).returncode == 0

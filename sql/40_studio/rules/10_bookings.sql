@@ -95,13 +95,14 @@ begin
   -- Whoever links classes has locked the booking, and read this after that.
   if tg_op = 'UPDATE' and (old.uses_credits or new.uses_credits)
     and (new.uses_credits, new.profile_id, new.class_package_id) is distinct from (old.uses_credits, old.profile_id, old.class_package_id)
-    and exists (
-      select from public.assignment_bookings l
-      join public.class_assignments a on a.id = l.assignment_id and a.class_status <> 'cancelled'
-      where l.booking_id = new.booking_id
-    ) then
+    and private.is_served(new.booking_id) then
     perform private.fail('illegal_transition', 'Classes serve this booking already: whose credits it uses, and of which package, stays', 'uses_credits',
       jsonb_build_object('booking_id', new.booking_id), 'Take it off its classes first, or book anew.');
+  end if;
+  if tg_op = 'UPDATE' and (new.profile_id, new.class_package_id) is distinct from (old.profile_id, old.class_package_id)
+    and not private.has_permission('update:booking') and private.was_held(new.booking_id) then
+    perform private.fail('illegal_transition', 'A class of this booking was held already: whose it is, and what it costs, stays', 'class_package_id',
+      jsonb_build_object('booking_id', new.booking_id), 'Whoever may update:booking can still change it.');
   end if;
   if tg_op = 'INSERT' then
     -- Whoever books gets a code; a server that brings bookings along brings their codes.
