@@ -45,6 +45,38 @@ begin
 end $$;
 grant execute on function public.book_with_lock to authenticated;
 """
+# The same rules with another keeper of the seats: sorted locks, and a look at what is taken and held.
+_LOCKS_FOR_SEATS = """
+drop trigger t50_take_seats_insert on public.session_bookings;
+drop trigger t60_owns_its_seats on public.session_bookings;
+create function private.count_under_lock() returns trigger language plpgsql security definer set search_path = '' as $$
+declare
+  v_session record;
+begin
+  perform pg_advisory_xact_lock(l.key)
+  from (select distinct hashtextextended(n.session_id::text, 0) as key from new_rows n where n.is_live order by key) l;
+  for v_session in
+    select s.status, s.starts_at, s.max_capacity, c.is_repeatable,
+      (select sum(b.seats) from public.session_bookings b where b.session_id = s.id and b.is_live) as taken,
+      (
+        select coalesce(sum(h.seats), 0) from public.session_holds h
+        where h.session_id = s.id and h.released_at is null and h.held_until > private.now()
+      ) as held,
+      exists (select from public.course_prerequisites p where p.course_id = c.id) as asks_who
+    from public.course_sessions s
+    join public.courses c on c.id = s.course_id
+    where s.id in (select n.session_id from new_rows n)
+  loop
+    if v_session.status <> 'scheduled' or v_session.starts_at <= private.now() or v_session.asks_who
+      or not v_session.is_repeatable or v_session.taken + v_session.held > v_session.max_capacity then
+      raise exception 'full, or not to be booked';
+    end if;
+  end loop;
+  return null;
+end $$;
+create trigger t50_count_under_lock after insert on public.session_bookings
+  referencing new table as new_rows for each statement execute function private.count_under_lock();
+"""
 _HEAD = "\\set r random(1, 1000000000000)\n\\set n random({first}, {last})\n"
 _SESSION = "lpad(to_hex(:n::integer), 32, '0')::uuid"
 _EMAIL = "'g' || :r || '@example.org'"
@@ -85,7 +117,7 @@ where s.session_date between %s and %s group by s.id
 class House:
     """A database with a course, and sessions of ours and of the others under the same numbers."""
 
-    def __init__(self, server: TestServer) -> None:
+    def __init__(self, server: TestServer, more: str = "") -> None:
         self.server = server
         self.database: Database = server.create_database(TEMPLATE)
         self.db: psycopg.Connection[Any] = self.database.connect()
@@ -93,7 +125,7 @@ class House:
         self.user: User = world.user("member")
         self.course = world.insert("public.courses", code="AID", title="First aid", duration_minutes=1, price=10).id
         self.db.execute("update public.settings set value = '10000' where key = 'session_capacity_max'")
-        self.db.execute(_OTHERS.encode())
+        self.db.execute((_OTHERS + more).encode())
         self.last = 0
 
     def sessions(self, count: int, capacity: int) -> tuple[int, int]:
@@ -130,15 +162,17 @@ def compare(
     hot: bool,
     target: float | None,
     bookings: int,
+    elsewhere: House | None = None,
     rounds: int = 5,
 ) -> Ratio:
-    """Both in turns, on new sessions each time; the first round only warms up."""
+    """Both in turns, on new sessions each time; the first round only warms up. The reference may run `elsewhere`."""
     mine: list[float] = []
     theirs: list[float] = []
     for number in range(rounds + 1):
         for side in (0, 1) if number % 2 else (1, 0):
-            span = house.sessions(1, CLIENTS * bookings) if hot else house.sessions(SESSIONS, 60)
-            took = house.run((subject, reference)[side], bookings, *span)
+            at = (house, elsewhere or house)[side]
+            span = at.sessions(1, CLIENTS * bookings) if hot else at.sessions(SESSIONS, 60)
+            took = at.run((subject, reference)[side], bookings, *span)
             if number > 0:
                 (mine, theirs)[side].append(took)
     return Ratio(
@@ -149,7 +183,7 @@ def compare(
 
 def booking(server: TestServer) -> Iterator[Ratio]:
     """A booking with all its rules. Half the throughput is twice the time."""
-    house = House(server)
+    house, with_locks = House(server), House(server, _LOCKS_FOR_SEATS)
     for hot, where, target in ((True, "one hot session", 1.0), (False, f"{SESSIONS} sessions", 2.0)):
         for what, subject in (("book_session", _OURS), ("plain INSERT", _PLAIN)):
             for against, reference, its_target in (
@@ -170,7 +204,19 @@ def booking(server: TestServer) -> Iterator[Ratio]:
                         target=its_target,
                         bookings=bookings,
                     )
+        yield compare(
+            house,
+            f"book_session, {where}",
+            _OURS,
+            "the same, seats kept by lock and count",
+            _OURS,
+            hot=hot,
+            target=1.0,
+            bookings=50 if hot else 200,
+            elsewhere=with_locks,
+        )
     house.db.close()
+    with_locks.db.close()
 
 
 def calendar(server: TestServer) -> Iterator[Ratio]:
