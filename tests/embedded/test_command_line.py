@@ -174,6 +174,20 @@ def test_stored_text_is_no_markup_and_no_escape_sequence(capsys: pytest.CaptureF
     assert escape("\x00a\x1bb") == "ab"
 
 
+def test_where_an_id_leaves_no_room_it_gets_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"name": "Foundations of teaching yoga", "left": "5 of 6", "id": str(UUID(int=1))}
+    monkeypatch.setenv("COLUMNS", "60")
+    Output().table([row], whole=["id"])
+    assert capsys.readouterr().out.splitlines() == [
+        "Foundations of teaching yoga  left 5 of 6", f"    id {UUID(int=1)}",
+    ]  # fmt: skip
+    monkeypatch.setenv("COLUMNS", "100")
+    Output().table([row], whole=["id"])
+    assert f" │ 5 of 6 │ {UUID(int=1)} │" in capsys.readouterr().out
+
+
 def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     out = Output(as_json=True)
     row = {"id": UUID(int=1), "price": Decimal("1.10"), "at": datetime(2025, 1, 2, tzinfo=UTC), "on": date(2025, 1, 2)}

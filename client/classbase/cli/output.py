@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape as escape_markup
+from rich.measure import Measurement
 from rich.table import Table
 
 OK = 0
@@ -127,6 +128,7 @@ class Output:
             title: above the table.
             empty: what to say to people when there are no rows.
             whole: keys whose values stay on one line however narrow it is, such as ids, which are copied from there.
+                Where that leaves no room for the rest there is no table, and they get lines of their own.
         """
         if self.as_json:
             self.json(list(rows))
@@ -144,7 +146,18 @@ class Output:
             )
         for row in rows:
             table.add_row(*(escape(cell(row.get(key))) for key in keys))
-        self.stdout.print(table)
+        room = self.stdout.options
+        if not whole or Measurement.get(self.stdout, room.update(max_width=10_000), table).maximum <= room.max_width:
+            self.stdout.print(table)
+            return
+        if title:
+            self.stdout.print(f"[bold]{title}[/bold]")
+        for row in rows:
+            first, *others = (key for key in keys if key not in whole)
+            said = [cell(row.get(first)), *(f"{headings[key]} {cell(row.get(key))}" for key in others)]
+            self.stdout.print(escape("  ".join(said)))
+            for key in whole:
+                self.text(f"    {headings[key]} {cell(row.get(key))}")
 
     def pairs(self, document: Mapping[str, Any], *, title: str | None = None) -> None:
         """Prints one thing's names and values: in two columns for people, an object with `--json`."""
