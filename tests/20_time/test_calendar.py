@@ -105,6 +105,39 @@ def test_choosing_resources_and_kinds(ledger: Ledger, room: UUID) -> None:
     assert titles(calendar(ledger, p_kinds=[])) == []
 
 
+def test_all_who_take_part_are_named_whoever_is_asked_about(ledger: Ledger, room: UUID) -> None:
+    """By kind, then name, once each; the dates a search for the others comes across besides are left out."""
+    zoe, ann, cellar = ledger.person("Zoe"), ledger.person("Ann"), ledger.place("Cellar")
+    rule = ledger.rule("Yoga", zoe, room, ann)
+    ledger.meeting("Exam", cellar, zoe, room, start_time="10:00", end_time="12:00")
+    week, move = 7 * DAY, "select public.move_occurrence(%s, %s, %s, '09:00', '10:00')"
+    # Of the three dates in the range the one in between is held long after it, and another one is held in it instead.
+    ledger.db.execute(move, [rule, ledger.day + week, ledger.day + 33 * DAY])
+    ledger.db.execute(move, [rule, ledger.day + 4 * week, ledger.day + 3 * DAY])
+    yoga, exam = ["Ann", "Zoe", "Hall"], ["Zoe", "Cellar", "Hall"]
+    expected = [
+        ("Yoga", ledger.day, yoga), ("Exam", ledger.day, exam), ("Yoga", ledger.day + 4 * week, yoga),
+        ("Yoga", ledger.day + 2 * week, yoga),
+    ]  # fmt: skip
+
+    def shown(**more: Any) -> list[tuple[str, date, list[str]]]:
+        rows = calendar(ledger, days=21, **more)
+        ids = {"Ann": ann, "Zoe": zoe, "Hall": room, "Cellar": cellar}
+        for row in rows:
+            assert row["resource_ids"] == [ids[name] for name in row["resource_names"]]
+            assert row["resource_kinds"] == sorted(row["resource_kinds"])
+        return [(row["title"], row["occurs_on"], row["resource_names"]) for row in rows]
+
+    without_exam = [row for row in expected if row[0] != "Exam"]
+    everybody = [zoe, ann, room, cellar]
+    for asked in ([zoe], [room], [room, zoe, room], everybody, [*everybody, None], None):
+        assert shown(p_resource_ids=asked) == expected, asked
+    assert shown(p_resource_ids=[ann]) == without_exam
+    assert shown(p_resource_ids=[cellar]) == expected[1:2]
+    assert shown(p_resource_ids=[zoe, cellar], p_kinds=["weekly"]) == without_exam
+    assert shown(p_resource_ids=[None]) == []
+
+
 def test_whose_calendar_is_whose(ledger: Ledger, room: UUID, rest: Rest) -> None:
     world = World(ledger.db)
     ida, ivo = world.user("instructor", full_name="Ida"), world.user("instructor")

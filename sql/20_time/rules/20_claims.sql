@@ -1,9 +1,9 @@
 -- Claims follow their sources.
 --
 -- A source table has a uuid `id` and a view private.<table>_claims (source_id, resource_id, during, occurs_on, kind,
--- title): what its rows claim, worked out from the live rows. `select private.attach_claims('public.x')` makes its
--- claims follow it; for a child table that the view also reads, `select private.attach_claims('public.y', 'public.x',
--- 'x_id')`. Nothing else is needed.
+-- title): what its rows claim, worked out from the live rows. Claims of one row and date differ in their resource only.
+-- `select private.attach_claims('public.x')` makes its claims follow it; for a child table that the view also reads,
+-- `select private.attach_claims('public.y', 'public.x', 'x_id')`. Nothing else is needed.
 
 create trigger t00_only_triggers_write before insert or update or delete or truncate on public.claims
   for each statement execute function private.refuse_direct_write(

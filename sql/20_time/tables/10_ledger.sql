@@ -81,7 +81,9 @@ create table public.claims (
   occurs_on date not null,
   kind text not null,
   title text not null,
-  primary key (resource_id, source_table, source_id, occurs_on),
+  -- In this order it also answers which claims a happening has, and who takes part on a date; the next one's index
+  -- serves whoever looks by resource.
+  primary key (source_id, source_table, occurs_on, resource_id),
   constraint nobody_is_in_two_places exclude using gist (resource_id with =, during with &&, share_key with <>),
   constraint during_is_half_open_and_finite check (
     not isempty(during) and lower_inc(during) and not upper_inc(during)
@@ -94,8 +96,6 @@ create table public.claims (
     lower(during) >= timestamptz '1969-12-31 00:00+00' and upper(during) <= timestamptz '2200-01-02 00:00+00'
   )
 );
--- With the date, since a weekly rule has hundreds of claims and a calendar asks for one date's at a time.
-create index claims_source on public.claims (source_id, source_table, occurs_on);
 comment on table public.claims is
   'Who and what is taken when, derived from the source tables; the one constraint nobody_is_in_two_places carries the promise.';
 comment on column public.claims.during is 'Half-open range of instants; dates of 1970 to 2199 where it is, hence a day more either side.';
