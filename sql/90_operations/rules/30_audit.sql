@@ -21,8 +21,10 @@ end;
 $$;
 comment on function private.request_origin() is 'What the request calls itself and where it says it comes from, cleaned and bounded; nulls outside of a request.';
 
+-- Said to cost next to nothing, as where they are not called for: else what records changes would be planned anew for every
+-- statement, to find out that they are not.
 create function private.row_key(p_row jsonb, p_key_columns text[]) returns text
-language sql immutable set search_path = ''
+language sql immutable cost 1 set search_path = ''
 return case cardinality(p_key_columns)
     when 1 then p_row ->> p_key_columns[1]
     else (select jsonb_object_agg(c, p_row -> c)::text from unnest(p_key_columns) c)
@@ -30,7 +32,7 @@ return case cardinality(p_key_columns)
 comment on function private.row_key(jsonb, text[]) is 'How audit_log names a row: the key''s text, or a JSON object of a key''s columns.';
 
 create function private.without_left_out(p_row jsonb, p_left_out text[]) returns jsonb
-language sql immutable set search_path = ''
+language sql immutable cost 1 set search_path = ''
 return p_row || coalesce((select jsonb_object_agg(c, '***'::text) from unnest(p_left_out) c where p_row ->> c is not null), '{}');
 comment on function private.without_left_out(jsonb, text[]) is 'A row, or some of its columns, with *** for the values of columns that are left out of the audit trail.';
 
