@@ -19,12 +19,17 @@ comment on view private.class_assignments_claims is
 create function private.prepare_assignments() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
-begin
-  perform private.ensure_people(array(
+declare
+  v_unknown constant uuid[] := array(
     select distinct n.instructor_id from new_rows n
     where not exists (select from public.resources r where r.id = n.instructor_id)
     order by n.instructor_id
-  ));
+  );
+begin
+  -- Writing nobody down would set off all that follows resources.
+  if v_unknown <> '{}' then
+    perform private.ensure_people(v_unknown);
+  end if;
   return null;
 end;
 $$;
