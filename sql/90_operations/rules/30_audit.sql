@@ -132,7 +132,7 @@ begin
             full join new_rows n on %1$s
             cross join lateral (select %2$s) a
             cross join lateral (select %3$s) b
-            cross join lateral (select %4$s and row(%5$s)::record *= row(%6$s)::record as is_likely offset 0) l
+            cross join lateral (select %4$s and row(%5$s)::record *= row(%6$s)::record as is_likely) l
             offset 0
           ) r
           cross join lateral (
