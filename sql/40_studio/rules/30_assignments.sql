@@ -136,7 +136,9 @@ begin
     end if;
   end if;
   new.starts_at := private.local_to_instant(new.date, new.start_time, new.time_zone);
-  new.ends_at := private.local_end_to_instant(new.date, new.end_time, new.time_zone);
+  -- Most ends are shown by the clock, and are asked for once.
+  new.ends_at := coalesce(
+    private.local_to_instant(new.date, new.end_time, new.time_zone), private.local_end_to_instant(new.date, new.end_time, new.time_zone));
   if new.starts_at is null <> (new.start_time is null) or new.ends_at is null <> (new.end_time is null) then
     perform private.fail_input(private.assignment_errors(new, null));
   end if;
