@@ -252,16 +252,11 @@ begin
       p_details => jsonb_build_object('table', tg_table_name), p_hint => 'Delete the rows: their claims go with them.');
   end if;
   -- Only ids are taken from the transition tables: a later trigger may have changed the rows again.
-  if tg_op = 'UPDATE' and tg_argv[1] = 'id' then
-    -- What happens most is planned once.
-    select array_agg(u.id) into v_ids from (select n.id from new_rows n union select o.id from old_rows o) u;
-  else
-    execute case tg_op
-        when 'INSERT' then format('select array_agg(distinct n.%I) from new_rows n', tg_argv[1])
-        when 'DELETE' then format('select array_agg(distinct o.%I) from old_rows o', tg_argv[1])
-        else format('select array_agg(u.id) from (select n.%1$I as id from new_rows n union select o.%1$I from old_rows o) u', tg_argv[1])
-      end into v_ids;
-  end if;
+  execute case tg_op
+      when 'INSERT' then format('select array_agg(distinct n.%I) from new_rows n', tg_argv[1])
+      when 'DELETE' then format('select array_agg(distinct o.%I) from old_rows o', tg_argv[1])
+      else format('select array_agg(u.id) from (select n.%1$I as id from new_rows n union select o.%1$I from old_rows o) u', tg_argv[1])
+    end into v_ids;
   if v_ids is null then
     return null;
   end if;
