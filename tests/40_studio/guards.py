@@ -103,6 +103,10 @@ REFUSED = {
         "select id, instructor_id, date, 0 from public.class_assignments_archive limit 1"
     ),
     "public.class_assignments.t25_move": (
+        "insert into public.class_assignments (instructor_id, date, payment_amount, class_status) "
+        "select instructor_id, private.today() + 3, 0, 'completed' from public.class_assignments limit 1"
+    ),
+    "public.class_assignments.t25_move_on_update": (
         f"update public.class_assignments set class_status = 'scheduled' where id = {lesson('Called off')}"
     ),
     "public.class_assignments_archive.t10_only_added_to": "update public.class_assignments_archive set notes = 'Mine.'",

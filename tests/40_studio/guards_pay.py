@@ -35,7 +35,7 @@ REFUSED = {
         "insert into public.class_assignments (instructor_id, date, payment_amount, class_status) "
         f"select {PIA}, ends_on, 1, 'completed' from public.pay_periods where name = 'Closed'"
     ),
-    "public.class_assignments.t30_keep_closed_periods_on_update": f"update public.class_assignments set payment_amount = 1 where {IN_CLOSED}",
+    "public.class_assignments.t15_keep_closed_periods": f"update public.class_assignments set payment_amount = 1 where {IN_CLOSED}",
     "public.class_assignments_archive.t30_keep_closed_periods": (
         "insert into public.class_assignments_archive select (jsonb_populate_record(a, jsonb_build_object('id', gen_random_uuid()))).* "
         "from public.class_assignments_archive a"
@@ -119,7 +119,7 @@ def a_rate_is_frozen_and_the_calculation_kept(stage: Stage) -> None:
     assert kept.fetchone() == (41,)
 
 
-@guards("public.class_assignments.t60_keep_calculation_anew")
+@guards("public.class_assignments.t27_freeze_rate_on_update", "public.class_assignments.t60_keep_calculation_anew")
 def pay_that_follows_is_kept_too(stage: Stage) -> None:
     rows = stage.db.execute(
         f"update public.class_assignments set class_type_id = null where rate = 51 and instructor_id = {PIA} "

@@ -119,6 +119,54 @@ def test_keys_of_several_columns_and_keys_that_change(db: psycopg.Connection[Any
     assert (came_again["operation"], came_again["row_key"]) == ("insert", "visitor")
 
 
+NO_NEWS = ("note = note", "r = 1.00", "t = '{\"x\":1}'")
+# Columns called like anything, of types that call equal what is written differently, that have no equality, or none at all.
+_ODD = """
+create table public.odd_things (
+  o integer, n text collate "C", a text, t json, l interval, r numeric, "select" text[], kept boolean, secret text, note text,
+  primary key (o, n)
+);
+insert into public.odd_things
+select g, 'n' || g, 'Same', '{"x": 1}', '1 day', 1.0, array['x'], g % 2 = 0, 'Old', case when g % 3 = 0 then 'Note' end
+from generate_series(1, 70) g;
+select private.attach_audit('public.odd_things', '{secret}');
+"""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "note = 'New'",
+        "note = null",
+        "a = 'SAME'",
+        "l = '24:00'",
+        "kept = true, secret = 'New', note = note",
+        "secret = case when o % 2 = 0 then 'New' else secret end, \"select\" = case when o > 60 then array['y'] end",
+        "note = case o when 1 then 'New' else note end, kept = case when o > 40 then not kept else kept end",
+        "note = case o when 1 then note else 'New' end",
+        "n = case when o > 65 then upper(n) else n end, note = 'New'",
+        "o = o + 100",
+        "o = -o, n = 'x', a = 'x', t = 'null', l = null, r = 2, \"select\" = '{}', kept = not kept, secret = 'New', note = 'New'",
+        *NO_NEWS,
+    ],
+)
+def test_many_rows_at_once_are_recorded_as_one_by_one(db: psycopg.Connection[Any], change: str) -> None:
+    recorded = []
+    for conditions in (["true"], [f"abs(o) = {number}" for number in range(1, 71)]):
+        with db.transaction(force_rollback=True):
+            db.execute(_ODD)
+            for condition in conditions:
+                db.execute(f"update public.odd_things set {change} where {condition}".encode())
+            recorded.append(
+                db.execute(
+                    "select row_key, operation, old_values, new_values from public.audit_log where table_name = 'odd_things' order by 1, 2"
+                ).fetchall()
+            )
+    at_once, one_by_one = recorded
+    assert at_once == one_by_one
+    assert (at_once == []) == (change in NO_NEWS)
+
+
 def test_columns_that_are_left_out(db: psycopg.Connection[Any], world: World) -> None:
     """That they changed is recorded, not from what to what."""
     db.execute("insert into public.calendar_feeds (name, token_hash) values ('All', repeat('a', 64))")

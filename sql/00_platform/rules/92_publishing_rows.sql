@@ -7,31 +7,29 @@ begin
   if not private.setting_boolean(tg_argv[0]) then
     return null;
   end if;
-  -- Each topic's rows; whom a row was taken from hears of it as well.
+  -- Each topic's rows; whom a row was taken from hears of it as well. One pass over the rows, since this is planned anew
+  -- each time.
   execute format(
     'insert into public.changes (topic, event, payload)
      select e.topic, %L, case
          when count(*) > 50 then jsonb_build_object(''count'', count(*))
-         else jsonb_build_object(''rows'', jsonb_agg(jsonb_build_object(''id'', e.id, ''version'', e.version) order by e.id))
+         else jsonb_build_object(''rows'', jsonb_agg(jsonb_build_object(''id'', r.id, ''version'', r.version) order by r.id))
        end
-     from (%s) e(topic, id, version)
+     from %s
+     cross join lateral (values %s) e(topic)
      where e.topic is not null
      group by e.topic
      order by e.topic',
     tg_argv[1] || case tg_op when 'INSERT' then '-created' when 'UPDATE' then '-updated' else '-deleted' end,
+    case tg_op when 'INSERT' then 'new_rows r' when 'DELETE' then 'old_rows r' else 'new_rows r join old_rows o on o.id = r.id and o.version <> r.version' end,
     (
       select string_agg(
           case
-            when t.topic not like '%:%' then format('select %L, r.id, r.version from %s', t.topic, s.rows)
-            else format('select %L || %s.%I, r.id, r.version from %s', split_part(t.topic, ':', 1) || ':', s.side, split_part(t.topic, ':', 2), s.rows)
-          end, ' union ')
-      from unnest(tg_argv[2:]) t(topic)
-      cross join (
-        values ('INSERT', 'r', 'new_rows r'), ('DELETE', 'r', 'old_rows r'),
-          ('UPDATE', 'r', 'new_rows r join old_rows o on o.id = r.id and o.version <> r.version'),
-          ('UPDATE', 'o', 'new_rows r join old_rows o on o.id = r.id and o.version <> r.version')
-      ) s(operation, side, rows)
-      where s.operation = tg_op and (t.topic like '%:%' or s.side = 'r')
+            when t.prefix = t.topic then format('(%L)', t.topic)
+            when tg_op = 'UPDATE' then format('(%1$L || r.%2$I), (case when o.%2$I is distinct from r.%2$I then %1$L || o.%2$I end)', t.prefix || ':', t.name)
+            else format('(%L || r.%I)', t.prefix || ':', t.name)
+          end, ', ')
+      from (select a.topic, split_part(a.topic, ':', 1) as prefix, split_part(a.topic, ':', 2) as name from unnest(tg_argv[2:]) a(topic)) t
     )
   );
   return null;

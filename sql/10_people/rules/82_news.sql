@@ -1,9 +1,14 @@
 -- Telling people what a statement did: one notification a person and kind, however many rows it changed.
 
+-- Asked for every line that is told, hence plpgsql: in SQL each call would start the executor.
 create function private.when_in_words(p_date date, p_start_time time, p_end_time time, p_time_zone text) returns text
-language sql stable set search_path = ''
-return to_char(p_date::timestamp, 'FMDay FMDD FMMonth YYYY')
-  || coalesce(', ' || left(p_start_time::text, 5) || '–' || left(p_end_time::text, 5) || format(' (%s)', p_time_zone), '');
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return to_char(p_date::timestamp, 'FMDay FMDD FMMonth YYYY')
+    || coalesce(', ' || left(p_start_time::text, 5) || '–' || left(p_end_time::text, 5) || format(' (%s)', p_time_zone), '');
+end;
+$$;
 comment on function private.when_in_words(date, time, time, text) is
   'A local date and time as people say it: Monday 2 March 2026, 09:00–10:30 (Europe/Paris); without a time just the day.';
 

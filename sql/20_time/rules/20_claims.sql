@@ -141,9 +141,10 @@ begin
       from public.claims c
       where c.source_id = any($1) and c.source_table = $2
     )
-    select
-      (select array_agg(row(g.*)::public.claims) from (select * from present except select * from wanted) g),
-      (select array_agg(row(n.*)::public.claims) from (select * from wanted except select * from present) n)
+    select array_agg(row(p.*)::public.claims) filter (where w.source_id is null), array_agg(row(w.*)::public.claims) filter (where p.source_id is null)
+    from present p
+    full join wanted w using (resource_id, during, share_key, source_table, source_id, occurs_on, kind, title)
+    where p.source_id is null or w.source_id is null
     $sql$, p_source_table || '_claims')
   into v_gone, v_new using p_ids, p_source_table;
 

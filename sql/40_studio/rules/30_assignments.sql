@@ -62,47 +62,22 @@ $$;
 comment on function private.assignment_errors(public.class_assignments, public.class_assignments) is
   'What is wrong with a class, every field at once; against what it was before, so that old rows may stay as they are.';
 
--- True for what is clearly right; whatever else is looked at field by field, to say what is wrong with it.
-create function private.is_plain_assignment(p_new public.class_assignments, p_old public.class_assignments) returns boolean
-language plpgsql stable security definer set search_path = ''
-as $$
-declare
-  v_is_as_long constant boolean := p_new.end_time - p_new.start_time is not distinct from p_old.end_time - p_old.start_time;
-begin
-  -- An expression with a query in it costs several times one without.
-  if p_new.instructor_id is distinct from p_old.instructor_id and p_new.class_status = 'scheduled'
-    and not exists (select from public.user_profiles p where p.id = p_new.instructor_id and p.is_active) then
-    return false;
-  end if;
-  return coalesce(
-    p_new.date between date '1970-01-01' and date '2199-12-31'
-    and (p_new.start_time is null and p_new.end_time is null or p_new.start_time < p_new.end_time)
-    and (v_is_as_long or extract(epoch from p_new.end_time - p_new.start_time) / 60
-      between private.setting_integer('class_minutes_min') and private.setting_integer('class_minutes_max'))
-    and (p_new.time_zone = p_old.time_zone or private.is_time_zone(p_new.time_zone))
-    and (p_new.payment_amount is null or p_new.payment_amount between 0 and 9999999999.99)
-    and (p_new.rate is null or p_new.rate between 0.01 and 9999999999.99)
-    and p_new.payment_type in ('per_class', 'monthly', 'per_member', 'total_duration', 'per_class_total', 'per_student_per_class')
-    and p_new.schedule_type in ('adhoc', 'weekly', 'monthly', 'crash', 'package')
-    and p_new.booking_type in ('individual', 'corporate', 'private_group', 'public_group')
-    and p_new.class_status in ('scheduled', 'completed', 'cancelled') and p_new.payment_status in ('pending', 'paid', 'cancelled')
-    and p_new.instructor_status in ('pending', 'accepted', 'rejected')
-    and (p_new.notes is null or length(p_new.notes) <= 1000)
-    and (p_new.schedule_id is null or p_new.occurs_on is not null)
-    and (p_new.date is not distinct from p_old.date or p_new.class_status <> 'scheduled'
-      or p_new.date <= private.today() + private.setting_integer('days_ahead')),
-    false);
-end;
-$$;
-comment on function private.is_plain_assignment(public.class_assignments, public.class_assignments) is
-  'Whether private.assignment_errors would find nothing wrong, but for times the clock skips; quickly.';
-
+-- Bulk changes come through here, row by row: what did not change was looked at before, by this and by the constraints, and
+-- what is clearly right is let through quickly. Anything else is looked at field by field, to say what is wrong with it.
 create function private.check_assignment() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  v_is_set_anew boolean;
+  v_is_plain boolean;
 begin
-  new.notes := private.clean_text(new.notes);
-  new.schedule_type := case new.schedule_type when 'crash_course' then 'crash' else new.schedule_type end;
+  -- Of a class that comes, the one it was is null.
+  if new.notes is distinct from old.notes then
+    new.notes := private.clean_text(new.notes);
+  end if;
+  if new.schedule_type = 'crash_course' then
+    new.schedule_type := 'crash';
+  end if;
   if new.schedule_id is not null and new.occurs_on is null then
     new.occurs_on := new.date;
   end if;
@@ -115,31 +90,57 @@ begin
     new.assigned_by := private.caller_id();
     new.assigned_at := private.now();
   end if;
-  -- Bulk changes come through here: what did not change was looked at before.
-  if tg_op = 'INSERT' or row(new.date, new.start_time, new.end_time, new.time_zone, new.instructor_id, new.payment_amount, new.rate,
-      new.payment_type, new.schedule_type, new.booking_type, new.class_status, new.payment_status, new.instructor_status, new.notes,
-      new.schedule_id, new.occurs_on, new.starts_at, new.ends_at)
-    is distinct from row(old.date, old.start_time, old.end_time, old.time_zone, old.instructor_id, old.payment_amount, old.rate,
-      old.payment_type, old.schedule_type, old.booking_type, old.class_status, old.payment_status, old.instructor_status, old.notes,
-      old.schedule_id, old.occurs_on, old.starts_at, old.ends_at) then
-    if not private.is_plain_assignment(new, case tg_op when 'UPDATE' then old end) then
-      perform private.fail_input(private.assignment_errors(new, case tg_op when 'UPDATE' then old end));
-    end if;
-    -- Of two at once the index refuses the second.
-    if new.schedule_id is not null and new.class_status <> 'cancelled'
-      and (tg_op = 'INSERT' or (new.schedule_id, new.occurs_on) is distinct from (old.schedule_id, old.occurs_on))
-      and exists (
-        select from public.class_assignments a
-        where a.schedule_id = new.schedule_id and a.occurs_on = new.occurs_on and a.class_status <> 'cancelled' and a.id <> new.id
-      ) then
+  v_is_set_anew := tg_op = 'INSERT' or row(new.instructor_id, new.payment_amount, new.rate, new.payment_type, new.schedule_type, new.booking_type,
+      new.class_status, new.payment_status, new.instructor_status, new.notes, new.schedule_id, new.occurs_on)
+    is distinct from row(old.instructor_id, old.payment_amount, old.rate, old.payment_type, old.schedule_type, old.booking_type,
+      old.class_status, old.payment_status, old.instructor_status, old.notes, old.schedule_id, old.occurs_on);
+  if not v_is_set_anew and row(new.date, new.start_time, new.end_time, new.time_zone, new.starts_at, new.ends_at)
+    is not distinct from row(old.date, old.start_time, old.end_time, old.time_zone, old.starts_at, old.ends_at) then
+    return new;
+  end if;
+  v_is_plain := coalesce(
+    new.date between date '1970-01-01' and date '2199-12-31'
+    and (new.start_time is null and new.end_time is null or new.start_time < new.end_time)
+    and (new.end_time - new.start_time is not distinct from old.end_time - old.start_time
+      or extract(epoch from new.end_time - new.start_time) / 60 between private.setting_integer('class_minutes_min') and private.setting_integer('class_minutes_max'))
+    and (new.time_zone = old.time_zone or private.is_time_zone(new.time_zone))
+    and (new.date is not distinct from old.date or new.class_status <> 'scheduled' or new.date <= private.today() + private.setting_integer('days_ahead'))
+    and (not v_is_set_anew
+      or (new.payment_amount is null or new.payment_amount between 0 and 9999999999.99)
+      and (new.rate is null or new.rate between 0.01 and 9999999999.99)
+      and new.payment_type in ('per_class', 'monthly', 'per_member', 'total_duration', 'per_class_total', 'per_student_per_class')
+      and new.schedule_type in ('adhoc', 'weekly', 'monthly', 'crash', 'package')
+      and new.booking_type in ('individual', 'corporate', 'private_group', 'public_group')
+      and new.class_status in ('scheduled', 'completed', 'cancelled') and new.payment_status in ('pending', 'paid', 'cancelled')
+      and new.instructor_status in ('pending', 'accepted', 'rejected')
+      and (new.notes is null or length(new.notes) <= 1000)
+      and (new.schedule_id is null or new.occurs_on is not null)),
+    false);
+  -- What asks a table has a condition of its own: it costs several times an expression without a query, and with what is
+  -- asked first in one with it, the whole would be planned anew for every row.
+  if new.instructor_id is distinct from old.instructor_id and new.class_status = 'scheduled' then
+    v_is_plain := v_is_plain and exists (select from public.user_profiles p where p.id = new.instructor_id and p.is_active);
+  end if;
+  if not v_is_plain then
+    perform private.fail_input(private.assignment_errors(new, case tg_op when 'UPDATE' then old end));
+  end if;
+  -- Of two at once the index refuses the second.
+  if new.schedule_id is not null and new.class_status <> 'cancelled'
+    and (tg_op = 'INSERT' or (new.schedule_id, new.occurs_on) is distinct from (old.schedule_id, old.occurs_on)) then
+    if exists (
+      select from public.class_assignments a
+      where a.schedule_id = new.schedule_id and a.occurs_on = new.occurs_on and a.class_status <> 'cancelled' and a.id <> new.id
+    ) then
       perform private.fail('time_conflict', format('%s of this schedule is already assigned', new.occurs_on), 'occurs_on',
         jsonb_build_object('schedule_id', new.schedule_id, 'occurs_on', new.occurs_on));
     end if;
-    new.starts_at := private.local_to_instant(new.date, new.start_time, new.time_zone);
-    new.ends_at := private.local_end_to_instant(new.date, new.end_time, new.time_zone);
-    if new.starts_at is null <> (new.start_time is null) or new.ends_at is null <> (new.end_time is null) then
-      perform private.fail_input(private.assignment_errors(new, null));
-    end if;
+  end if;
+  new.starts_at := private.local_to_instant(new.date, new.start_time, new.time_zone);
+  -- Most ends are shown by the clock, and are asked for once.
+  new.ends_at := coalesce(
+    private.local_to_instant(new.date, new.end_time, new.time_zone), private.local_end_to_instant(new.date, new.end_time, new.time_zone));
+  if new.starts_at is null <> (new.start_time is null) or new.ends_at is null <> (new.end_time is null) then
+    perform private.fail_input(private.assignment_errors(new, null));
   end if;
   return new;
 end;

@@ -140,5 +140,12 @@ create trigger t20_guard_paid after delete on public.class_assignments
   referencing old table as old_rows for each statement execute function private.guard_paid_assignments();
 create trigger t20_guard after update on public.class_assignments
   referencing old table as old_rows new table as new_rows for each statement execute function private.guard_assignments();
-create trigger t25_move before insert or update on public.class_assignments
+create trigger t25_move before insert on public.class_assignments
   for each row execute function private.move_assignment();
+-- Bulk changes of anything else need not ask, row by row.
+create trigger t25_move_on_update before update on public.class_assignments
+  for each row when (
+    old.class_status <> 'scheduled' or (new.class_status, new.instructor_status, new.payment_status, new.instructor_id, new.instructor_response_at)
+      is distinct from (old.class_status, old.instructor_status, old.payment_status, old.instructor_id, old.instructor_response_at)
+  )
+  execute function private.move_assignment();

@@ -7,24 +7,25 @@ select a.id as source_id, u.resource_id, tstzrange(a.starts_at, a.ends_at) as du
 from public.class_assignments a
 left join public.class_types t on t.id = a.class_type_id
 left join public.packages p on p.id = a.package_id
-cross join lateral (
-  select a.instructor_id as resource_id where a.instructor_status <> 'rejected'
-  union
-  select a.location_id where a.location_id is not null
-) u
-where a.starts_at is not null and a.class_status <> 'cancelled';
+cross join lateral (values (case when a.instructor_status <> 'rejected' then a.instructor_id end), (a.location_id)) as u (resource_id)
+where a.starts_at is not null and a.class_status <> 'cancelled' and u.resource_id is not null;
 comment on view private.class_assignments_claims is
   'What classes take: the room unless they are cancelled, the instructor unless cancelled or rejected; nothing without times.';
 
 create function private.prepare_assignments() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
-begin
-  perform private.ensure_people(array(
+declare
+  v_unknown constant uuid[] := array(
     select distinct n.instructor_id from new_rows n
     where not exists (select from public.resources r where r.id = n.instructor_id)
     order by n.instructor_id
-  ));
+  );
+begin
+  -- Writing nobody down would set off all that follows resources.
+  if v_unknown <> '{}' then
+    perform private.ensure_people(v_unknown);
+  end if;
   return null;
 end;
 $$;

@@ -96,25 +96,31 @@ create trigger t65_use_credits_update after update on public.assignment_bookings
 create function private.follow_class_with_credits() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  v_cancelled_ids uuid[];
+  v_is_moved boolean;
 begin
-  perform private.return_link_credits(array(
-    select l.id
-    from new_rows n
-    join old_rows o on o.id = n.id and o.class_status <> 'cancelled'
-    join public.assignment_bookings l on l.assignment_id = n.id
-    where n.class_status = 'cancelled'
-  ), false);
-  perform private.use_credit(u.profile_id, u.class_package_id, u.date, 'assignment_bookings', u.id)
-  from (
-    select b.profile_id, b.class_package_id, n.date, l.id
-    from new_rows n
-    join old_rows o on o.id = n.id and o.date <> n.date
-    join public.assignment_bookings l on l.assignment_id = n.id
-    join public.bookings b on b.booking_id = l.booking_id and b.uses_credits and b.status <> 'cancelled'
-    where n.class_status <> 'cancelled'
-    order by b.profile_id, l.id
-    offset 0
-  ) u;
+  select array_agg(n.id) filter (where n.class_status = 'cancelled' and o.class_status <> 'cancelled'),
+    bool_or(n.class_status <> 'cancelled' and n.date <> o.date)
+  into v_cancelled_ids, v_is_moved
+  from new_rows n
+  join old_rows o on o.id = n.id;
+  if v_cancelled_ids is not null then
+    perform private.return_link_credits(array(select l.id from public.assignment_bookings l where l.assignment_id = any(v_cancelled_ids)), false);
+  end if;
+  if v_is_moved then
+    perform private.use_credit(u.profile_id, u.class_package_id, u.date, 'assignment_bookings', u.id)
+    from (
+      select b.profile_id, b.class_package_id, n.date, l.id
+      from new_rows n
+      join old_rows o on o.id = n.id and o.date <> n.date
+      join public.assignment_bookings l on l.assignment_id = n.id
+      join public.bookings b on b.booking_id = l.booking_id and b.uses_credits and b.status <> 'cancelled'
+      where n.class_status <> 'cancelled'
+      order by b.profile_id, l.id
+      offset 0
+    ) u;
+  end if;
   return null;
 end;
 $$;

@@ -113,8 +113,14 @@ $$;
 comment on function private.freeze_rate() is
   'Row trigger: an amount left out is what the instructor''s rate says on that day, frozen; a frozen one is taken anew when somebody else teaches, or another class or day.';
 
-create trigger t27_freeze_rate before insert or update on public.class_assignments
+create trigger t27_freeze_rate before insert on public.class_assignments
   for each row execute function private.freeze_rate();
+create trigger t27_freeze_rate_on_update before update on public.class_assignments
+  for each row when (
+    (new.payment_amount, new.rate, new.rate_id, new.instructor_id, new.date, new.class_type_id, new.payment_type)
+      is distinct from (old.payment_amount, old.rate, old.rate_id, old.instructor_id, old.date, old.class_type_id, old.payment_type)
+  )
+  execute function private.freeze_rate();
 
 -- After the row is there, since not every row that was tried gets there. What classes of a plan are paid at a rate that
 -- was given is written down by set_assignment_pay(), which knows the whole plan.

@@ -144,6 +144,18 @@ return (
 );
 comment on function private.pay_facts(jsonb) is 'Of a class, what it is paid for by.';
 
+create function private.fail_closed_period(p_id uuid, p_period public.pay_periods) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.fail('illegal_transition',
+    format('The pay period %s is closed: its classes are neither added, removed nor changed', p_period.name),
+    'date', jsonb_build_object('id', p_id, 'pay_period_id', p_period.id, 'pay_period', p_period.name),
+    'Reopen it with reopen_pay_period, which asks for a reason.');
+end;
+$$;
+comment on function private.fail_closed_period(uuid, public.pay_periods) is 'Raises illegal_transition for a class in a closed pay period.';
+
 -- After the row is written, so that it sees what other triggers made of it. Volatile, so that it sees a period closed
 -- while the statement waited. A class that stands in both tables alike is being moved from one to the other.
 create function private.keep_closed_periods() returns trigger
@@ -156,45 +168,59 @@ declare
 begin
   perform private.require_read_committed();
   select p.* into v_period from public.pay_periods p
-  where p.status = 'closed'
-    and (tg_op <> 'INSERT' and old.date between p.starts_on and p.ends_on or tg_op <> 'DELETE' and new.date between p.starts_on and p.ends_on)
+  where p.status = 'closed' and case tg_op when 'INSERT' then new.date else old.date end between p.starts_on and p.ends_on
   limit 1;
   if not found then
     return null;
   end if;
-  if tg_op <> 'UPDATE' then
-    v_facts := private.pay_facts(case tg_op when 'INSERT' then to_jsonb(new) else to_jsonb(old) end);
-    if tg_table_name = 'class_assignments' then
-      v_twin := (select private.pay_facts(to_jsonb(a)) from public.class_assignments_archive a where a.id = (v_facts ->> 'id')::uuid);
-    else
-      v_twin := (select private.pay_facts(to_jsonb(a)) from public.class_assignments a where a.id = (v_facts ->> 'id')::uuid);
-    end if;
-    if v_twin = v_facts then
-      return null;
-    end if;
+  v_facts := private.pay_facts(case tg_op when 'INSERT' then to_jsonb(new) else to_jsonb(old) end);
+  if tg_table_name = 'class_assignments' then
+    v_twin := (select private.pay_facts(to_jsonb(a)) from public.class_assignments_archive a where a.id = (v_facts ->> 'id')::uuid);
+  else
+    v_twin := (select private.pay_facts(to_jsonb(a)) from public.class_assignments a where a.id = (v_facts ->> 'id')::uuid);
   end if;
-  perform private.fail('illegal_transition',
-    format('The pay period %s is closed: its classes are neither added, removed nor changed', v_period.name),
-    'date', jsonb_build_object('id', case tg_op when 'INSERT' then new.id else old.id end, 'pay_period_id', v_period.id,
-      'pay_period', v_period.name),
-    'Reopen it with reopen_pay_period, which asks for a reason.');
+  if v_twin is distinct from v_facts then
+    perform private.fail_closed_period((v_facts ->> 'id')::uuid, v_period);
+  end if;
   return null;
 end;
 $$;
-comment on function private.keep_closed_periods() is
-  'Row trigger: in a closed pay period no class comes, goes, or changes who, when, its status or its pay; notes may.';
+comment on function private.keep_closed_periods() is 'Row trigger: in a closed pay period no class comes or goes.';
+
+-- Many classes change at once, and asking takes longer than writing a row. A class that gets another id is one gone and
+-- another one come.
+create function private.keep_closed_periods_on_update() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_found record;
+begin
+  perform private.require_read_committed();
+  if not exists (select from public.pay_periods p where p.status = 'closed') then
+    return null;
+  end if;
+  select coalesce(o.id, n.id) as id, p as period into v_found
+  from old_rows o
+  full join new_rows n on n.id = o.id
+  join public.pay_periods p on p.status = 'closed' and (o.date between p.starts_on and p.ends_on or n.date between p.starts_on and p.ends_on)
+  where row(o.id, o.instructor_id, o.date, o.start_time, o.end_time, o.payment_amount, o.payment_type, o.payment_status, o.class_status, o.rate, o.rate_id)
+    is distinct from
+    row(n.id, n.instructor_id, n.date, n.start_time, n.end_time, n.payment_amount, n.payment_type, n.payment_status, n.class_status, n.rate, n.rate_id)
+  limit 1;
+  if found then
+    perform private.fail_closed_period(v_found.id, v_found.period);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.keep_closed_periods_on_update() is
+  'Statement trigger: in a closed pay period no class changes who, when, its status or its pay; notes may.';
 
 -- Everything else is refused in the archive whatever the period.
 create trigger t30_keep_closed_periods after insert or delete on public.class_assignments
   for each row execute function private.keep_closed_periods();
 create trigger t30_keep_closed_periods after insert on public.class_assignments_archive
   for each row execute function private.keep_closed_periods();
-create trigger t30_keep_closed_periods_on_update after update on public.class_assignments
-  for each row when (
-    (old.id, old.instructor_id, old.date, old.start_time, old.end_time, old.payment_amount, old.payment_type, old.payment_status,
-      old.class_status, old.rate, old.rate_id)
-    is distinct from
-    (new.id, new.instructor_id, new.date, new.start_time, new.end_time, new.payment_amount, new.payment_type, new.payment_status,
-      new.class_status, new.rate, new.rate_id)
-  )
-  execute function private.keep_closed_periods();
+-- Before it is asked who changes what.
+create trigger t15_keep_closed_periods after update on public.class_assignments
+  referencing old table as old_rows new table as new_rows for each statement execute function private.keep_closed_periods_on_update();

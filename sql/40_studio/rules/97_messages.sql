@@ -1,72 +1,127 @@
 -- What instructors and customers are told of classes and bookings. Of what is over nobody needs to hear, so bringing in the
 -- past says nothing.
 
-create function private.is_still_ahead(p_row public.class_assignments) returns boolean
-language sql stable set search_path = ''
-return coalesce(p_row.ends_at > private.now(), p_row.date >= private.today());
-comment on function private.is_still_ahead(public.class_assignments) is 'Whether a class is not over yet.';
-
-create function private.class_in_words(p_row public.class_assignments) returns text
-language sql stable security definer set search_path = ''
-return concat_ws(', ',
-  coalesce((select t.name from public.class_types t where t.id = p_row.class_type_id),
-    (select p.name from public.packages p where p.id = p_row.package_id), 'Class'),
-  private.when_in_words(p_row.date, p_row.start_time, p_row.end_time, p_row.time_zone),
-  (select l.name from public.locations l where l.id = p_row.location_id));
-comment on function private.class_in_words(public.class_assignments) is 'What is taught, when, and where.';
-
-create function private.class_begins(p_row public.class_assignments) returns timestamptz
-language sql stable set search_path = ''
-return coalesce(p_row.starts_at, p_row.date::timestamp at time zone p_row.time_zone);
-comment on function private.class_begins(public.class_assignments) is 'When a class begins; where no time is arranged the beginning of its day.';
-
--- Of the 20th on nobody reads the words, and of the second on the title: p_position says which it is, by when it begins.
-create function private.instructor_news(
-  p_kind text, p_row public.class_assignments, p_instructor_id uuid, p_position bigint, p_before public.class_assignments default null
-) returns private.news
-language sql stable set search_path = ''
-return row(
-  p_instructor_id, p_kind,
-  case when p_position = 1 then
-    case p_kind when 'assignment_given' then 'A class for you' when 'assignment_withdrawn' then 'A class is no longer yours'
-      when 'assignment_rescheduled' then 'A class of yours was moved' else 'A class of yours was cancelled' end
-    || ': ' || private.when_in_words(p_row.date, p_row.start_time, p_row.end_time, p_row.time_zone)
-  end,
-  case p_kind when 'assignment_given' then '%s classes for you' when 'assignment_withdrawn' then '%s classes are no longer yours'
-    when 'assignment_rescheduled' then '%s classes of yours were moved' else '%s classes of yours were cancelled' end,
-  case when p_position <= 20 then
-    private.class_in_words(p_row) || case when (p_before).id is null then '' else '; before: ' || private.class_in_words(p_before) end
-  end,
-  private.class_begins(p_row), 'class_assignments', p_row.id::text
-)::private.news;
-comment on function private.instructor_news(text, public.class_assignments, uuid, bigint, public.class_assignments) is 'What an instructor is told about a class.';
-
-create function private.customer_news(p_kind text, p_row public.class_assignments, p_before text default null) returns setof private.news
-language sql stable security definer set search_path = '' set enable_nestloop = on
-begin atomic
-  select b.profile_id, p_kind,
-    case p_kind when 'class_cancelled' then 'A class you booked was cancelled' else 'A class you booked was moved' end
-      || ': ' || private.when_in_words(p_row.date, p_row.start_time, p_row.end_time, p_row.time_zone),
-    case p_kind when 'class_cancelled' then '%s classes you booked were cancelled' else '%s classes you booked were moved' end,
-    private.class_in_words(p_row) || coalesce('; before: ' || p_before, '') || format(' (booking %s)', b.booking_id),
-    private.class_begins(p_row), 'class_assignments', p_row.id::text
-  from public.assignment_bookings l
-  join public.bookings b on b.booking_id = l.booking_id
-  where l.assignment_id = p_row.id and b.profile_id is not null and b.status in ('pending', 'confirmed');
+-- In plpgsql, and given what was looked up: a call in SQL starts the executor, and there are as many as there are classes.
+create function private.is_still_ahead(p_date date, p_ends_at timestamptz) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return coalesce(p_ends_at > private.now(), p_date >= private.today());
 end;
-comment on function private.customer_news(text, public.class_assignments, text) is 'What the customers are told about a class that serves their bookings.';
+$$;
+comment on function private.is_still_ahead(date, timestamptz) is 'Whether a class is not over yet.';
+
+create function private.class_in_words(
+  p_class_type text, p_package text, p_date date, p_start_time time, p_end_time time, p_time_zone text, p_location text
+) returns text
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return concat_ws(', ', coalesce(p_class_type, p_package, 'Class'), private.when_in_words(p_date, p_start_time, p_end_time, p_time_zone), p_location);
+end;
+$$;
+comment on function private.class_in_words(text, text, date, time, time, text, text) is 'What is taught, when, and where.';
+
+-- Of the 20th on nobody reads the words, and of the second on the title: the position says which it is, by when it begins.
+-- A class that was declined is news to nobody who declined it, and to whom one was passed on it is new, wherever it was.
+create function private.instructor_news(p_kind text, p_classes public.class_assignments[], p_before public.class_assignments[] default null) returns private.news[]
+language plpgsql stable security definer set search_path = '' set enable_nestloop = off
+as $$
+declare
+  v_title constant text := case p_kind
+    when 'assignment_given' then 'A class for you' when 'assignment_withdrawn' then 'A class is no longer yours'
+    when 'assignment_rescheduled' then 'A class of yours was moved' else 'A class of yours was cancelled' end;
+  v_title_of_many constant text := case p_kind
+    when 'assignment_given' then '%s classes for you' when 'assignment_withdrawn' then '%s classes are no longer yours'
+    when 'assignment_rescheduled' then '%s classes of yours were moved' else '%s classes of yours were cancelled' end;
+begin
+  if p_classes is null then
+    return null;
+  end if;
+  return array(
+    select row(
+      c.instructor_id, p_kind,
+      case when c.position = 1 then v_title || ': ' || private.when_in_words(c.date, c.start_time, c.end_time, c.time_zone) end,
+      v_title_of_many,
+      case when c.position <= 20 then
+        private.class_in_words((select t.name from public.class_types t where t.id = c.class_type_id), (select p.name from public.packages p where p.id = c.package_id),
+          c.date, c.start_time, c.end_time, c.time_zone, (select l.name from public.locations l where l.id = c.location_id))
+        || case when (c.before).id is null then '' else '; before: '
+          || private.class_in_words((select t.name from public.class_types t where t.id = (c.before).class_type_id),
+            (select p.name from public.packages p where p.id = (c.before).package_id), (c.before).date, (c.before).start_time, (c.before).end_time,
+            (c.before).time_zone, (select l.name from public.locations l where l.id = (c.before).location_id))
+        end
+      end,
+      c.begins_at, 'class_assignments', c.id::text
+    )::private.news
+    from (
+      select u.*, b as before, w.begins_at, row_number() over (partition by u.instructor_id order by w.begins_at, u.id::text) as position
+      from unnest(p_classes) u
+      left join unnest(p_before) b on b.id = u.id
+      cross join lateral (select coalesce(u.starts_at, u.date::timestamp at time zone u.time_zone) as begins_at) w
+      where u.instructor_status <> 'rejected' and coalesce(b.instructor_id = u.instructor_id, true)
+    ) c
+  );
+end;
+$$;
+comment on function private.instructor_news(text, public.class_assignments[], public.class_assignments[]) is
+  'What instructors are told about classes of theirs: as they are, and where they were moved as they were; null for none.';
+
+-- Looked up booking by booking, whatever plans the caller is held to.
+create function private.customers_of_classes(p_ids uuid[]) returns table (assignment_id uuid, profile_id uuid, booking_id text)
+language plpgsql stable security definer set search_path = '' set enable_nestloop = on
+as $$
+#variable_conflict use_column
+begin
+  return query
+    select l.assignment_id, b.profile_id, b.booking_id
+    from public.assignment_bookings l
+    join public.bookings b on b.booking_id = l.booking_id
+    where l.assignment_id = any(p_ids) and b.profile_id is not null and b.status in ('pending', 'confirmed');
+end;
+$$;
+comment on function private.customers_of_classes(uuid[]) is 'The people whose bookings these classes serve.';
+
+create function private.customer_news(p_kind text, p_classes public.class_assignments[], p_before public.class_assignments[] default null) returns private.news[]
+language plpgsql stable security definer set search_path = '' set enable_nestloop = off
+as $$
+declare
+  v_title constant text := case p_kind when 'class_cancelled' then 'A class you booked was cancelled' else 'A class you booked was moved' end;
+  v_title_of_many constant text := case p_kind when 'class_cancelled' then '%s classes you booked were cancelled' else '%s classes you booked were moved' end;
+begin
+  if p_classes is null then
+    return null;
+  end if;
+  return array(
+    select row(
+      s.profile_id, p_kind, v_title || ': ' || private.when_in_words(c.date, c.start_time, c.end_time, c.time_zone), v_title_of_many,
+      private.class_in_words((select t.name from public.class_types t where t.id = c.class_type_id), (select p.name from public.packages p where p.id = c.package_id),
+        c.date, c.start_time, c.end_time, c.time_zone, (select l.name from public.locations l where l.id = c.location_id))
+      || case when b.id is null then '' else '; before: '
+        || private.class_in_words((select t.name from public.class_types t where t.id = b.class_type_id), (select p.name from public.packages p where p.id = b.package_id),
+          b.date, b.start_time, b.end_time, b.time_zone, (select l.name from public.locations l where l.id = b.location_id))
+      end
+      || format(' (booking %s)', s.booking_id),
+      coalesce(c.starts_at, c.date::timestamp at time zone c.time_zone), 'class_assignments', c.id::text
+    )::private.news
+    from private.customers_of_classes(array(select u.id from unnest(p_classes) u)) s
+    join unnest(p_classes) c on c.id = s.assignment_id
+    left join unnest(p_before) b on b.id = c.id
+  );
+end;
+$$;
+comment on function private.customer_news(text, public.class_assignments[], public.class_assignments[]) is
+  'What customers are told about classes that serve their bookings: as they are, and where they were moved as they were; null for none.';
 
 create function private.tell_of_new_assignments() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  perform private.tell_people(array(
-    select private.instructor_news('assignment_given', r.class, n.instructor_id,
-      row_number() over (partition by n.instructor_id order by private.class_begins(r.class), n.id::text))
+  perform private.tell_people(private.instructor_news('assignment_given', (
+    select array_agg(n::public.class_assignments)
     from new_rows n
-    cross join lateral (select n::public.class_assignments as class) r
-    where n.class_status = 'scheduled' and n.instructor_status = 'pending' and private.is_still_ahead(r.class)
-  ));
+    where n.class_status = 'scheduled' and n.instructor_status = 'pending' and private.is_still_ahead(n.date, n.ends_at)
+  )));
   return null;
 end;
 $$;
@@ -75,60 +130,38 @@ comment on function private.tell_of_new_assignments() is 'Statement trigger: tel
 create trigger t95_tell_insert after insert on public.class_assignments
   referencing new table as new_rows for each statement execute function private.tell_of_new_assignments();
 
--- A class that was declined and then changes is news to nobody who declined it. Old and new rows meet by key: the planner,
+-- Old and new rows meet by key: the planner,
 -- who thinks of few rows when it plans for the first statement, must not go over one side for each row of the other. What
 -- looks up single rows, by functions of its own, may.
 create function private.tell_of_changed_assignments() returns trigger
 language plpgsql volatile security definer set search_path = '' set enable_nestloop = off
 as $$
 declare
-  v_ids constant uuid[] := array(
-    select d.id from (
-      select n.id, n.instructor_id, n.class_status, n.date, n.start_time, n.end_time, n.time_zone, n.location_id from new_rows n
-      except
-      select o.id, o.instructor_id, o.class_status, o.date, o.start_time, o.end_time, o.time_zone, o.location_id from old_rows o
-    ) d
-  );
-  v_served uuid[];
+  v_cancelled public.class_assignments[];
+  v_withdrawn public.class_assignments[];
+  v_given public.class_assignments[];
+  v_moved public.class_assignments[];
+  v_before public.class_assignments[];
 begin
-  if v_ids = '{}' then
-    return null;
-  end if;
-  v_served := array(select distinct l.assignment_id from public.assignment_bookings l where l.assignment_id = any(v_ids));
-  perform private.tell_people(array(
-    with ahead as materialized (
-      select r.*, (n.date, n.start_time, n.end_time, n.time_zone, n.location_id) is distinct from (o.date, o.start_time, o.end_time, o.time_zone, o.location_id) as is_moved,
-        n.instructor_id, o.instructor_id as instructor_before, n.class_status as status,
-        n.instructor_status <> 'rejected' as is_not_declined, o.instructor_status <> 'rejected' as was_not_declined, n.id = any(v_served) as is_served
-      from new_rows n
-      join old_rows o on o.id = n.id
-      cross join lateral (select n::public.class_assignments as class, o::public.class_assignments as before) r
-      where o.class_status = 'scheduled' and n.class_status in ('scheduled', 'cancelled')
-        and (private.is_still_ahead(r.before) or private.is_still_ahead(r.class))
-    ),
-    events as (
-      select 'assignment_cancelled' as kind, a.before as class, a.instructor_before as instructor_id, null::public.class_assignments as before
-      from ahead a where a.status = 'cancelled' and a.was_not_declined
-      union all
-      select 'assignment_withdrawn', a.before, a.instructor_before, null
-      from ahead a where a.status = 'scheduled' and a.instructor_id <> a.instructor_before and a.was_not_declined
-      union all
-      select 'assignment_given', a.class, a.instructor_id, null
-      from ahead a where a.status = 'scheduled' and a.instructor_id <> a.instructor_before
-      union all
-      select 'assignment_rescheduled', a.class, a.instructor_id, a.before
-      from ahead a where a.status = 'scheduled' and a.is_moved and a.instructor_id = a.instructor_before and a.is_not_declined
-    )
-    select private.instructor_news(e.kind, e.class, e.instructor_id,
-      row_number() over (partition by e.kind, e.instructor_id order by private.class_begins(e.class), (e.class).id::text), e.before)
-    from events e
-    union all
-    select private.customer_news('class_cancelled', a.before)
-    from ahead a where a.status = 'cancelled' and a.is_served
-    union all
-    select private.customer_news('class_rescheduled', a.class, private.class_in_words(a.before))
-    from ahead a where a.status = 'scheduled' and a.is_moved and a.is_served
-  ));
+  select array_agg(c.before) filter (where c.status = 'cancelled'), array_agg(c.before) filter (where c.status = 'scheduled' and c.is_passed_on),
+    array_agg(c.class) filter (where c.status = 'scheduled' and c.is_passed_on),
+    array_agg(c.class) filter (where c.status = 'scheduled' and c.is_moved), array_agg(c.before) filter (where c.status = 'scheduled' and c.is_moved)
+  into v_cancelled, v_withdrawn, v_given, v_moved, v_before
+  from (
+    select n::public.class_assignments as class, o::public.class_assignments as before, n.class_status as status, n.instructor_id <> o.instructor_id as is_passed_on,
+      row(n.date, n.start_time, n.end_time, n.time_zone, n.location_id) is distinct from row(o.date, o.start_time, o.end_time, o.time_zone, o.location_id) as is_moved
+    from new_rows n
+    join old_rows o on o.id = n.id
+    where o.class_status = 'scheduled' and n.class_status in ('scheduled', 'cancelled')
+      and row(n.instructor_id, n.class_status, n.date, n.start_time, n.end_time, n.time_zone, n.location_id)
+        is distinct from row(o.instructor_id, o.class_status, o.date, o.start_time, o.end_time, o.time_zone, o.location_id)
+      and (private.is_still_ahead(o.date, o.ends_at) or private.is_still_ahead(n.date, n.ends_at))
+  ) c;
+  perform private.tell_people(
+    private.instructor_news('assignment_cancelled', v_cancelled) || private.instructor_news('assignment_withdrawn', v_withdrawn)
+    || private.instructor_news('assignment_given', v_given) || private.instructor_news('assignment_rescheduled', v_moved, v_before)
+    || private.customer_news('class_cancelled', v_cancelled) || private.customer_news('class_rescheduled', v_moved, v_before)
+  );
   return null;
 end;
 $$;
@@ -143,14 +176,12 @@ create function private.tell_of_removed_assignments() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  perform private.tell_people(array(
-    select private.instructor_news('assignment_cancelled', r.class, o.instructor_id,
-      row_number() over (partition by o.instructor_id order by private.class_begins(r.class), o.id::text))
+  perform private.tell_people(private.instructor_news('assignment_cancelled', (
+    select array_agg(o::public.class_assignments)
     from old_rows o
-    cross join lateral (select o::public.class_assignments as class) r
-    where o.class_status = 'scheduled' and o.instructor_status <> 'rejected' and private.is_still_ahead(r.class)
+    where o.class_status = 'scheduled' and private.is_still_ahead(o.date, o.ends_at)
       and not exists (select from public.class_assignments_archive v where v.id = o.id)
-  ));
+  )));
   return null;
 end;
 $$;
@@ -162,9 +193,12 @@ create trigger t95_tell_delete after delete on public.class_assignments
 create function private.booked_class_in_words(p_booking_id text) returns text
 language sql stable security definer set search_path = '' set enable_nestloop = on
 return (
-  select private.class_in_words(a)
+  select private.class_in_words(t.name, p.name, a.date, a.start_time, a.end_time, a.time_zone, r.name)
   from public.assignment_bookings l
-  join public.class_assignments a on a.id = l.assignment_id and a.class_status = 'scheduled' and private.is_still_ahead(a)
+  join public.class_assignments a on a.id = l.assignment_id and a.class_status = 'scheduled' and private.is_still_ahead(a.date, a.ends_at)
+  left join public.class_types t on t.id = a.class_type_id
+  left join public.packages p on p.id = a.package_id
+  left join public.locations r on r.id = a.location_id
   where l.booking_id = p_booking_id
   order by a.date, a.start_time
   limit 1

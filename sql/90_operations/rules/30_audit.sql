@@ -21,8 +21,10 @@ end;
 $$;
 comment on function private.request_origin() is 'What the request calls itself and where it says it comes from, cleaned and bounded; nulls outside of a request.';
 
+-- Said to cost next to nothing, as where they are not called for: else what records changes would be planned anew for every
+-- statement, to find out that they are not.
 create function private.row_key(p_row jsonb, p_key_columns text[]) returns text
-language sql immutable set search_path = ''
+language sql immutable cost 1 set search_path = ''
 return case cardinality(p_key_columns)
     when 1 then p_row ->> p_key_columns[1]
     else (select jsonb_object_agg(c, p_row -> c)::text from unnest(p_key_columns) c)
@@ -30,7 +32,7 @@ return case cardinality(p_key_columns)
 comment on function private.row_key(jsonb, text[]) is 'How audit_log names a row: the key''s text, or a JSON object of a key''s columns.';
 
 create function private.without_left_out(p_row jsonb, p_left_out text[]) returns jsonb
-language sql immutable set search_path = ''
+language sql immutable cost 1 set search_path = ''
 return p_row || coalesce((select jsonb_object_agg(c, '***'::text) from unnest(p_left_out) c where p_row ->> c is not null), '{}');
 comment on function private.without_left_out(jsonb, text[]) is 'A row, or some of its columns, with *** for the values of columns that are left out of the audit trail.';
 
@@ -55,6 +57,8 @@ declare
   v_actor_role text;
   v_origin text[] := '{}';
   v_fix_id bigint;
+  v_is_many boolean;
+  v_likely text[];
 begin
   -- Referential actions run one statement for each row they look after, most of which touch nothing.
   if tg_op = 'DELETE' then
@@ -65,6 +69,7 @@ begin
     if not exists (select from new_rows) then
       return null;
     end if;
+    v_is_many := exists (select from new_rows offset 50);
   end if;
   v_was := array[
     case when v_styles[1] <> 'UTC' then set_config('TimeZone', 'UTC', true) end, case when v_styles[2] not like 'ISO%' then set_config('DateStyle', 'ISO', true) end,
@@ -88,20 +93,67 @@ begin
     execute format($sql$
       insert into public.audit_log (at, table_name, row_key, operation, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
       select $1, $2, private.row_key(r.row, $3), 'insert', private.without_left_out(r.row, $4), $5, $6, $7, $8, $9
-      from (select to_jsonb(new_rows) as row from new_rows where (%s) or $9 is not null offset 0) r
+      from (select to_jsonb(new_rows.*) as row from new_rows where (%s) or $9 is not null offset 0) r
     $sql$, v_condition) using v_at, tg_table_name, v_key_columns, v_left_out, v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id;
   elsif tg_op = 'INSERT' then
     insert into public.audit_log (at, table_name, row_key, operation, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
     select v_at, tg_table_name, case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end, 'insert',
       case when v_left_out = '{}' then r.row else private.without_left_out(r.row, v_left_out) end,
       v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id
-    from (select to_jsonb(n) as row from new_rows n offset 0) r;
+    from (select to_jsonb(n.*) as row from new_rows n offset 0) r;
   elsif tg_op = 'DELETE' then
     insert into public.audit_log (at, table_name, row_key, operation, old_values, actor_id, actor_role, request_id, ip_address, fix_id)
     select v_at, tg_table_name, case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end, 'delete',
       case when v_left_out = '{}' then r.row else private.without_left_out(r.row, v_left_out) end,
       v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id
-    from (select to_jsonb(o) as row from old_rows o offset 0) r;
+    from (select to_jsonb(o.*) as row from old_rows o offset 0) r;
+  elsif v_is_many then
+    -- Writing a row as JSON takes as long as writing it did. Of many rows that do not differ but in what the first one differs
+    -- in, only these columns are written so: a plan more, which few rows would not be worth. Images are compared, to the byte,
+    -- since what a type calls equal may be written differently.
+    v_likely := array(
+      select e.key from jsonb_each((select to_jsonb(n.*) from new_rows n limit 1)) e
+      where e.value is distinct from (select to_jsonb(o.*) from old_rows o limit 1) -> e.key
+    ) || v_key_columns;
+    execute (
+      select format($sql$
+        insert into public.audit_log (at, table_name, row_key, operation, old_values, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
+        select $1, $2, c.row_key, c.operation,
+          case when $5 = '{}' then c.before else private.without_left_out(c.before, $5) end,
+          case when $5 = '{}' then c.after else private.without_left_out(c.after, $5) end,
+          $6, $7, $8, $9, $10
+        from (
+          select case when $4 is null then private.row_key(coalesce(r.new, r.old), $3) else coalesce(r.new, r.old) ->> $4 end as row_key,
+            case when r.old is null then 'insert' when r.new is null then 'delete' else 'update' end as operation,
+            r.old - s.same as before, r.new - s.same as after
+          from (
+            select case when l.is_likely then to_jsonb(a.*) else to_jsonb(o.*) end as old, case when l.is_likely then to_jsonb(b.*) else to_jsonb(n.*) end as new
+            from old_rows o
+            full join new_rows n on %1$s
+            cross join lateral (select %2$s) a
+            cross join lateral (select %3$s) b
+            cross join lateral (select %4$s and row(%5$s)::record *= row(%6$s)::record as is_likely) l
+            offset 0
+          ) r
+          cross join lateral (
+            select array(select e.key from jsonb_each(r.new) e where e.value = r.old -> e.key) as same offset 0
+          ) s
+          where r.old is distinct from r.new
+          offset 0
+        ) c
+        where c.operation <> 'update' or c.after - array['version', 'updated_at', 'last_run_at'] <> '{}'
+      $sql$,
+        string_agg(format('n.%1$I::text = o.%1$I::text', t.attname), ' and ') filter (where t.is_key),
+        string_agg(format('o.%I', t.attname), ', ') filter (where t.is_likely), string_agg(format('n.%I', t.attname), ', ') filter (where t.is_likely),
+        string_agg(format('o.%1$I is not null and n.%1$I is not null', t.attname), ' and ') filter (where t.is_key),
+        string_agg(format('o.%I', t.attname), ', ') filter (where not t.is_likely), string_agg(format('n.%I', t.attname), ', ') filter (where not t.is_likely))
+      from (
+        select a.attname, a.attname = any(v_key_columns) as is_key, a.attname = any(v_likely) as is_likely
+        from pg_catalog.pg_attribute a
+        where a.attrelid = tg_relid and a.attnum > 0 and not a.attisdropped
+        order by a.attnum
+      ) t
+    ) using v_at, tg_table_name, v_key_columns, v_key_column, v_left_out, v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id;
   else
     insert into public.audit_log (at, table_name, row_key, operation, old_values, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
     select v_at, tg_table_name, c.row_key, c.operation,
@@ -114,11 +166,11 @@ begin
         o.row - s.same as before, n.row - s.same as after
       from (
         select case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end as row_key, r.row
-        from (select to_jsonb(t) as row from old_rows t offset 0) r
+        from (select to_jsonb(t.*) as row from old_rows t offset 0) r
       ) o
       full join (
         select case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end as row_key, r.row
-        from (select to_jsonb(t) as row from new_rows t offset 0) r
+        from (select to_jsonb(t.*) as row from new_rows t offset 0) r
       ) n on n.row_key = o.row_key
       cross join lateral (
         select array(select e.key from jsonb_each(n.row) e where e.value = o.row -> e.key) as same offset 0
