@@ -1638,31 +1638,29 @@ begin
   if not private.setting_boolean(tg_argv[0]) then
     return null;
   end if;
-  -- Each topic's rows; whom a row was taken from hears of it as well.
+  -- Each topic's rows; whom a row was taken from hears of it as well. One pass over the rows, since this is planned anew
+  -- each time.
   execute format(
     'insert into public.changes (topic, event, payload)
      select e.topic, %L, case
          when count(*) > 50 then jsonb_build_object(''count'', count(*))
-         else jsonb_build_object(''rows'', jsonb_agg(jsonb_build_object(''id'', e.id, ''version'', e.version) order by e.id))
+         else jsonb_build_object(''rows'', jsonb_agg(jsonb_build_object(''id'', r.id, ''version'', r.version) order by r.id))
        end
-     from (%s) e(topic, id, version)
+     from %s
+     cross join lateral (values %s) e(topic)
      where e.topic is not null
      group by e.topic
      order by e.topic',
     tg_argv[1] || case tg_op when 'INSERT' then '-created' when 'UPDATE' then '-updated' else '-deleted' end,
+    case tg_op when 'INSERT' then 'new_rows r' when 'DELETE' then 'old_rows r' else 'new_rows r join old_rows o on o.id = r.id and o.version <> r.version' end,
     (
       select string_agg(
           case
-            when t.topic not like '%:%' then format('select %L, r.id, r.version from %s', t.topic, s.rows)
-            else format('select %L || %s.%I, r.id, r.version from %s', split_part(t.topic, ':', 1) || ':', s.side, split_part(t.topic, ':', 2), s.rows)
-          end, ' union ')
-      from unnest(tg_argv[2:]) t(topic)
-      cross join (
-        values ('INSERT', 'r', 'new_rows r'), ('DELETE', 'r', 'old_rows r'),
-          ('UPDATE', 'r', 'new_rows r join old_rows o on o.id = r.id and o.version <> r.version'),
-          ('UPDATE', 'o', 'new_rows r join old_rows o on o.id = r.id and o.version <> r.version')
-      ) s(operation, side, rows)
-      where s.operation = tg_op and (t.topic like '%:%' or s.side = 'r')
+            when t.prefix = t.topic then format('(%L)', t.topic)
+            when tg_op = 'UPDATE' then format('(%1$L || r.%2$I), (case when o.%2$I is distinct from r.%2$I then %1$L || o.%2$I end)', t.prefix || ':', t.name)
+            else format('(%L || r.%I)', t.prefix || ':', t.name)
+          end, ', ')
+      from (select a.topic, split_part(a.topic, ':', 1) as prefix, split_part(a.topic, ':', 2) as name from unnest(tg_argv[2:]) a(topic)) t
     )
   );
   return null;
@@ -2975,10 +2973,15 @@ comment on function private.requeue_outbox(uuid[]) is 'What public.requeue_outbo
 
 -- Telling people what a statement did: one notification a person and kind, however many rows it changed.
 
+-- Asked for every line that is told, hence plpgsql: in SQL each call would start the executor.
 create function private.when_in_words(p_date date, p_start_time time, p_end_time time, p_time_zone text) returns text
-language sql stable set search_path = ''
-return to_char(p_date::timestamp, 'FMDay FMDD FMMonth YYYY')
-  || coalesce(', ' || left(p_start_time::text, 5) || '–' || left(p_end_time::text, 5) || format(' (%s)', p_time_zone), '');
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return to_char(p_date::timestamp, 'FMDay FMDD FMMonth YYYY')
+    || coalesce(', ' || left(p_start_time::text, 5) || '–' || left(p_end_time::text, 5) || format(' (%s)', p_time_zone), '');
+end;
+$$;
 comment on function private.when_in_words(date, time, time, text) is
   'A local date and time as people say it: Monday 2 March 2026, 09:00–10:30 (Europe/Paris); without a time just the day.';
 
@@ -4159,7 +4162,9 @@ create table public.claims (
   occurs_on date not null,
   kind text not null,
   title text not null,
-  primary key (resource_id, source_table, source_id, occurs_on),
+  -- In this order it also answers which claims a happening has, and who takes part on a date; the next one's index
+  -- serves whoever looks by resource.
+  primary key (source_id, source_table, occurs_on, resource_id),
   constraint nobody_is_in_two_places exclude using gist (resource_id with =, during with &&, share_key with <>),
   constraint during_is_half_open_and_finite check (
     not isempty(during) and lower_inc(during) and not upper_inc(during)
@@ -4172,8 +4177,6 @@ create table public.claims (
     lower(during) >= timestamptz '1969-12-31 00:00+00' and upper(during) <= timestamptz '2200-01-02 00:00+00'
   )
 );
--- With the date, since a weekly rule has hundreds of claims and a calendar asks for one date's at a time.
-create index claims_source on public.claims (source_id, source_table, occurs_on);
 comment on table public.claims is
   'Who and what is taken when, derived from the source tables; the one constraint nobody_is_in_two_places carries the promise.';
 comment on column public.claims.during is 'Half-open range of instants; dates of 1970 to 2199 where it is, hence a day more either side.';
@@ -4707,9 +4710,9 @@ create trigger t50_forget_unused_person before delete on public.user_profiles
 -- Claims follow their sources.
 --
 -- A source table has a uuid `id` and a view private.<table>_claims (source_id, resource_id, during, occurs_on, kind,
--- title): what its rows claim, worked out from the live rows. `select private.attach_claims('public.x')` makes its
--- claims follow it; for a child table that the view also reads, `select private.attach_claims('public.y', 'public.x',
--- 'x_id')`. Nothing else is needed.
+-- title): what its rows claim, worked out from the live rows. Claims of one row and date differ in their resource only.
+-- `select private.attach_claims('public.x')` makes its claims follow it; for a child table that the view also reads,
+-- `select private.attach_claims('public.y', 'public.x', 'x_id')`. Nothing else is needed.
 
 create trigger t00_only_triggers_write before insert or update or delete or truncate on public.claims
   for each statement execute function private.refuse_direct_write(
@@ -4847,9 +4850,10 @@ begin
       from public.claims c
       where c.source_id = any($1) and c.source_table = $2
     )
-    select
-      (select array_agg(row(g.*)::public.claims) from (select * from present except select * from wanted) g),
-      (select array_agg(row(n.*)::public.claims) from (select * from wanted except select * from present) n)
+    select array_agg(row(p.*)::public.claims) filter (where w.source_id is null), array_agg(row(w.*)::public.claims) filter (where p.source_id is null)
+    from present p
+    full join wanted w using (resource_id, during, share_key, source_table, source_id, occurs_on, kind, title)
+    where p.source_id is null or w.source_id is null
     $sql$, p_source_table || '_claims')
   into v_gone, v_new using p_ids, p_source_table;
 
@@ -7820,13 +7824,14 @@ returns table (
   source_table text, source_id uuid, occurs_on date, kind text, title text,
   starts_at timestamptz, ends_at timestamptz, resource_ids uuid[], resource_names text[], resource_kinds text[]
 )
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan set work_mem = '32MB'
 as $$
 declare
   v_sees_all boolean := private.has_permission('read:calendar');
   v_self uuid := private.current_profile_id();
-  -- Everybody is a list too: a plan that is kept for both would not use the index for either.
-  v_resource_ids uuid[] := coalesce(p_resource_ids, array(select r.id from public.resources r));
+  v_asks_all boolean := v_sees_all and p_resource_ids is null;
+  -- Everybody is a list too: without one the index of the constraint would not be used.
+  v_resource_ids uuid[] := array_remove(coalesce(p_resource_ids, array(select r.id from public.resources r)), null);
 begin
   if not v_sees_all then
     if p_resource_ids is not null and p_resource_ids <> array[v_self] then
@@ -7836,46 +7841,67 @@ begin
     v_resource_ids := array_remove(array[v_self], null);
   end if;
   perform private.check_span(p_from, p_to, interval '400 days', 'p_from', 'p_to');
-  -- Looked up date by date (offset 0 keeps it that way, whatever the planner believes of three columns together), then
-  -- put in order once instead of once for every array of every date.
+  -- The claims of those asked about are read once; who else takes part is looked up a happening at a time, all its dates
+  -- together, from the key alone (claims of one date differ in nothing else that is shown), and not at all when everybody
+  -- is asked about. One sort puts dates together and people in order for three arrays. Columns of fixed width stand first
+  -- in what is sorted, since whatever stands behind a text is much slower to compare. A busy month outgrows the usual
+  -- work_mem; one plan serves all, since making another takes longer than reading one person's week.
   return query
-    with found as materialized (
-      select distinct c.source_id, c.occurs_on, c.source_table
+    with claimed as materialized (
+      select c.source_id, c.occurs_on, c.resource_id, lower(c.during) as starts_at, upper(c.during) as ends_at,
+        c.source_table, c.kind, c.title
       from public.claims c
       where c.during && tstzrange(p_from, p_to)
         and c.resource_id = any(v_resource_ids)
         and (p_kinds is null or c.kind = any(p_kinds))
     ),
     called as materialized (
-      select r.id, r.name, r.kind, row_number() over (order by r.kind, r.name, r.id) as place
+      select r.id, row_number() over (order by r.kind, r.name, r.id) as place, r.id = any(v_resource_ids) as is_asked, r.kind, r.name
       from public.resources r
     ),
+    happenings as materialized (
+      select c.source_id, min(c.occurs_on) as first_on, max(c.occurs_on) as last_on, c.source_table
+      from claimed c
+      where not v_asks_all
+      group by c.source_id, c.source_table
+    ),
     taking_part as (
-      select f.source_table, f.source_id, f.occurs_on, c.kind, c.title, lower(c.during) as starts_at, upper(c.during) as ends_at,
-        r.id as resource_id, r.name as resource_name, r.kind as resource_kind
-      from found f
-      cross join lateral (
-        select c.resource_id, c.kind, c.title, c.during
-        from public.claims c
-        where c.source_id = f.source_id and c.source_table = f.source_table and c.occurs_on = f.occurs_on
-        offset 0
-      ) c
+      select c.source_id, c.occurs_on, r.place, c.starts_at, c.ends_at, r.id as resource_id, c.source_table, c.kind, c.title,
+        r.kind as resource_kind, r.name as resource_name
+      from claimed c
       join called r on r.id = c.resource_id
-      order by starts_at, ends_at, c.title, f.source_id, f.source_table, f.occurs_on, c.kind, r.place
+      union all
+      select h.source_id, o.occurs_on, r.place, null, null, r.id, h.source_table, null, null, r.kind, r.name
+      from happenings h
+      -- Offset 0 keeps it a look-up, whatever the planner believes of three columns together.
+      cross join lateral (
+        select c.occurs_on, c.resource_id
+        from public.claims c
+        where c.source_id = h.source_id and c.source_table = h.source_table and c.occurs_on between h.first_on and h.last_on
+        offset 0
+      ) o
+      join called r on r.id = o.resource_id and not r.is_asked
+      order by source_id, occurs_on, source_table, place
     )
-    select t.source_table, t.source_id, t.occurs_on, t.kind, t.title, t.starts_at, t.ends_at,
-      array_agg(t.resource_id), array_agg(t.resource_name), array_agg(t.resource_kind)
-    from taking_part t
-    group by t.starts_at, t.ends_at, t.title, t.source_id, t.source_table, t.occurs_on, t.kind
-    union all
-    -- A meeting nobody and nowhere is named for claims nothing, and happens all the same.
-    select 'meetings', m.id, m.date, m.kind, m.title, m.starts_at, m.ends_at, '{}', '{}', '{}'
-    from public.meetings m
-    where v_sees_all and p_resource_ids is null and m.status = 'scheduled'
-      and m.starts_at > p_from - interval '800 hours' and m.starts_at < p_to and m.ends_at > p_from
-      and (p_kinds is null or m.kind = any(p_kinds))
-      and not exists (select from public.meeting_participants p where p.meeting_id = m.id)
-    order by 6, 7, 5, 2;
+    select x.source_table, x.source_id, x.occurs_on, x.kind, x.title, x.starts_at, x.ends_at, x.resource_ids, x.resource_names, x.resource_kinds
+    from (
+      select min(t.starts_at) as starts_at, max(t.ends_at) as ends_at, t.source_id, t.occurs_on, min(t.title) as title,
+        t.source_table, min(t.kind) as kind, array_agg(t.resource_id) as resource_ids,
+        array_agg(t.resource_name) as resource_names, array_agg(t.resource_kind) as resource_kinds
+      from taking_part t
+      group by t.source_id, t.occurs_on, t.source_table
+      -- Not the dates in between in which nobody asked about takes part, or which lie outside the range.
+      having min(t.starts_at) is not null
+      union all
+      -- A meeting nobody and nowhere is named for claims nothing, and happens all the same.
+      select m.starts_at, m.ends_at, m.id, m.date, m.title, 'meetings', m.kind, '{}', '{}', '{}'
+      from public.meetings m
+      where v_asks_all and m.status = 'scheduled'
+        and m.starts_at > p_from - interval '800 hours' and m.starts_at < p_to and m.ends_at > p_from
+        and (p_kinds is null or m.kind = any(p_kinds))
+        and not exists (select from public.meeting_participants p where p.meeting_id = m.id)
+      order by 1, 2, 5, 3
+    ) x;
 end;
 $$;
 comment on function private.calendar_rows(timestamptz, timestamptz, uuid[], text[]) is
@@ -7890,7 +7916,7 @@ create function public.calendar(
   source_table text, source_id uuid, occurs_on date, kind text, title text,
   starts_at timestamptz, ends_at timestamptz, resource_ids uuid[], resource_names text[], resource_kinds text[]
 )
-language sql stable set search_path = ''
+language sql stable set search_path = '' set work_mem = '32MB'
 begin atomic
   select * from private.calendar_rows(p_from, p_to, p_resource_ids, p_kinds);
 end;
@@ -13201,47 +13227,22 @@ $$;
 comment on function private.assignment_errors(public.class_assignments, public.class_assignments) is
   'What is wrong with a class, every field at once; against what it was before, so that old rows may stay as they are.';
 
--- True for what is clearly right; whatever else is looked at field by field, to say what is wrong with it.
-create function private.is_plain_assignment(p_new public.class_assignments, p_old public.class_assignments) returns boolean
-language plpgsql stable security definer set search_path = ''
-as $$
-declare
-  v_is_as_long constant boolean := p_new.end_time - p_new.start_time is not distinct from p_old.end_time - p_old.start_time;
-begin
-  -- An expression with a query in it costs several times one without.
-  if p_new.instructor_id is distinct from p_old.instructor_id and p_new.class_status = 'scheduled'
-    and not exists (select from public.user_profiles p where p.id = p_new.instructor_id and p.is_active) then
-    return false;
-  end if;
-  return coalesce(
-    p_new.date between date '1970-01-01' and date '2199-12-31'
-    and (p_new.start_time is null and p_new.end_time is null or p_new.start_time < p_new.end_time)
-    and (v_is_as_long or extract(epoch from p_new.end_time - p_new.start_time) / 60
-      between private.setting_integer('class_minutes_min') and private.setting_integer('class_minutes_max'))
-    and (p_new.time_zone = p_old.time_zone or private.is_time_zone(p_new.time_zone))
-    and (p_new.payment_amount is null or p_new.payment_amount between 0 and 9999999999.99)
-    and (p_new.rate is null or p_new.rate between 0.01 and 9999999999.99)
-    and p_new.payment_type in ('per_class', 'monthly', 'per_member', 'total_duration', 'per_class_total', 'per_student_per_class')
-    and p_new.schedule_type in ('adhoc', 'weekly', 'monthly', 'crash', 'package')
-    and p_new.booking_type in ('individual', 'corporate', 'private_group', 'public_group')
-    and p_new.class_status in ('scheduled', 'completed', 'cancelled') and p_new.payment_status in ('pending', 'paid', 'cancelled')
-    and p_new.instructor_status in ('pending', 'accepted', 'rejected')
-    and (p_new.notes is null or length(p_new.notes) <= 1000)
-    and (p_new.schedule_id is null or p_new.occurs_on is not null)
-    and (p_new.date is not distinct from p_old.date or p_new.class_status <> 'scheduled'
-      or p_new.date <= private.today() + private.setting_integer('days_ahead')),
-    false);
-end;
-$$;
-comment on function private.is_plain_assignment(public.class_assignments, public.class_assignments) is
-  'Whether private.assignment_errors would find nothing wrong, but for times the clock skips; quickly.';
-
+-- Bulk changes come through here, row by row: what did not change was looked at before, by this and by the constraints, and
+-- what is clearly right is let through quickly. Anything else is looked at field by field, to say what is wrong with it.
 create function private.check_assignment() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  v_is_set_anew boolean;
+  v_is_plain boolean;
 begin
-  new.notes := private.clean_text(new.notes);
-  new.schedule_type := case new.schedule_type when 'crash_course' then 'crash' else new.schedule_type end;
+  -- Of a class that comes, the one it was is null.
+  if new.notes is distinct from old.notes then
+    new.notes := private.clean_text(new.notes);
+  end if;
+  if new.schedule_type = 'crash_course' then
+    new.schedule_type := 'crash';
+  end if;
   if new.schedule_id is not null and new.occurs_on is null then
     new.occurs_on := new.date;
   end if;
@@ -13254,31 +13255,57 @@ begin
     new.assigned_by := private.caller_id();
     new.assigned_at := private.now();
   end if;
-  -- Bulk changes come through here: what did not change was looked at before.
-  if tg_op = 'INSERT' or row(new.date, new.start_time, new.end_time, new.time_zone, new.instructor_id, new.payment_amount, new.rate,
-      new.payment_type, new.schedule_type, new.booking_type, new.class_status, new.payment_status, new.instructor_status, new.notes,
-      new.schedule_id, new.occurs_on, new.starts_at, new.ends_at)
-    is distinct from row(old.date, old.start_time, old.end_time, old.time_zone, old.instructor_id, old.payment_amount, old.rate,
-      old.payment_type, old.schedule_type, old.booking_type, old.class_status, old.payment_status, old.instructor_status, old.notes,
-      old.schedule_id, old.occurs_on, old.starts_at, old.ends_at) then
-    if not private.is_plain_assignment(new, case tg_op when 'UPDATE' then old end) then
-      perform private.fail_input(private.assignment_errors(new, case tg_op when 'UPDATE' then old end));
-    end if;
-    -- Of two at once the index refuses the second.
-    if new.schedule_id is not null and new.class_status <> 'cancelled'
-      and (tg_op = 'INSERT' or (new.schedule_id, new.occurs_on) is distinct from (old.schedule_id, old.occurs_on))
-      and exists (
-        select from public.class_assignments a
-        where a.schedule_id = new.schedule_id and a.occurs_on = new.occurs_on and a.class_status <> 'cancelled' and a.id <> new.id
-      ) then
+  v_is_set_anew := tg_op = 'INSERT' or row(new.instructor_id, new.payment_amount, new.rate, new.payment_type, new.schedule_type, new.booking_type,
+      new.class_status, new.payment_status, new.instructor_status, new.notes, new.schedule_id, new.occurs_on)
+    is distinct from row(old.instructor_id, old.payment_amount, old.rate, old.payment_type, old.schedule_type, old.booking_type,
+      old.class_status, old.payment_status, old.instructor_status, old.notes, old.schedule_id, old.occurs_on);
+  if not v_is_set_anew and row(new.date, new.start_time, new.end_time, new.time_zone, new.starts_at, new.ends_at)
+    is not distinct from row(old.date, old.start_time, old.end_time, old.time_zone, old.starts_at, old.ends_at) then
+    return new;
+  end if;
+  v_is_plain := coalesce(
+    new.date between date '1970-01-01' and date '2199-12-31'
+    and (new.start_time is null and new.end_time is null or new.start_time < new.end_time)
+    and (new.end_time - new.start_time is not distinct from old.end_time - old.start_time
+      or extract(epoch from new.end_time - new.start_time) / 60 between private.setting_integer('class_minutes_min') and private.setting_integer('class_minutes_max'))
+    and (new.time_zone = old.time_zone or private.is_time_zone(new.time_zone))
+    and (new.date is not distinct from old.date or new.class_status <> 'scheduled' or new.date <= private.today() + private.setting_integer('days_ahead'))
+    and (not v_is_set_anew
+      or (new.payment_amount is null or new.payment_amount between 0 and 9999999999.99)
+      and (new.rate is null or new.rate between 0.01 and 9999999999.99)
+      and new.payment_type in ('per_class', 'monthly', 'per_member', 'total_duration', 'per_class_total', 'per_student_per_class')
+      and new.schedule_type in ('adhoc', 'weekly', 'monthly', 'crash', 'package')
+      and new.booking_type in ('individual', 'corporate', 'private_group', 'public_group')
+      and new.class_status in ('scheduled', 'completed', 'cancelled') and new.payment_status in ('pending', 'paid', 'cancelled')
+      and new.instructor_status in ('pending', 'accepted', 'rejected')
+      and (new.notes is null or length(new.notes) <= 1000)
+      and (new.schedule_id is null or new.occurs_on is not null)),
+    false);
+  -- What asks a table has a condition of its own: it costs several times an expression without a query, and with what is
+  -- asked first in one with it, the whole would be planned anew for every row.
+  if new.instructor_id is distinct from old.instructor_id and new.class_status = 'scheduled' then
+    v_is_plain := v_is_plain and exists (select from public.user_profiles p where p.id = new.instructor_id and p.is_active);
+  end if;
+  if not v_is_plain then
+    perform private.fail_input(private.assignment_errors(new, case tg_op when 'UPDATE' then old end));
+  end if;
+  -- Of two at once the index refuses the second.
+  if new.schedule_id is not null and new.class_status <> 'cancelled'
+    and (tg_op = 'INSERT' or (new.schedule_id, new.occurs_on) is distinct from (old.schedule_id, old.occurs_on)) then
+    if exists (
+      select from public.class_assignments a
+      where a.schedule_id = new.schedule_id and a.occurs_on = new.occurs_on and a.class_status <> 'cancelled' and a.id <> new.id
+    ) then
       perform private.fail('time_conflict', format('%s of this schedule is already assigned', new.occurs_on), 'occurs_on',
         jsonb_build_object('schedule_id', new.schedule_id, 'occurs_on', new.occurs_on));
     end if;
-    new.starts_at := private.local_to_instant(new.date, new.start_time, new.time_zone);
-    new.ends_at := private.local_end_to_instant(new.date, new.end_time, new.time_zone);
-    if new.starts_at is null <> (new.start_time is null) or new.ends_at is null <> (new.end_time is null) then
-      perform private.fail_input(private.assignment_errors(new, null));
-    end if;
+  end if;
+  new.starts_at := private.local_to_instant(new.date, new.start_time, new.time_zone);
+  -- Most ends are shown by the clock, and are asked for once.
+  new.ends_at := coalesce(
+    private.local_to_instant(new.date, new.end_time, new.time_zone), private.local_end_to_instant(new.date, new.end_time, new.time_zone));
+  if new.starts_at is null <> (new.start_time is null) or new.ends_at is null <> (new.end_time is null) then
+    perform private.fail_input(private.assignment_errors(new, null));
   end if;
   return new;
 end;
@@ -13435,8 +13462,15 @@ create trigger t20_guard_paid after delete on public.class_assignments
   referencing old table as old_rows for each statement execute function private.guard_paid_assignments();
 create trigger t20_guard after update on public.class_assignments
   referencing old table as old_rows new table as new_rows for each statement execute function private.guard_assignments();
-create trigger t25_move before insert or update on public.class_assignments
+create trigger t25_move before insert on public.class_assignments
   for each row execute function private.move_assignment();
+-- Bulk changes of anything else need not ask, row by row.
+create trigger t25_move_on_update before update on public.class_assignments
+  for each row when (
+    old.class_status <> 'scheduled' or (new.class_status, new.instructor_status, new.payment_status, new.instructor_id, new.instructor_response_at)
+      is distinct from (old.class_status, old.instructor_status, old.payment_status, old.instructor_id, old.instructor_response_at)
+  )
+  execute function private.move_assignment();
 
 -- sql/40_studio/rules/40_taking_over.sql
 
@@ -13449,24 +13483,25 @@ select a.id as source_id, u.resource_id, tstzrange(a.starts_at, a.ends_at) as du
 from public.class_assignments a
 left join public.class_types t on t.id = a.class_type_id
 left join public.packages p on p.id = a.package_id
-cross join lateral (
-  select a.instructor_id as resource_id where a.instructor_status <> 'rejected'
-  union
-  select a.location_id where a.location_id is not null
-) u
-where a.starts_at is not null and a.class_status <> 'cancelled';
+cross join lateral (values (case when a.instructor_status <> 'rejected' then a.instructor_id end), (a.location_id)) as u (resource_id)
+where a.starts_at is not null and a.class_status <> 'cancelled' and u.resource_id is not null;
 comment on view private.class_assignments_claims is
   'What classes take: the room unless they are cancelled, the instructor unless cancelled or rejected; nothing without times.';
 
 create function private.prepare_assignments() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
-begin
-  perform private.ensure_people(array(
+declare
+  v_unknown constant uuid[] := array(
     select distinct n.instructor_id from new_rows n
     where not exists (select from public.resources r where r.id = n.instructor_id)
     order by n.instructor_id
-  ));
+  );
+begin
+  -- Writing nobody down would set off all that follows resources.
+  if v_unknown <> '{}' then
+    perform private.ensure_people(v_unknown);
+  end if;
   return null;
 end;
 $$;
@@ -14460,25 +14495,31 @@ create trigger t65_use_credits_update after update on public.assignment_bookings
 create function private.follow_class_with_credits() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  v_cancelled_ids uuid[];
+  v_is_moved boolean;
 begin
-  perform private.return_link_credits(array(
-    select l.id
-    from new_rows n
-    join old_rows o on o.id = n.id and o.class_status <> 'cancelled'
-    join public.assignment_bookings l on l.assignment_id = n.id
-    where n.class_status = 'cancelled'
-  ), false);
-  perform private.use_credit(u.profile_id, u.class_package_id, u.date, 'assignment_bookings', u.id)
-  from (
-    select b.profile_id, b.class_package_id, n.date, l.id
-    from new_rows n
-    join old_rows o on o.id = n.id and o.date <> n.date
-    join public.assignment_bookings l on l.assignment_id = n.id
-    join public.bookings b on b.booking_id = l.booking_id and b.uses_credits and b.status <> 'cancelled'
-    where n.class_status <> 'cancelled'
-    order by b.profile_id, l.id
-    offset 0
-  ) u;
+  select array_agg(n.id) filter (where n.class_status = 'cancelled' and o.class_status <> 'cancelled'),
+    bool_or(n.class_status <> 'cancelled' and n.date <> o.date)
+  into v_cancelled_ids, v_is_moved
+  from new_rows n
+  join old_rows o on o.id = n.id;
+  if v_cancelled_ids is not null then
+    perform private.return_link_credits(array(select l.id from public.assignment_bookings l where l.assignment_id = any(v_cancelled_ids)), false);
+  end if;
+  if v_is_moved then
+    perform private.use_credit(u.profile_id, u.class_package_id, u.date, 'assignment_bookings', u.id)
+    from (
+      select b.profile_id, b.class_package_id, n.date, l.id
+      from new_rows n
+      join old_rows o on o.id = n.id and o.date <> n.date
+      join public.assignment_bookings l on l.assignment_id = n.id
+      join public.bookings b on b.booking_id = l.booking_id and b.uses_credits and b.status <> 'cancelled'
+      where n.class_status <> 'cancelled'
+      order by b.profile_id, l.id
+      offset 0
+    ) u;
+  end if;
   return null;
 end;
 $$;
@@ -14734,8 +14775,14 @@ $$;
 comment on function private.freeze_rate() is
   'Row trigger: an amount left out is what the instructor''s rate says on that day, frozen; a frozen one is taken anew when somebody else teaches, or another class or day.';
 
-create trigger t27_freeze_rate before insert or update on public.class_assignments
+create trigger t27_freeze_rate before insert on public.class_assignments
   for each row execute function private.freeze_rate();
+create trigger t27_freeze_rate_on_update before update on public.class_assignments
+  for each row when (
+    (new.payment_amount, new.rate, new.rate_id, new.instructor_id, new.date, new.class_type_id, new.payment_type)
+      is distinct from (old.payment_amount, old.rate, old.rate_id, old.instructor_id, old.date, old.class_type_id, old.payment_type)
+  )
+  execute function private.freeze_rate();
 
 -- After the row is there, since not every row that was tried gets there. What classes of a plan are paid at a rate that
 -- was given is written down by set_assignment_pay(), which knows the whole plan.
@@ -14919,6 +14966,18 @@ return (
 );
 comment on function private.pay_facts(jsonb) is 'Of a class, what it is paid for by.';
 
+create function private.fail_closed_period(p_id uuid, p_period public.pay_periods) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform private.fail('illegal_transition',
+    format('The pay period %s is closed: its classes are neither added, removed nor changed', p_period.name),
+    'date', jsonb_build_object('id', p_id, 'pay_period_id', p_period.id, 'pay_period', p_period.name),
+    'Reopen it with reopen_pay_period, which asks for a reason.');
+end;
+$$;
+comment on function private.fail_closed_period(uuid, public.pay_periods) is 'Raises illegal_transition for a class in a closed pay period.';
+
 -- After the row is written, so that it sees what other triggers made of it. Volatile, so that it sees a period closed
 -- while the statement waited. A class that stands in both tables alike is being moved from one to the other.
 create function private.keep_closed_periods() returns trigger
@@ -14931,48 +14990,62 @@ declare
 begin
   perform private.require_read_committed();
   select p.* into v_period from public.pay_periods p
-  where p.status = 'closed'
-    and (tg_op <> 'INSERT' and old.date between p.starts_on and p.ends_on or tg_op <> 'DELETE' and new.date between p.starts_on and p.ends_on)
+  where p.status = 'closed' and case tg_op when 'INSERT' then new.date else old.date end between p.starts_on and p.ends_on
   limit 1;
   if not found then
     return null;
   end if;
-  if tg_op <> 'UPDATE' then
-    v_facts := private.pay_facts(case tg_op when 'INSERT' then to_jsonb(new) else to_jsonb(old) end);
-    if tg_table_name = 'class_assignments' then
-      v_twin := (select private.pay_facts(to_jsonb(a)) from public.class_assignments_archive a where a.id = (v_facts ->> 'id')::uuid);
-    else
-      v_twin := (select private.pay_facts(to_jsonb(a)) from public.class_assignments a where a.id = (v_facts ->> 'id')::uuid);
-    end if;
-    if v_twin = v_facts then
-      return null;
-    end if;
+  v_facts := private.pay_facts(case tg_op when 'INSERT' then to_jsonb(new) else to_jsonb(old) end);
+  if tg_table_name = 'class_assignments' then
+    v_twin := (select private.pay_facts(to_jsonb(a)) from public.class_assignments_archive a where a.id = (v_facts ->> 'id')::uuid);
+  else
+    v_twin := (select private.pay_facts(to_jsonb(a)) from public.class_assignments a where a.id = (v_facts ->> 'id')::uuid);
   end if;
-  perform private.fail('illegal_transition',
-    format('The pay period %s is closed: its classes are neither added, removed nor changed', v_period.name),
-    'date', jsonb_build_object('id', case tg_op when 'INSERT' then new.id else old.id end, 'pay_period_id', v_period.id,
-      'pay_period', v_period.name),
-    'Reopen it with reopen_pay_period, which asks for a reason.');
+  if v_twin is distinct from v_facts then
+    perform private.fail_closed_period((v_facts ->> 'id')::uuid, v_period);
+  end if;
   return null;
 end;
 $$;
-comment on function private.keep_closed_periods() is
-  'Row trigger: in a closed pay period no class comes, goes, or changes who, when, its status or its pay; notes may.';
+comment on function private.keep_closed_periods() is 'Row trigger: in a closed pay period no class comes or goes.';
+
+-- Many classes change at once, and asking takes longer than writing a row. A class that gets another id is one gone and
+-- another one come.
+create function private.keep_closed_periods_on_update() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_found record;
+begin
+  perform private.require_read_committed();
+  if not exists (select from public.pay_periods p where p.status = 'closed') then
+    return null;
+  end if;
+  select coalesce(o.id, n.id) as id, p as period into v_found
+  from old_rows o
+  full join new_rows n on n.id = o.id
+  join public.pay_periods p on p.status = 'closed' and (o.date between p.starts_on and p.ends_on or n.date between p.starts_on and p.ends_on)
+  where row(o.id, o.instructor_id, o.date, o.start_time, o.end_time, o.payment_amount, o.payment_type, o.payment_status, o.class_status, o.rate, o.rate_id)
+    is distinct from
+    row(n.id, n.instructor_id, n.date, n.start_time, n.end_time, n.payment_amount, n.payment_type, n.payment_status, n.class_status, n.rate, n.rate_id)
+  limit 1;
+  if found then
+    perform private.fail_closed_period(v_found.id, v_found.period);
+  end if;
+  return null;
+end;
+$$;
+comment on function private.keep_closed_periods_on_update() is
+  'Statement trigger: in a closed pay period no class changes who, when, its status or its pay; notes may.';
 
 -- Everything else is refused in the archive whatever the period.
 create trigger t30_keep_closed_periods after insert or delete on public.class_assignments
   for each row execute function private.keep_closed_periods();
 create trigger t30_keep_closed_periods after insert on public.class_assignments_archive
   for each row execute function private.keep_closed_periods();
-create trigger t30_keep_closed_periods_on_update after update on public.class_assignments
-  for each row when (
-    (old.id, old.instructor_id, old.date, old.start_time, old.end_time, old.payment_amount, old.payment_type, old.payment_status,
-      old.class_status, old.rate, old.rate_id)
-    is distinct from
-    (new.id, new.instructor_id, new.date, new.start_time, new.end_time, new.payment_amount, new.payment_type, new.payment_status,
-      new.class_status, new.rate, new.rate_id)
-  )
-  execute function private.keep_closed_periods();
+-- Before it is asked who changes what.
+create trigger t15_keep_closed_periods after update on public.class_assignments
+  referencing old table as old_rows new table as new_rows for each statement execute function private.keep_closed_periods_on_update();
 
 -- sql/40_studio/rules/75_numbers.sql
 
@@ -16228,72 +16301,127 @@ select private.attach_publishing('public.class_schedules', 'changes_from_studio'
 -- What instructors and customers are told of classes and bookings. Of what is over nobody needs to hear, so bringing in the
 -- past says nothing.
 
-create function private.is_still_ahead(p_row public.class_assignments) returns boolean
-language sql stable set search_path = ''
-return coalesce(p_row.ends_at > private.now(), p_row.date >= private.today());
-comment on function private.is_still_ahead(public.class_assignments) is 'Whether a class is not over yet.';
-
-create function private.class_in_words(p_row public.class_assignments) returns text
-language sql stable security definer set search_path = ''
-return concat_ws(', ',
-  coalesce((select t.name from public.class_types t where t.id = p_row.class_type_id),
-    (select p.name from public.packages p where p.id = p_row.package_id), 'Class'),
-  private.when_in_words(p_row.date, p_row.start_time, p_row.end_time, p_row.time_zone),
-  (select l.name from public.locations l where l.id = p_row.location_id));
-comment on function private.class_in_words(public.class_assignments) is 'What is taught, when, and where.';
-
-create function private.class_begins(p_row public.class_assignments) returns timestamptz
-language sql stable set search_path = ''
-return coalesce(p_row.starts_at, p_row.date::timestamp at time zone p_row.time_zone);
-comment on function private.class_begins(public.class_assignments) is 'When a class begins; where no time is arranged the beginning of its day.';
-
--- Of the 20th on nobody reads the words, and of the second on the title: p_position says which it is, by when it begins.
-create function private.instructor_news(
-  p_kind text, p_row public.class_assignments, p_instructor_id uuid, p_position bigint, p_before public.class_assignments default null
-) returns private.news
-language sql stable set search_path = ''
-return row(
-  p_instructor_id, p_kind,
-  case when p_position = 1 then
-    case p_kind when 'assignment_given' then 'A class for you' when 'assignment_withdrawn' then 'A class is no longer yours'
-      when 'assignment_rescheduled' then 'A class of yours was moved' else 'A class of yours was cancelled' end
-    || ': ' || private.when_in_words(p_row.date, p_row.start_time, p_row.end_time, p_row.time_zone)
-  end,
-  case p_kind when 'assignment_given' then '%s classes for you' when 'assignment_withdrawn' then '%s classes are no longer yours'
-    when 'assignment_rescheduled' then '%s classes of yours were moved' else '%s classes of yours were cancelled' end,
-  case when p_position <= 20 then
-    private.class_in_words(p_row) || case when (p_before).id is null then '' else '; before: ' || private.class_in_words(p_before) end
-  end,
-  private.class_begins(p_row), 'class_assignments', p_row.id::text
-)::private.news;
-comment on function private.instructor_news(text, public.class_assignments, uuid, bigint, public.class_assignments) is 'What an instructor is told about a class.';
-
-create function private.customer_news(p_kind text, p_row public.class_assignments, p_before text default null) returns setof private.news
-language sql stable security definer set search_path = '' set enable_nestloop = on
-begin atomic
-  select b.profile_id, p_kind,
-    case p_kind when 'class_cancelled' then 'A class you booked was cancelled' else 'A class you booked was moved' end
-      || ': ' || private.when_in_words(p_row.date, p_row.start_time, p_row.end_time, p_row.time_zone),
-    case p_kind when 'class_cancelled' then '%s classes you booked were cancelled' else '%s classes you booked were moved' end,
-    private.class_in_words(p_row) || coalesce('; before: ' || p_before, '') || format(' (booking %s)', b.booking_id),
-    private.class_begins(p_row), 'class_assignments', p_row.id::text
-  from public.assignment_bookings l
-  join public.bookings b on b.booking_id = l.booking_id
-  where l.assignment_id = p_row.id and b.profile_id is not null and b.status in ('pending', 'confirmed');
+-- In plpgsql, and given what was looked up: a call in SQL starts the executor, and there are as many as there are classes.
+create function private.is_still_ahead(p_date date, p_ends_at timestamptz) returns boolean
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return coalesce(p_ends_at > private.now(), p_date >= private.today());
 end;
-comment on function private.customer_news(text, public.class_assignments, text) is 'What the customers are told about a class that serves their bookings.';
+$$;
+comment on function private.is_still_ahead(date, timestamptz) is 'Whether a class is not over yet.';
+
+create function private.class_in_words(
+  p_class_type text, p_package text, p_date date, p_start_time time, p_end_time time, p_time_zone text, p_location text
+) returns text
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return concat_ws(', ', coalesce(p_class_type, p_package, 'Class'), private.when_in_words(p_date, p_start_time, p_end_time, p_time_zone), p_location);
+end;
+$$;
+comment on function private.class_in_words(text, text, date, time, time, text, text) is 'What is taught, when, and where.';
+
+-- Of the 20th on nobody reads the words, and of the second on the title: the position says which it is, by when it begins.
+-- A class that was declined is news to nobody who declined it, and to whom one was passed on it is new, wherever it was.
+create function private.instructor_news(p_kind text, p_classes public.class_assignments[], p_before public.class_assignments[] default null) returns private.news[]
+language plpgsql stable security definer set search_path = '' set enable_nestloop = off
+as $$
+declare
+  v_title constant text := case p_kind
+    when 'assignment_given' then 'A class for you' when 'assignment_withdrawn' then 'A class is no longer yours'
+    when 'assignment_rescheduled' then 'A class of yours was moved' else 'A class of yours was cancelled' end;
+  v_title_of_many constant text := case p_kind
+    when 'assignment_given' then '%s classes for you' when 'assignment_withdrawn' then '%s classes are no longer yours'
+    when 'assignment_rescheduled' then '%s classes of yours were moved' else '%s classes of yours were cancelled' end;
+begin
+  if p_classes is null then
+    return null;
+  end if;
+  return array(
+    select row(
+      c.instructor_id, p_kind,
+      case when c.position = 1 then v_title || ': ' || private.when_in_words(c.date, c.start_time, c.end_time, c.time_zone) end,
+      v_title_of_many,
+      case when c.position <= 20 then
+        private.class_in_words((select t.name from public.class_types t where t.id = c.class_type_id), (select p.name from public.packages p where p.id = c.package_id),
+          c.date, c.start_time, c.end_time, c.time_zone, (select l.name from public.locations l where l.id = c.location_id))
+        || case when (c.before).id is null then '' else '; before: '
+          || private.class_in_words((select t.name from public.class_types t where t.id = (c.before).class_type_id),
+            (select p.name from public.packages p where p.id = (c.before).package_id), (c.before).date, (c.before).start_time, (c.before).end_time,
+            (c.before).time_zone, (select l.name from public.locations l where l.id = (c.before).location_id))
+        end
+      end,
+      c.begins_at, 'class_assignments', c.id::text
+    )::private.news
+    from (
+      select u.*, b as before, w.begins_at, row_number() over (partition by u.instructor_id order by w.begins_at, u.id::text) as position
+      from unnest(p_classes) u
+      left join unnest(p_before) b on b.id = u.id
+      cross join lateral (select coalesce(u.starts_at, u.date::timestamp at time zone u.time_zone) as begins_at) w
+      where u.instructor_status <> 'rejected' and coalesce(b.instructor_id = u.instructor_id, true)
+    ) c
+  );
+end;
+$$;
+comment on function private.instructor_news(text, public.class_assignments[], public.class_assignments[]) is
+  'What instructors are told about classes of theirs: as they are, and where they were moved as they were; null for none.';
+
+-- Looked up booking by booking, whatever plans the caller is held to.
+create function private.customers_of_classes(p_ids uuid[]) returns table (assignment_id uuid, profile_id uuid, booking_id text)
+language plpgsql stable security definer set search_path = '' set enable_nestloop = on
+as $$
+#variable_conflict use_column
+begin
+  return query
+    select l.assignment_id, b.profile_id, b.booking_id
+    from public.assignment_bookings l
+    join public.bookings b on b.booking_id = l.booking_id
+    where l.assignment_id = any(p_ids) and b.profile_id is not null and b.status in ('pending', 'confirmed');
+end;
+$$;
+comment on function private.customers_of_classes(uuid[]) is 'The people whose bookings these classes serve.';
+
+create function private.customer_news(p_kind text, p_classes public.class_assignments[], p_before public.class_assignments[] default null) returns private.news[]
+language plpgsql stable security definer set search_path = '' set enable_nestloop = off
+as $$
+declare
+  v_title constant text := case p_kind when 'class_cancelled' then 'A class you booked was cancelled' else 'A class you booked was moved' end;
+  v_title_of_many constant text := case p_kind when 'class_cancelled' then '%s classes you booked were cancelled' else '%s classes you booked were moved' end;
+begin
+  if p_classes is null then
+    return null;
+  end if;
+  return array(
+    select row(
+      s.profile_id, p_kind, v_title || ': ' || private.when_in_words(c.date, c.start_time, c.end_time, c.time_zone), v_title_of_many,
+      private.class_in_words((select t.name from public.class_types t where t.id = c.class_type_id), (select p.name from public.packages p where p.id = c.package_id),
+        c.date, c.start_time, c.end_time, c.time_zone, (select l.name from public.locations l where l.id = c.location_id))
+      || case when b.id is null then '' else '; before: '
+        || private.class_in_words((select t.name from public.class_types t where t.id = b.class_type_id), (select p.name from public.packages p where p.id = b.package_id),
+          b.date, b.start_time, b.end_time, b.time_zone, (select l.name from public.locations l where l.id = b.location_id))
+      end
+      || format(' (booking %s)', s.booking_id),
+      coalesce(c.starts_at, c.date::timestamp at time zone c.time_zone), 'class_assignments', c.id::text
+    )::private.news
+    from private.customers_of_classes(array(select u.id from unnest(p_classes) u)) s
+    join unnest(p_classes) c on c.id = s.assignment_id
+    left join unnest(p_before) b on b.id = c.id
+  );
+end;
+$$;
+comment on function private.customer_news(text, public.class_assignments[], public.class_assignments[]) is
+  'What customers are told about classes that serve their bookings: as they are, and where they were moved as they were; null for none.';
 
 create function private.tell_of_new_assignments() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  perform private.tell_people(array(
-    select private.instructor_news('assignment_given', r.class, n.instructor_id,
-      row_number() over (partition by n.instructor_id order by private.class_begins(r.class), n.id::text))
+  perform private.tell_people(private.instructor_news('assignment_given', (
+    select array_agg(n::public.class_assignments)
     from new_rows n
-    cross join lateral (select n::public.class_assignments as class) r
-    where n.class_status = 'scheduled' and n.instructor_status = 'pending' and private.is_still_ahead(r.class)
-  ));
+    where n.class_status = 'scheduled' and n.instructor_status = 'pending' and private.is_still_ahead(n.date, n.ends_at)
+  )));
   return null;
 end;
 $$;
@@ -16302,60 +16430,37 @@ comment on function private.tell_of_new_assignments() is 'Statement trigger: tel
 create trigger t95_tell_insert after insert on public.class_assignments
   referencing new table as new_rows for each statement execute function private.tell_of_new_assignments();
 
--- A class that was declined and then changes is news to nobody who declined it. Old and new rows meet by key: the planner,
--- who thinks of few rows when it plans for the first statement, must not go over one side for each row of the other. What
--- looks up single rows, by functions of its own, may.
+-- Old and new rows meet by key: the planner, who thinks of few rows when it plans for the first statement, must not go
+-- over one side for each row of the other. What looks up single rows, by functions of its own, may.
 create function private.tell_of_changed_assignments() returns trigger
 language plpgsql volatile security definer set search_path = '' set enable_nestloop = off
 as $$
 declare
-  v_ids constant uuid[] := array(
-    select d.id from (
-      select n.id, n.instructor_id, n.class_status, n.date, n.start_time, n.end_time, n.time_zone, n.location_id from new_rows n
-      except
-      select o.id, o.instructor_id, o.class_status, o.date, o.start_time, o.end_time, o.time_zone, o.location_id from old_rows o
-    ) d
-  );
-  v_served uuid[];
+  v_cancelled public.class_assignments[];
+  v_withdrawn public.class_assignments[];
+  v_given public.class_assignments[];
+  v_moved public.class_assignments[];
+  v_before public.class_assignments[];
 begin
-  if v_ids = '{}' then
-    return null;
-  end if;
-  v_served := array(select distinct l.assignment_id from public.assignment_bookings l where l.assignment_id = any(v_ids));
-  perform private.tell_people(array(
-    with ahead as materialized (
-      select r.*, (n.date, n.start_time, n.end_time, n.time_zone, n.location_id) is distinct from (o.date, o.start_time, o.end_time, o.time_zone, o.location_id) as is_moved,
-        n.instructor_id, o.instructor_id as instructor_before, n.class_status as status,
-        n.instructor_status <> 'rejected' as is_not_declined, o.instructor_status <> 'rejected' as was_not_declined, n.id = any(v_served) as is_served
-      from new_rows n
-      join old_rows o on o.id = n.id
-      cross join lateral (select n::public.class_assignments as class, o::public.class_assignments as before) r
-      where o.class_status = 'scheduled' and n.class_status in ('scheduled', 'cancelled')
-        and (private.is_still_ahead(r.before) or private.is_still_ahead(r.class))
-    ),
-    events as (
-      select 'assignment_cancelled' as kind, a.before as class, a.instructor_before as instructor_id, null::public.class_assignments as before
-      from ahead a where a.status = 'cancelled' and a.was_not_declined
-      union all
-      select 'assignment_withdrawn', a.before, a.instructor_before, null
-      from ahead a where a.status = 'scheduled' and a.instructor_id <> a.instructor_before and a.was_not_declined
-      union all
-      select 'assignment_given', a.class, a.instructor_id, null
-      from ahead a where a.status = 'scheduled' and a.instructor_id <> a.instructor_before
-      union all
-      select 'assignment_rescheduled', a.class, a.instructor_id, a.before
-      from ahead a where a.status = 'scheduled' and a.is_moved and a.instructor_id = a.instructor_before and a.is_not_declined
-    )
-    select private.instructor_news(e.kind, e.class, e.instructor_id,
-      row_number() over (partition by e.kind, e.instructor_id order by private.class_begins(e.class), (e.class).id::text), e.before)
-    from events e
-    union all
-    select private.customer_news('class_cancelled', a.before)
-    from ahead a where a.status = 'cancelled' and a.is_served
-    union all
-    select private.customer_news('class_rescheduled', a.class, private.class_in_words(a.before))
-    from ahead a where a.status = 'scheduled' and a.is_moved and a.is_served
-  ));
+  select array_agg(c.before) filter (where c.status = 'cancelled'), array_agg(c.before) filter (where c.status = 'scheduled' and c.is_passed_on),
+    array_agg(c.class) filter (where c.status = 'scheduled' and c.is_passed_on),
+    array_agg(c.class) filter (where c.status = 'scheduled' and c.is_moved), array_agg(c.before) filter (where c.status = 'scheduled' and c.is_moved)
+  into v_cancelled, v_withdrawn, v_given, v_moved, v_before
+  from (
+    select n::public.class_assignments as class, o::public.class_assignments as before, n.class_status as status, n.instructor_id <> o.instructor_id as is_passed_on,
+      row(n.date, n.start_time, n.end_time, n.time_zone, n.location_id) is distinct from row(o.date, o.start_time, o.end_time, o.time_zone, o.location_id) as is_moved
+    from new_rows n
+    join old_rows o on o.id = n.id
+    where o.class_status = 'scheduled' and n.class_status in ('scheduled', 'cancelled')
+      and row(n.instructor_id, n.class_status, n.date, n.start_time, n.end_time, n.time_zone, n.location_id)
+        is distinct from row(o.instructor_id, o.class_status, o.date, o.start_time, o.end_time, o.time_zone, o.location_id)
+      and (private.is_still_ahead(o.date, o.ends_at) or private.is_still_ahead(n.date, n.ends_at))
+  ) c;
+  perform private.tell_people(
+    private.instructor_news('assignment_cancelled', v_cancelled) || private.instructor_news('assignment_withdrawn', v_withdrawn)
+    || private.instructor_news('assignment_given', v_given) || private.instructor_news('assignment_rescheduled', v_moved, v_before)
+    || private.customer_news('class_cancelled', v_cancelled) || private.customer_news('class_rescheduled', v_moved, v_before)
+  );
   return null;
 end;
 $$;
@@ -16370,14 +16475,12 @@ create function private.tell_of_removed_assignments() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
-  perform private.tell_people(array(
-    select private.instructor_news('assignment_cancelled', r.class, o.instructor_id,
-      row_number() over (partition by o.instructor_id order by private.class_begins(r.class), o.id::text))
+  perform private.tell_people(private.instructor_news('assignment_cancelled', (
+    select array_agg(o::public.class_assignments)
     from old_rows o
-    cross join lateral (select o::public.class_assignments as class) r
-    where o.class_status = 'scheduled' and o.instructor_status <> 'rejected' and private.is_still_ahead(r.class)
+    where o.class_status = 'scheduled' and private.is_still_ahead(o.date, o.ends_at)
       and not exists (select from public.class_assignments_archive v where v.id = o.id)
-  ));
+  )));
   return null;
 end;
 $$;
@@ -16389,9 +16492,12 @@ create trigger t95_tell_delete after delete on public.class_assignments
 create function private.booked_class_in_words(p_booking_id text) returns text
 language sql stable security definer set search_path = '' set enable_nestloop = on
 return (
-  select private.class_in_words(a)
+  select private.class_in_words(t.name, p.name, a.date, a.start_time, a.end_time, a.time_zone, r.name)
   from public.assignment_bookings l
-  join public.class_assignments a on a.id = l.assignment_id and a.class_status = 'scheduled' and private.is_still_ahead(a)
+  join public.class_assignments a on a.id = l.assignment_id and a.class_status = 'scheduled' and private.is_still_ahead(a.date, a.ends_at)
+  left join public.class_types t on t.id = a.class_type_id
+  left join public.packages p on p.id = a.package_id
+  left join public.locations r on r.id = a.location_id
   where l.booking_id = p_booking_id
   order by a.date, a.start_time
   limit 1
@@ -28047,8 +28153,10 @@ end;
 $$;
 comment on function private.request_origin() is 'What the request calls itself and where it says it comes from, cleaned and bounded; nulls outside of a request.';
 
+-- Said to cost next to nothing, as where they are not called for: else what records changes would be planned anew for every
+-- statement, to find out that they are not.
 create function private.row_key(p_row jsonb, p_key_columns text[]) returns text
-language sql immutable set search_path = ''
+language sql immutable cost 1 set search_path = ''
 return case cardinality(p_key_columns)
     when 1 then p_row ->> p_key_columns[1]
     else (select jsonb_object_agg(c, p_row -> c)::text from unnest(p_key_columns) c)
@@ -28056,7 +28164,7 @@ return case cardinality(p_key_columns)
 comment on function private.row_key(jsonb, text[]) is 'How audit_log names a row: the key''s text, or a JSON object of a key''s columns.';
 
 create function private.without_left_out(p_row jsonb, p_left_out text[]) returns jsonb
-language sql immutable set search_path = ''
+language sql immutable cost 1 set search_path = ''
 return p_row || coalesce((select jsonb_object_agg(c, '***'::text) from unnest(p_left_out) c where p_row ->> c is not null), '{}');
 comment on function private.without_left_out(jsonb, text[]) is 'A row, or some of its columns, with *** for the values of columns that are left out of the audit trail.';
 
@@ -28081,6 +28189,8 @@ declare
   v_actor_role text;
   v_origin text[] := '{}';
   v_fix_id bigint;
+  v_is_many boolean;
+  v_likely text[];
 begin
   -- Referential actions run one statement for each row they look after, most of which touch nothing.
   if tg_op = 'DELETE' then
@@ -28091,6 +28201,7 @@ begin
     if not exists (select from new_rows) then
       return null;
     end if;
+    v_is_many := exists (select from new_rows offset 50);
   end if;
   v_was := array[
     case when v_styles[1] <> 'UTC' then set_config('TimeZone', 'UTC', true) end, case when v_styles[2] not like 'ISO%' then set_config('DateStyle', 'ISO', true) end,
@@ -28114,20 +28225,67 @@ begin
     execute format($sql$
       insert into public.audit_log (at, table_name, row_key, operation, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
       select $1, $2, private.row_key(r.row, $3), 'insert', private.without_left_out(r.row, $4), $5, $6, $7, $8, $9
-      from (select to_jsonb(new_rows) as row from new_rows where (%s) or $9 is not null offset 0) r
+      from (select to_jsonb(new_rows.*) as row from new_rows where (%s) or $9 is not null offset 0) r
     $sql$, v_condition) using v_at, tg_table_name, v_key_columns, v_left_out, v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id;
   elsif tg_op = 'INSERT' then
     insert into public.audit_log (at, table_name, row_key, operation, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
     select v_at, tg_table_name, case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end, 'insert',
       case when v_left_out = '{}' then r.row else private.without_left_out(r.row, v_left_out) end,
       v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id
-    from (select to_jsonb(n) as row from new_rows n offset 0) r;
+    from (select to_jsonb(n.*) as row from new_rows n offset 0) r;
   elsif tg_op = 'DELETE' then
     insert into public.audit_log (at, table_name, row_key, operation, old_values, actor_id, actor_role, request_id, ip_address, fix_id)
     select v_at, tg_table_name, case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end, 'delete',
       case when v_left_out = '{}' then r.row else private.without_left_out(r.row, v_left_out) end,
       v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id
-    from (select to_jsonb(o) as row from old_rows o offset 0) r;
+    from (select to_jsonb(o.*) as row from old_rows o offset 0) r;
+  elsif v_is_many then
+    -- Writing a row as JSON takes as long as writing it did. Of many rows that do not differ but in what the first one differs
+    -- in, only these columns are written so: a plan more, which few rows would not be worth. Images are compared, to the byte,
+    -- since what a type calls equal may be written differently.
+    v_likely := array(
+      select e.key from jsonb_each((select to_jsonb(n.*) from new_rows n limit 1)) e
+      where e.value is distinct from (select to_jsonb(o.*) from old_rows o limit 1) -> e.key
+    ) || v_key_columns;
+    execute (
+      select format($sql$
+        insert into public.audit_log (at, table_name, row_key, operation, old_values, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
+        select $1, $2, c.row_key, c.operation,
+          case when $5 = '{}' then c.before else private.without_left_out(c.before, $5) end,
+          case when $5 = '{}' then c.after else private.without_left_out(c.after, $5) end,
+          $6, $7, $8, $9, $10
+        from (
+          select case when $4 is null then private.row_key(coalesce(r.new, r.old), $3) else coalesce(r.new, r.old) ->> $4 end as row_key,
+            case when r.old is null then 'insert' when r.new is null then 'delete' else 'update' end as operation,
+            r.old - s.same as before, r.new - s.same as after
+          from (
+            select case when l.is_likely then to_jsonb(a.*) else to_jsonb(o.*) end as old, case when l.is_likely then to_jsonb(b.*) else to_jsonb(n.*) end as new
+            from old_rows o
+            full join new_rows n on %1$s
+            cross join lateral (select %2$s) a
+            cross join lateral (select %3$s) b
+            cross join lateral (select %4$s and row(%5$s)::record *= row(%6$s)::record as is_likely) l
+            offset 0
+          ) r
+          cross join lateral (
+            select array(select e.key from jsonb_each(r.new) e where e.value = r.old -> e.key) as same offset 0
+          ) s
+          where r.old is distinct from r.new
+          offset 0
+        ) c
+        where c.operation <> 'update' or c.after - array['version', 'updated_at', 'last_run_at'] <> '{}'
+      $sql$,
+        string_agg(format('n.%1$I::text = o.%1$I::text', t.attname), ' and ') filter (where t.is_key),
+        string_agg(format('o.%I', t.attname), ', ') filter (where t.is_likely), string_agg(format('n.%I', t.attname), ', ') filter (where t.is_likely),
+        string_agg(format('o.%1$I is not null and n.%1$I is not null', t.attname), ' and ') filter (where t.is_key),
+        string_agg(format('o.%I', t.attname), ', ') filter (where not t.is_likely), string_agg(format('n.%I', t.attname), ', ') filter (where not t.is_likely))
+      from (
+        select a.attname, a.attname = any(v_key_columns) as is_key, a.attname = any(v_likely) as is_likely
+        from pg_catalog.pg_attribute a
+        where a.attrelid = tg_relid and a.attnum > 0 and not a.attisdropped
+        order by a.attnum
+      ) t
+    ) using v_at, tg_table_name, v_key_columns, v_key_column, v_left_out, v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id;
   else
     insert into public.audit_log (at, table_name, row_key, operation, old_values, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
     select v_at, tg_table_name, c.row_key, c.operation,
@@ -28140,11 +28298,11 @@ begin
         o.row - s.same as before, n.row - s.same as after
       from (
         select case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end as row_key, r.row
-        from (select to_jsonb(t) as row from old_rows t offset 0) r
+        from (select to_jsonb(t.*) as row from old_rows t offset 0) r
       ) o
       full join (
         select case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end as row_key, r.row
-        from (select to_jsonb(t) as row from new_rows t offset 0) r
+        from (select to_jsonb(t.*) as row from new_rows t offset 0) r
       ) n on n.row_key = o.row_key
       cross join lateral (
         select array(select e.key from jsonb_each(n.row) e where e.value = o.row -> e.key) as same offset 0

@@ -130,9 +130,8 @@ comment on function private.tell_of_new_assignments() is 'Statement trigger: tel
 create trigger t95_tell_insert after insert on public.class_assignments
   referencing new table as new_rows for each statement execute function private.tell_of_new_assignments();
 
--- Old and new rows meet by key: the planner,
--- who thinks of few rows when it plans for the first statement, must not go over one side for each row of the other. What
--- looks up single rows, by functions of its own, may.
+-- Old and new rows meet by key: the planner, who thinks of few rows when it plans for the first statement, must not go
+-- over one side for each row of the other. What looks up single rows, by functions of its own, may.
 create function private.tell_of_changed_assignments() returns trigger
 language plpgsql volatile security definer set search_path = '' set enable_nestloop = off
 as $$
