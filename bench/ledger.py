@@ -247,11 +247,11 @@ def _as_json(span: Span) -> dict[str, Any]:
 
 
 def _switch_triggers(owner: psycopg.Connection[Any], state: str) -> None:
-    # What the ledger does after a statement; what keeps versions and works out instants stays as it is.
+    # What the ledger does after a statement; keeping versions, working out instants and the audit trail stay as they are.
     found = owner.execute(
         "select t.tgrelid::regclass::text, t.tgname from pg_catalog.pg_trigger t"
         " where t.tgrelid in ('public.meetings'::regclass, 'public.meeting_participants'::regclass)"
-        " and not t.tgisinternal and t.tgtype & 1 = 0"
+        " and not t.tgisinternal and t.tgtype & 1 = 0 and t.tgfoid <> 'private.record_changes()'::regprocedure"
     ).fetchall()
     for table, trigger in found:
         owner.execute(f"alter table {table} {state} trigger {trigger}")
