@@ -8,18 +8,23 @@ begin
     return null;
   end if;
   -- Each topic's rows; whom a row was taken from hears of it as well. One pass over the rows, since this is planned anew
-  -- each time.
+  -- each time; written as JSON are only those that are listed.
   execute format(
     'insert into public.changes (topic, event, payload)
-     select e.topic, %L, case
-         when count(*) > 50 then jsonb_build_object(''count'', count(*))
-         else jsonb_build_object(''rows'', jsonb_agg(jsonb_build_object(''id'', r.id, ''version'', r.version) order by r.id))
+     select t.topic, %L, case
+         when t.count > 50 then jsonb_build_object(''count'', t.count)
+         else jsonb_build_object(''rows'', (
+           select jsonb_agg(jsonb_build_object(''id'', i.id, ''version'', i.version) order by i.id) from unnest(t.ids, t.versions) i(id, version)
+         ))
        end
-     from %s
-     cross join lateral (values %s) e(topic)
-     where e.topic is not null
-     group by e.topic
-     order by e.topic',
+     from (
+       select e.topic, count(*) as count, array_agg(r.id) as ids, array_agg(r.version) as versions
+       from %s
+       cross join lateral (values %s) e(topic)
+       where e.topic is not null
+       group by e.topic
+     ) t
+     order by t.topic',
     tg_argv[1] || case tg_op when 'INSERT' then '-created' when 'UPDATE' then '-updated' else '-deleted' end,
     case tg_op when 'INSERT' then 'new_rows r' when 'DELETE' then 'old_rows r' else 'new_rows r join old_rows o on o.id = r.id and o.version <> r.version' end,
     (
