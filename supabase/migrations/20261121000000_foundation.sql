@@ -21457,7 +21457,7 @@ begin atomic
     (select greatest(max(g.generated_through), private.generation_through()) from private.student_generation g)
   ) p
   left join private.student_generation g on g.student_id = p.student_id
-  where p.reason is null and p.occurs_on <= greatest(g.generated_through, private.generation_through() - 7)
+  where p.reason is null and p.occurs_on <= greatest(g.generated_through, (select private.generation_through()) - 7)
     and not exists (select from public.classes c where c.slot_id = p.slot_id and c.student_id = p.student_id and c.occurs_on = p.occurs_on)
     and not exists (select from public.classes c where c.student_id = p.student_id and c.date = p.occurs_on and c.start_time = p.start_time);
 end;
@@ -22556,8 +22556,8 @@ begin atomic
   from public.students s
   join private.student_generation g on g.student_id = s.id
   -- Who starts later than the weekly run looks ahead is not its business yet.
-  where s.is_active and g.generated_through < private.generation_through() - 7 and coalesce(g.generated_through < s.end_date, true)
-    and s.start_date <= private.generation_through() - 7
+  where s.is_active and g.generated_through < (select private.generation_through()) - 7 and coalesce(g.generated_through < s.end_date, true)
+    and s.start_date <= (select private.generation_through()) - 7
     and exists (select from public.student_schedule_slots k where k.student_id = s.id and upper_inf(k.effective))
   having count(*) > 0;
 end;

@@ -7,8 +7,8 @@ begin atomic
   from public.students s
   join private.student_generation g on g.student_id = s.id
   -- Who starts later than the weekly run looks ahead is not its business yet.
-  where s.is_active and g.generated_through < private.generation_through() - 7 and coalesce(g.generated_through < s.end_date, true)
-    and s.start_date <= private.generation_through() - 7
+  where s.is_active and g.generated_through < (select private.generation_through()) - 7 and coalesce(g.generated_through < s.end_date, true)
+    and s.start_date <= (select private.generation_through()) - 7
     and exists (select from public.student_schedule_slots k where k.student_id = s.id and upper_inf(k.effective))
   having count(*) > 0;
 end;

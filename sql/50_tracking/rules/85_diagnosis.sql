@@ -10,7 +10,7 @@ begin atomic
     (select greatest(max(g.generated_through), private.generation_through()) from private.student_generation g)
   ) p
   left join private.student_generation g on g.student_id = p.student_id
-  where p.reason is null and p.occurs_on <= greatest(g.generated_through, private.generation_through() - 7)
+  where p.reason is null and p.occurs_on <= greatest(g.generated_through, (select private.generation_through()) - 7)
     and not exists (select from public.classes c where c.slot_id = p.slot_id and c.student_id = p.student_id and c.occurs_on = p.occurs_on)
     and not exists (select from public.classes c where c.student_id = p.student_id and c.date = p.occurs_on and c.start_time = p.start_time);
 end;
