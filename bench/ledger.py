@@ -247,7 +247,7 @@ def _as_json(span: Span) -> dict[str, Any]:
 
 
 def _switch_triggers(owner: psycopg.Connection[Any], state: str) -> None:
-    # What the ledger does after a statement; keeping versions, working out instants and the audit trail stay as they are.
+    # What the ledger does after a statement; versions, instants and the audit trail are kept on both sides.
     found = owner.execute(
         "select t.tgrelid::regclass::text, t.tgname from pg_catalog.pg_trigger t"
         " where t.tgrelid in ('public.meetings'::regclass, 'public.meeting_participants'::regclass)"
