@@ -203,9 +203,7 @@ begin
   from old_rows o
   full join new_rows n on n.id = o.id
   join public.pay_periods p on p.status = 'closed' and (o.date between p.starts_on and p.ends_on or n.date between p.starts_on and p.ends_on)
-  where row(o.id, o.instructor_id, o.date, o.start_time, o.end_time, o.payment_amount, o.payment_type, o.payment_status, o.class_status, o.rate, o.rate_id)
-    is distinct from
-    row(n.id, n.instructor_id, n.date, n.start_time, n.end_time, n.payment_amount, n.payment_type, n.payment_status, n.class_status, n.rate, n.rate_id)
+  where private.pay_facts(to_jsonb(o)) is distinct from private.pay_facts(to_jsonb(n))
   limit 1;
   if found then
     perform private.fail_closed_period(v_found.id, v_found.period);

@@ -11,16 +11,19 @@ end;
 $$;
 comment on function private.is_still_ahead(date, timestamptz) is 'Whether a class is not over yet.';
 
-create function private.class_in_words(
-  p_class_type text, p_package text, p_date date, p_start_time time, p_end_time time, p_time_zone text, p_location text
-) returns text
-language plpgsql stable set search_path = ''
+create function private.class_in_words(p_class public.class_assignments) returns text
+language plpgsql stable strict security definer set search_path = ''
 as $$
 begin
-  return concat_ws(', ', coalesce(p_class_type, p_package, 'Class'), private.when_in_words(p_date, p_start_time, p_end_time, p_time_zone), p_location);
+  return concat_ws(', ',
+    coalesce(
+      (select t.name from public.class_types t where t.id = p_class.class_type_id), (select p.name from public.packages p where p.id = p_class.package_id), 'Class'
+    ),
+    private.when_in_words(p_class.date, p_class.start_time, p_class.end_time, p_class.time_zone),
+    (select l.name from public.locations l where l.id = p_class.location_id));
 end;
 $$;
-comment on function private.class_in_words(text, text, date, time, time, text, text) is 'What is taught, when, and where.';
+comment on function private.class_in_words(public.class_assignments) is 'What is taught, when, and where.';
 
 -- Of the 20th on nobody reads the words, and of the second on the title: the position says which it is, by when it begins.
 -- A class that was declined is news to nobody who declined it, and to whom one was passed on it is new, wherever it was.
@@ -40,22 +43,16 @@ begin
   end if;
   return array(
     select row(
-      c.instructor_id, p_kind,
-      case when c.position = 1 then v_title || ': ' || private.when_in_words(c.date, c.start_time, c.end_time, c.time_zone) end,
-      v_title_of_many,
-      case when c.position <= 20 then
-        private.class_in_words((select t.name from public.class_types t where t.id = c.class_type_id), (select p.name from public.packages p where p.id = c.package_id),
-          c.date, c.start_time, c.end_time, c.time_zone, (select l.name from public.locations l where l.id = c.location_id))
-        || case when (c.before).id is null then '' else '; before: '
-          || private.class_in_words((select t.name from public.class_types t where t.id = (c.before).class_type_id),
-            (select p.name from public.packages p where p.id = (c.before).package_id), (c.before).date, (c.before).start_time, (c.before).end_time,
-            (c.before).time_zone, (select l.name from public.locations l where l.id = (c.before).location_id))
-        end
+      (c.class).instructor_id, p_kind,
+      case when c.position = 1 then
+        v_title || ': ' || private.when_in_words((c.class).date, (c.class).start_time, (c.class).end_time, (c.class).time_zone)
       end,
-      c.begins_at, 'class_assignments', c.id::text
+      v_title_of_many,
+      case when c.position <= 20 then private.class_in_words(c.class) || coalesce('; before: ' || private.class_in_words(c.before), '') end,
+      c.begins_at, 'class_assignments', (c.class).id::text
     )::private.news
     from (
-      select u.*, b as before, w.begins_at, row_number() over (partition by u.instructor_id order by w.begins_at, u.id::text) as position
+      select u as class, b as before, w.begins_at, row_number() over (partition by u.instructor_id order by w.begins_at, u.id::text) as position
       from unnest(p_classes) u
       left join unnest(p_before) b on b.id = u.id
       cross join lateral (select coalesce(u.starts_at, u.date::timestamp at time zone u.time_zone) as begins_at) w
@@ -95,12 +92,7 @@ begin
   return array(
     select row(
       s.profile_id, p_kind, v_title || ': ' || private.when_in_words(c.date, c.start_time, c.end_time, c.time_zone), v_title_of_many,
-      private.class_in_words((select t.name from public.class_types t where t.id = c.class_type_id), (select p.name from public.packages p where p.id = c.package_id),
-        c.date, c.start_time, c.end_time, c.time_zone, (select l.name from public.locations l where l.id = c.location_id))
-      || case when b.id is null then '' else '; before: '
-        || private.class_in_words((select t.name from public.class_types t where t.id = b.class_type_id), (select p.name from public.packages p where p.id = b.package_id),
-          b.date, b.start_time, b.end_time, b.time_zone, (select l.name from public.locations l where l.id = b.location_id))
-      end
+      private.class_in_words(c) || coalesce('; before: ' || private.class_in_words(b), '')
       || format(' (booking %s)', s.booking_id),
       coalesce(c.starts_at, c.date::timestamp at time zone c.time_zone), 'class_assignments', c.id::text
     )::private.news
@@ -192,12 +184,9 @@ create trigger t95_tell_delete after delete on public.class_assignments
 create function private.booked_class_in_words(p_booking_id text) returns text
 language sql stable security definer set search_path = '' set enable_nestloop = on
 return (
-  select private.class_in_words(t.name, p.name, a.date, a.start_time, a.end_time, a.time_zone, r.name)
+  select private.class_in_words(a)
   from public.assignment_bookings l
   join public.class_assignments a on a.id = l.assignment_id and a.class_status = 'scheduled' and private.is_still_ahead(a.date, a.ends_at)
-  left join public.class_types t on t.id = a.class_type_id
-  left join public.packages p on p.id = a.package_id
-  left join public.locations r on r.id = a.location_id
   where l.booking_id = p_booking_id
   order by a.date, a.start_time
   limit 1
