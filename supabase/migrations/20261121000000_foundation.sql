@@ -15026,11 +15026,16 @@ begin
   if not exists (select from public.pay_periods p where p.status = 'closed') then
     return null;
   end if;
-  select coalesce(o.id, n.id) as id, p as period into v_found
-  from old_rows o
-  full join new_rows n on n.id = o.id
-  join public.pay_periods p on p.status = 'closed' and (o.date between p.starts_on and p.ends_on or n.date between p.starts_on and p.ends_on)
-  where private.pay_facts(to_jsonb(o)) is distinct from private.pay_facts(to_jsonb(n))
+  select coalesce((c.before).id, (c.after).id) as id, c.period into v_found
+  from (
+    select o::public.class_assignments as before, n::public.class_assignments as after, p as period
+    from old_rows o
+    full join new_rows n on n.id = o.id
+    join public.pay_periods p on p.status = 'closed' and (o.date between p.starts_on and p.ends_on or n.date between p.starts_on and p.ends_on)
+    -- Only what lies in closed periods is worth comparing.
+    offset 0
+  ) c
+  where private.pay_facts(to_jsonb(c.before)) is distinct from private.pay_facts(to_jsonb(c.after))
   limit 1;
   if found then
     perform private.fail_closed_period(v_found.id, v_found.period);
