@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import pkgutil
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -33,6 +35,8 @@ def main() -> None:
     names = parser.parse_args().names
     if unknown := set(names) - set(found):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(found)}")
+    # Whoever stops it politely finds no server left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     ratios: list[Ratio] = []
     start = time.monotonic()
     with scratch_server() as server:
