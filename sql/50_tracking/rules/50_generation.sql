@@ -189,7 +189,7 @@ comment on function private.skipped_rows(private.promised_class[]) is 'Dates tha
 create function private.log_generation(
   p_run private.generation_runs, p_skipped private.promised_class[], p_left private.promised_class[], p_added_for uuid[], p_removed_for uuid[]
 ) returns void
-language sql volatile security definer set search_path = ''
+language sql volatile security definer set search_path = '' set enable_nestloop = off
 begin atomic
   insert into public.class_generation_logs (student_id, operation, status, message, classes_created, classes_removed, error_details, run_id)
   select t.student_id, p_run.operation,
@@ -216,7 +216,7 @@ comment on function private.log_generation(private.generation_runs, private.prom
   'Writes down what a run did for each student; the weekly run only for those whose classes it changed. p_added_for and p_removed_for name each class''s student.';
 
 create function private.generate_classes() returns trigger
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = '' set work_mem = '64MB'
 as $$
 declare
   v_plans constant text := current_setting('plan_cache_mode');
@@ -255,13 +255,10 @@ begin
     )
     select array_agg(g.student_id) into v_removed from gone g;
   end if;
+  -- What is looked up for each row that is written, such as what its keys refer to, would be planned anew for every row.
+  perform set_config('plan_cache_mode', v_plans, true);
   if v_new is not null then
-    -- Keys and checks would be planned anew for every row.
-    perform set_config('plan_cache_mode', v_plans, true);
     v_left := private.make_classes(v_new);
-    if v_are_many then
-      perform set_config('plan_cache_mode', 'force_custom_plan', true);
-    end if;
   end if;
   v_created := coalesce(cardinality(v_new), 0) - coalesce(cardinality(v_left), 0);
   insert into private.student_generation as g (student_id, generated_through)
