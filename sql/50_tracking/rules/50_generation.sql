@@ -80,14 +80,14 @@ comment on function private.plan_generation(uuid[], boolean, date) is
 create function private.claims_of(p_new public.classes[]) returns setof public.claims
 language sql stable security definer set search_path = ''
 begin atomic
-  select n.teacher_id, tstzrange(n.starts_at, n.ends_at), private.happening_key('classes', n.id, n.date), 'classes', n.id, n.date, 'class',
+  select n.teacher_id, tstzrange(n.starts_at, n.ends_at), md5('classes' || n.id::text || (n.date - date '1970-01-01'))::uuid, 'classes', n.id, n.date, 'class',
     left(concat(coalesce(k.title, 'Class'), ', ', concat_ws(' ', t.first_name, t.last_name)), 500)
   from unnest(p_new) n
   join public.resource_horizons h on h.resource_id = n.teacher_id and n.ends_at <= h.claimed_until
   join public.students t on t.id = n.student_id
   left join public.courses k on k.id = n.course_id
   left join public.student_schedule_slots s on s.id = n.slot_id
-  order by n.teacher_id, n.starts_at, s.created_at, n.slot_id;
+  order by n.starts_at, n.teacher_id, s.created_at, n.slot_id;
 end;
 comment on function private.claims_of(public.classes[]) is
   'What these classes will claim, as private.classes_claims will have it; whose weekly time was there first comes first.';
