@@ -7,6 +7,9 @@
 
 -- What is promised against what is there, in one pass. What is there during time off that was approved later stays:
 -- somebody may cover it, as cover_requests say. So does what a zone that does not exist says nothing about.
+--
+-- is_promised is a column, and not asked where it is used, because the planner takes hardly any row to have no reason: it
+-- would look up student, course and rate class by class.
 create function private.plan_generation(
   p_student_ids uuid[], p_since_start boolean, p_through date,
   out skipped private.promised_class[], out added public.classes[], out obsolete uuid[]
@@ -23,7 +26,7 @@ begin
   ),
   compared as materialized (
     select p.student_id, p.slot_id, p.occurs_on, p.start_time, p.end_time, p.time_zone, p.starts_at, p.ends_at, p.course_id, p.teacher_id,
-      p.reason, c.id as class_id,
+      p.student_id is not null and p.reason is null as is_promised, c.id as class_id,
       c.id is not null and c.date >= m.yesterday
         and (p.student_id is null and (c.date <= p_through or private.has_ended(c.c))
           or p.reason not in ('time_off', 'time_zone')
@@ -63,7 +66,7 @@ begin
       left join public.courses k on k.id = x.course_id
       left join public.instructor_rates r on r.instructor_id = x.teacher_id and r.class_type_id is null and r.payment_type = 'per_class'
         and daterange(r.effective_from, r.effective_until, '[]') @> x.occurs_on
-      where x.reason is null and (x.class_id is null or x.is_obsolete)
+      where s.id = any(p_student_ids) and x.is_promised and (x.class_id is null or x.is_obsolete)
         and not exists (
           select from public.classes o
           where o.student_id = x.student_id and o.date = x.occurs_on and o.start_time = x.start_time
@@ -77,6 +80,7 @@ $$;
 comment on function private.plan_generation(uuid[], boolean, date) is
   'What generation has to do for these students: the dates it leaves out, the classes to add (with their terms as they are now), and the untouched ones to come that are promised no longer, or otherwise.';
 
+-- The share key is what private.happening_key says, without calling it for each class.
 create function private.claims_of(p_new public.classes[]) returns setof public.claims
 language sql stable security definer set search_path = ''
 begin atomic
@@ -215,6 +219,8 @@ end;
 comment on function private.log_generation(private.generation_runs, private.promised_class[], private.promised_class[], uuid[], uuid[]) is
   'Writes down what a run did for each student; the weekly run only for those whose classes it changed. p_added_for and p_removed_for name each class''s student.';
 
+-- With work_mem as small as it may be, a hundred thousand classes would be written to disk and read back a dozen times: each
+-- trigger of classes reads them all.
 create function private.generate_classes() returns trigger
 language plpgsql volatile security definer set search_path = '' set work_mem = '64MB'
 as $$
