@@ -362,6 +362,23 @@ def test_bad_data_stops_only_whose_it_is(tracking: Tracking) -> None:
     assert "fixed_schedule[0]" in found[str(students["Garbage"])]
 
 
+def test_many_at_once_leave_the_session_as_it_was(tracking: Tracking) -> None:
+    """How many are planned for is nothing that the rest of the transaction is planned by."""
+    settings = (
+        "select current_setting('plan_cache_mode'), current_setting('work_mem'), current_setting('enable_nestloop')"
+    )
+    before = tracking.db.execute(settings).fetchone()
+    with tracking.db.transaction():
+        tracking.db.execute(
+            "insert into public.students (first_name, start_date, fixed_schedule) "
+            "select 'Student ' || g, %s, %s from generate_series(1, 101) g",
+            [tracking.monday, Jsonb(MONDAYS)],
+        )
+        assert tracking.db.execute(settings).fetchone() == before
+    made = tracking.db.execute("select count(*) from public.classes").fetchone()
+    assert made == (404,)
+
+
 def test_only_one_door_is_open(tracking: Tracking) -> None:
     """What follows from the schedule is nobody's to write, and generation is not anybody's to run."""
     student = tracking.student(MONDAYS)

@@ -114,7 +114,7 @@ def test_crowds_wait_in_line(
         ledger.weaken(NO_RESOURCE_LOCKS)
         ledger.rewrite(
             "private.derive_claims(text,uuid[],boolean)",
-            "order by n.resource_id, lower(n.during), n.source_id",
+            "order by lower(n.during), n.resource_id, n.source_id",
             "order by md5(random()::text)",
         )
     said = compete(ledger.database, 8, work)

@@ -37,9 +37,9 @@ def weaken(ledger: Ledger, guard: str | None) -> None:
         ledger.rewrite(function, "perform private.lock_resources(v_ids);", "")
         ledger.rewrite(
             function,
-            "order by h.resource_id, lower(c.during), r.id",
+            "order by lower(c.during), h.resource_id, r.id",
             "where (select count(*) from (select private.lock_resources(v_ids)) l) = 1 "
-            "order by h.resource_id, lower(c.during), r.id",
+            "order by lower(c.during), h.resource_id, r.id",
         )
         # A reader's own lock would come before the statement as well.
         ledger.rewrite(

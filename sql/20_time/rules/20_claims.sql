@@ -178,7 +178,7 @@ begin
       insert into public.claims (resource_id, during, share_key, source_table, source_id, occurs_on, kind, title)
       select n.resource_id, n.during, n.share_key, n.source_table, n.source_id, n.occurs_on, n.kind, n.title
       from unnest(v_missing) n
-      order by n.resource_id, lower(n.during), n.source_id
+      order by lower(n.during), n.resource_id, n.source_id
       on conflict do nothing
       returning 1
     )

@@ -68,7 +68,7 @@ begin
   left join public.override_members g on g.source_id = r.id and g.source_table = 'weekly_rules'
   left join public.overrides o on o.id = g.override_id
   cross join lateral private.rule_occurrences(r, m.since, h.claimed_until) c
-  order by h.resource_id, lower(c.during), r.id
+  order by lower(c.during), h.resource_id, r.id
   on conflict do nothing;
   return null;
 end;
