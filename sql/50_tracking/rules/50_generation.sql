@@ -235,10 +235,9 @@ declare
   v_created integer;
 begin
   perform private.require_read_committed();
-  if v_are_many then
-    -- Plans made for one student would look up everybody's rows one by one.
-    perform set_config('plan_cache_mode', 'force_custom_plan', true);
-  end if;
+  -- Plans made for one student would look up everybody's rows one by one; and for one student, planning takes longer than
+  -- what is planned.
+  perform set_config('plan_cache_mode', case when v_are_many then 'force_custom_plan' else 'force_generic_plan' end, true);
   perform from public.students t where t.id = any(new.student_ids) order by t.id for no key update;
   if new.syncs_slots then
     perform private.sync_slots(new.student_ids);
