@@ -134,14 +134,17 @@ declare
   v_is_many boolean;
   v_likely text[];
 begin
-  if tg_op = 'DELETE' then
-    v_is_many := (select nullif(count(*), 0) > 50 from (select from old_rows limit 51) r);
-  else
-    v_is_many := (select nullif(count(*), 0) > 50 from (select from new_rows limit 51) r);
-  end if;
   -- Referential actions run one statement for each row they look after, most of which touch nothing.
-  if v_is_many is null then
-    return null;
+  if tg_op = 'DELETE' then
+    if not exists (select from old_rows) then
+      return null;
+    end if;
+    v_is_many := exists (select from old_rows offset 50);
+  else
+    if not exists (select from new_rows) then
+      return null;
+    end if;
+    v_is_many := exists (select from new_rows offset 50);
   end if;
   v_was := array[
     case when v_styles[1] <> 'UTC' then set_config('TimeZone', 'UTC', true) end, case when v_styles[2] not like 'ISO%' then set_config('DateStyle', 'ISO', true) end,
