@@ -206,6 +206,18 @@ def test_many_rows_come_change_and_go_as_one_by_one(
     assert len(at_once) == (180 if condition is None else 150)
 
 
+@pytest.mark.parametrize("rows", [1, 60])
+def test_a_key_that_is_written_differently_is_another(db: psycopg.Connection[Any], rows: int) -> None:
+    """Equal as it may be: it is by what is written that a row is found."""
+    db.execute("create table public.odd_keys (key numeric primary key)")
+    db.execute("insert into public.odd_keys select g * 1.0 from generate_series(1, %s) g", [rows])
+    db.execute("select private.attach_audit('public.odd_keys')")
+    db.execute("update public.odd_keys set key = round(key, 3)")
+    seen = changes(db, "odd_keys")
+    assert {(change["operation"], change["row_key"]) for change in seen} >= {("delete", "1.0"), ("insert", "1.000")}
+    assert len(seen) == 2 * rows
+
+
 def test_columns_that_are_left_out(db: psycopg.Connection[Any], world: World) -> None:
     """That they changed is recorded, not from what to what."""
     db.execute("insert into public.calendar_feeds (name, token_hash) values ('All', repeat('a', 64))")

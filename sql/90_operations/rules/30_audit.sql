@@ -39,14 +39,15 @@ comment on function private.without_left_out(jsonb, text[]) is 'A row, or some o
 -- Writing a row as JSON takes as long as writing it did, and so does looking for what two of them differ in. Many rows are
 -- worth a plan of their own, which knows their columns. Whole rows are written in the order in which jsonb keeps its keys,
 -- so that it need not sort them. Of rows that do not differ but in the likely columns only these are written, and where
--- they differ in all of them nothing is looked for. A type that writes values alike if, and only if, they are equal
--- compares them; the others' are compared to the byte, since what they call equal may be written differently, and as JSON.
+-- they differ in all of them nothing is looked for. Values of types that make the same JSON if, and only if, they are equal
+-- are compared as they are; those of others to the byte, since what they call equal may be written differently, and as JSON.
 create function private.audit_statement(
   p_table regclass, p_event text, p_key_columns text[], p_left_out text[], p_condition text, p_likely text[]
 ) returns text
 language plpgsql stable set search_path = ''
 as $$
 declare
+  v_plain constant regtype[] := '{uuid,text,smallint,integer,bigint}';
   v_comparing constant regtype[] := '{uuid,text,boolean,smallint,integer,bigint,numeric,date,time,timestamp,timestamptz}';
   v_image constant text := case when p_left_out = '{}' then '%s' else 'private.without_left_out(%s, $8)' end;
   v_parts record;
@@ -54,10 +55,11 @@ declare
 begin
   select
     string_agg(format('r.%I', c.name), ', ') as whole,
-    case when cardinality(p_key_columns) > 1 then format('jsonb_build_object(%s)::text', string_agg(format('%L, %s', c.name, c.value), ', ') filter (where c.is_key))
-      else string_agg(format(case when c.type = any('{uuid,text,smallint,integer,bigint}'::regtype[]) then '%s::text' else 'to_jsonb(%s) #>> ''{}''' end, c.value), '')
-        filter (where c.is_key) end as row_key,
-    string_agg(format(case when c.compares then '%2$s = %1$s' else '%2$s::text = %1$s::text' end, c.old, c.new), ' and ') filter (where c.is_key) as same_key,
+    case when cardinality(p_key_columns) > 1
+      then format('jsonb_build_object(%s)::text', string_agg(format('%L, %s', c.name, c.value), ', ') filter (where c.is_key))
+      else string_agg(format(case when c.is_plain then '%s::text' else 'to_jsonb(%s) #>> ''{}''' end, c.value), '') filter (where c.is_key)
+    end as row_key,
+    string_agg(format(case when c.is_plain then '%2$s = %1$s' else '%2$s::text = %1$s::text' end, c.old, c.new), ' and ') filter (where c.is_key) as same_key,
     string_agg('o.' || quote_ident(c.name), ', ') filter (where c.is_likely) as likely_old,
     string_agg('n.' || quote_ident(c.name), ', ') filter (where c.is_likely) as likely_new,
     concat_ws(' and ',
@@ -71,7 +73,7 @@ begin
       then string_agg(format('%s is distinct from %s', c.old, c.new), ' and ') filter (where c.is_likely) else 'false' end as all_differ
   into v_parts
   from (
-    select a.attname as name, a.atttypid as type, a.attname = any(p_key_columns) as is_key, a.attname = any(p_likely) as is_likely,
+    select a.attname as name, a.atttypid = any(v_plain) as is_plain, a.attname = any(p_key_columns) as is_key, a.attname = any(p_likely) as is_likely,
       a.atttypid = any(v_comparing) as compares, format(t.written, 'o', a.attname) as old, format(t.written, 'n', a.attname) as new,
       format(case p_event when 'UPDATE' then 'coalesce(n.%1$I, o.%1$I)' else 'r.%1$I' end, a.attname) as value
     from pg_catalog.pg_attribute a
@@ -120,7 +122,8 @@ create function private.record_changes() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_styles constant text[] := array[current_setting('TimeZone'), current_setting('DateStyle'), current_setting('IntervalStyle'), current_setting('bytea_output'), current_setting('enable_mergejoin')];
+  v_styles constant text[] := array[current_setting('TimeZone'), current_setting('DateStyle'), current_setting('IntervalStyle'), current_setting('bytea_output'),
+    current_setting('enable_mergejoin')];
   v_was text[];
   v_key_columns constant text[] := tg_argv[0];
   v_key_column constant text := case when cardinality(v_key_columns) = 1 then v_key_columns[1] end;
