@@ -167,6 +167,57 @@ def test_many_rows_at_once_are_recorded_as_one_by_one(db: psycopg.Connection[Any
     assert (at_once == []) == (change in NO_NEWS)
 
 
+_KEYS = {
+    "uuid": "lpad(to_hex(g), 32, '0')::uuid",
+    "text": "'n' || g",
+    "bigint": "g * 10000000000",
+    "numeric": "g * 1.10",
+    "date": "date '2026-01-01' + g",
+    "timestamptz": "timestamptz '2026-01-01 00:00+00' + g * interval '1 hour'",
+    "interval": "make_interval(mins => g)",
+    "char(9)": "'n' || g",
+}
+
+
+@pytest.mark.parametrize("key", _KEYS)
+@pytest.mark.parametrize(("left_out", "condition"), [("{}", None), ("{secret}", "number % 2 = 0")])
+def test_many_rows_come_change_and_go_as_one_by_one(
+    db: psycopg.Connection[Any], key: str, left_out: str, condition: str | None
+) -> None:
+    """Whatever the key's type: rows are called the same however many there are."""
+    recorded = []
+    for rows in ([(1, 60)], [(number, number) for number in range(1, 61)]):
+        with db.transaction(force_rollback=True):
+            db.execute(f"create table public.odd_keys (key {key} primary key, number integer, secret text)".encode())
+            db.execute("select private.attach_audit('public.odd_keys', %s, %s)", [left_out, condition])
+            for first, last in rows:
+                db.execute(
+                    f"insert into public.odd_keys select {_KEYS[key]}, g, 'Old' from generate_series({first}, {last}) g;"
+                    f"update public.odd_keys set secret = 'New' where number between {first} and {last};"
+                    f"delete from public.odd_keys where number between {first} and {last}".encode()
+                )
+            recorded.append(
+                db.execute(
+                    "select row_key, operation, old_values, new_values from public.audit_log where table_name = 'odd_keys' order by 1, 2"
+                ).fetchall()
+            )
+    at_once, one_by_one = recorded
+    assert at_once == one_by_one
+    assert len(at_once) == (180 if condition is None else 150)
+
+
+@pytest.mark.parametrize("rows", [1, 60])
+def test_a_key_that_is_written_differently_is_another(db: psycopg.Connection[Any], rows: int) -> None:
+    """Equal as it may be: it is by what is written that a row is found."""
+    db.execute("create table public.odd_keys (key numeric primary key)")
+    db.execute("insert into public.odd_keys select g * 1.0 from generate_series(1, %s) g", [rows])
+    db.execute("select private.attach_audit('public.odd_keys')")
+    db.execute("update public.odd_keys set key = round(key, 3)")
+    seen = changes(db, "odd_keys")
+    assert {(change["operation"], change["row_key"]) for change in seen} >= {("delete", "1.0"), ("insert", "1.000")}
+    assert len(seen) == 2 * rows
+
+
 def test_columns_that_are_left_out(db: psycopg.Connection[Any], world: World) -> None:
     """That they changed is recorded, not from what to what."""
     db.execute("insert into public.calendar_feeds (name, token_hash) values ('All', repeat('a', 64))")

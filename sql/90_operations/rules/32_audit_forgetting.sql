@@ -80,7 +80,7 @@ begin
       select private.without_values(b.old_values, v_columns, v_names) as old_values, private.without_values(b.new_values, v_columns, v_names) as new_values offset 0
     ) f
     where b.table_name = v_name and b.row_key = any(v_keys) and (f.old_values, f.new_values) is distinct from (b.old_values, b.new_values)
-      and a.transaction_id = b.transaction_id and a.id = b.id and a.at = b.at;
+      and a.at = b.at and a.id = b.id;
   end loop;
   update public.audit_log a set request_id = null, ip_address = null, forgotten_at = private.now()
   where a.actor_id = any(v_own::uuid[]) and (a.request_id is not null or a.ip_address is not null);
