@@ -20790,10 +20790,9 @@ declare
   v_created integer;
 begin
   perform private.require_read_committed();
-  if v_are_many then
-    -- Plans made for one student would look up everybody's rows one by one.
-    perform set_config('plan_cache_mode', 'force_custom_plan', true);
-  end if;
+  -- Plans made for one student would look up everybody's rows one by one; and for one student, planning takes longer than
+  -- what is planned.
+  perform set_config('plan_cache_mode', case when v_are_many then 'force_custom_plan' else 'force_generic_plan' end, true);
   perform from public.students t where t.id = any(new.student_ids) order by t.id for no key update;
   if new.syncs_slots then
     perform private.sync_slots(new.student_ids);
@@ -27638,11 +27637,12 @@ create table public.audit_log (
   ip_address text,
   fix_id bigint,
   forgotten_at timestamptz,
-  primary key (transaction_id, id, at)
+  primary key (at, id)
 ) partition by range (at);
-create index audit_log_row on public.audit_log (table_name, row_key, id);
+-- Keys are drawn at random, so whoever writes many rows touches this index all over: by hashes it is a fourth of the size.
+create index audit_log_row on public.audit_log using hash (row_key);
 create index audit_log_actor on public.audit_log (actor_id, at) where actor_id is not null;
-create index audit_log_at on public.audit_log using brin (at);
+create index audit_log_table on public.audit_log using brin (table_name text_bloom_ops) with (autosummarize = on);
 comment on table public.audit_log is
   'Every change of every audited table: only ever added to, by its triggers. Read by holders of read:audit, whatever else they may see. record_history() and row_as_of() read it by row.';
 comment on column public.audit_log.id is 'Rises with the changes of one row; within one statement rows come in any order.';
@@ -28169,17 +28169,94 @@ language sql immutable cost 1 set search_path = ''
 return p_row || coalesce((select jsonb_object_agg(c, '***'::text) from unnest(p_left_out) c where p_row ->> c is not null), '{}');
 comment on function private.without_left_out(jsonb, text[]) is 'A row, or some of its columns, with *** for the values of columns that are left out of the audit trail.';
 
--- Static statements, so that each table's trigger keeps its plans; only a condition on inserts is put in anew each
--- time. How a row is written as JSON depends on the session: what is otherwise there is set for as long as it takes, by
--- hand, since a function that pins so many settings takes as long to call as everything else it does. An error on the
--- way undoes the settings with the statement. Old and new rows meet by key: the planner, who thinks of few rows when it
--- plans for the first statement, must not go over one side for each row of the other.
+-- Writing a row as JSON takes as long as writing it did, and so does looking for what two of them differ in. Many rows are
+-- worth a plan of their own, which knows their columns. Whole rows are written in the order in which jsonb keeps its keys,
+-- so that it need not sort them. Of rows that do not differ but in the likely columns only these are written, and where
+-- they differ in all of them nothing is looked for. Values of types that make the same JSON if, and only if, they are equal
+-- are compared as they are; those of others to the byte, since what they call equal may be written differently, and as JSON.
+create function private.audit_statement(
+  p_table regclass, p_event text, p_key_columns text[], p_left_out text[], p_condition text, p_likely text[]
+) returns text
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_plain constant regtype[] := '{uuid,text,smallint,integer,bigint}';
+  v_comparing constant regtype[] := '{uuid,text,boolean,smallint,integer,bigint,numeric,date,time,timestamp,timestamptz}';
+  v_image constant text := case when p_left_out = '{}' then '%s' else 'private.without_left_out(%s, $8)' end;
+  v_parts record;
+  v_changes text;
+begin
+  select
+    string_agg(format('r.%I', c.name), ', ') as whole,
+    case when cardinality(p_key_columns) > 1
+      then format('jsonb_build_object(%s)::text', string_agg(format('%L, %s', c.name, c.value), ', ') filter (where c.is_key))
+      else string_agg(format(case when c.is_plain then '%s::text' else 'to_jsonb(%s) #>> ''{}''' end, c.value), '') filter (where c.is_key)
+    end as row_key,
+    string_agg(format(case when c.is_plain then '%2$s = %1$s' else '%2$s::text = %1$s::text' end, c.old, c.new), ' and ') filter (where c.is_key) as same_key,
+    string_agg('o.' || quote_ident(c.name), ', ') filter (where c.is_likely) as likely_old,
+    string_agg('n.' || quote_ident(c.name), ', ') filter (where c.is_likely) as likely_new,
+    concat_ws(' and ',
+      string_agg(format('o.%1$I is not null and n.%1$I is not null', c.name), ' and ') filter (where c.is_key),
+      string_agg(format('%s is not distinct from %s', c.old, c.new), ' and ') filter (where c.compares and not c.is_key and not c.is_likely),
+      format('row(%s)::record *= row(%s)::record',
+        string_agg(c.old, ', ') filter (where not (c.compares or c.is_key or c.is_likely)), string_agg(c.new, ', ') filter (where not (c.compares or c.is_key or c.is_likely)))
+    ) as is_likely,
+    -- When a row was written last is no news by itself.
+    case when bool_and(c.compares) filter (where c.is_likely) and not p_likely <@ array['version', 'updated_at', 'last_run_at']
+      then string_agg(format('%s is distinct from %s', c.old, c.new), ' and ') filter (where c.is_likely) else 'false' end as all_differ
+  into v_parts
+  from (
+    select a.attname as name, a.atttypid = any(v_plain) as is_plain, a.attname = any(p_key_columns) as is_key, a.attname = any(p_likely) as is_likely,
+      a.atttypid = any(v_comparing) as compares, format(t.written, 'o', a.attname) as old, format(t.written, 'n', a.attname) as new,
+      format(case p_event when 'UPDATE' then 'coalesce(n.%1$I, o.%1$I)' else 'r.%1$I' end, a.attname) as value
+    from pg_catalog.pg_attribute a
+    cross join lateral (select case when a.atttypid = 'text'::regtype then '(%s.%I collate "C")' else '%s.%I' end as written) t
+    where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped
+    order by octet_length(a.attname::text), a.attname
+  ) c;
+  v_changes := case p_event
+    when 'INSERT' then format('select ''insert'', %s, null::jsonb, %s from (select r.* from new_rows r where %s) r cross join lateral (select %s) i',
+      v_parts.row_key, format(v_image, 'to_jsonb(i.*)'), case p_condition when '' then 'true' else format('(%s) or $7 is not null', p_condition) end, v_parts.whole)
+    when 'DELETE' then format('select ''delete'', %s, %s, null::jsonb from old_rows r cross join lateral (select %s) i',
+      v_parts.row_key, format(v_image, 'to_jsonb(i.*)'), v_parts.whole)
+    else format($sql$
+        select case when r.old is null then 'insert' when r.new is null then 'delete' else 'update' end, r.row_key, %s, %s
+        from (
+          select p.*, case when not p.all_differ then array(select e.key from jsonb_each(p.new) e where e.value = p.old -> e.key) end as same
+          from (
+            select %s as row_key, l.is_likely and %s as all_differ,
+              case when l.is_likely then to_jsonb(a.*) else to_jsonb(o.*) end as old, case when l.is_likely then to_jsonb(b.*) else to_jsonb(n.*) end as new
+            from old_rows o
+            full join new_rows n on %s
+            cross join lateral (select %s) a
+            cross join lateral (select %s) b
+            cross join lateral (select %s as is_likely) l
+            offset 0
+          ) p
+          offset 0
+        ) r
+        where r.all_differ or r.old is null or r.new is null or r.new - r.same - array['version', 'updated_at', 'last_run_at'] <> '{}'
+      $sql$,
+      format(v_image, 'case when r.all_differ then r.old else r.old - r.same end'), format(v_image, 'case when r.all_differ then r.new else r.new - r.same end'),
+      v_parts.row_key, v_parts.all_differ, v_parts.same_key, v_parts.likely_old, v_parts.likely_new, v_parts.is_likely)
+  end;
+  return 'insert into public.audit_log (at, table_name, actor_id, actor_role, request_id, ip_address, fix_id, operation, row_key, old_values, new_values) '
+    || format('select $1, $2, $3, $4, $5, $6, $7, c.* from (%s) c', v_changes);
+end;
+$$;
+comment on function private.audit_statement(regclass, text, text[], text[], text, text[]) is
+  'The statement that writes into audit_log what became of many rows of a table. Its parameters: the instant, the table, who acted, as what, the request and its address, the repair, the columns left out.';
+
+-- Few rows are recorded by static statements, so that each table's trigger keeps its plans. How a row is written as JSON
+-- depends on the session: what is otherwise there is set for as long as it takes, by hand, since a function that pins so
+-- many settings takes as long to call as everything else it does. An error on the way undoes the settings with the
+-- statement. Old and new rows of many meet by key, once each; the planner, who knows nothing of keys here, would sort them.
 create function private.record_changes() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_styles constant text[] := array[current_setting('TimeZone'), current_setting('DateStyle'), current_setting('IntervalStyle'), current_setting('bytea_output'),
-    current_setting('enable_nestloop')];
+    current_setting('enable_mergejoin')];
   v_was text[];
   v_key_columns constant text[] := tg_argv[0];
   v_key_column constant text := case when cardinality(v_key_columns) = 1 then v_key_columns[1] end;
@@ -28198,7 +28275,8 @@ begin
     if not exists (select from old_rows) then
       return null;
     end if;
-  elsif tg_op = 'UPDATE' then
+    v_is_many := exists (select from old_rows offset 50);
+  else
     if not exists (select from new_rows) then
       return null;
     end if;
@@ -28208,7 +28286,7 @@ begin
     case when v_styles[1] <> 'UTC' then set_config('TimeZone', 'UTC', true) end, case when v_styles[2] not like 'ISO%' then set_config('DateStyle', 'ISO', true) end,
     case when v_styles[3] <> 'iso_8601' then set_config('IntervalStyle', 'iso_8601', true) end,
     case when v_styles[4] <> 'hex' then set_config('bytea_output', 'hex', true) end,
-    case when tg_op = 'UPDATE' and v_styles[5] <> 'off' then set_config('enable_nestloop', 'off', true) end];
+    case when v_is_many and tg_op = 'UPDATE' and v_styles[5] <> 'off' then set_config('enable_mergejoin', 'off', true) end];
   v_at := private.now();
   v_actor_id := private.caller_id();
   v_actor_role := private.acting_role();
@@ -28222,12 +28300,15 @@ begin
     );
   end if;
   -- What a repair or its undo puts there is recorded in any case: a row that went may come again with its old key.
-  if tg_op = 'INSERT' and v_condition <> '' then
-    execute format($sql$
-      insert into public.audit_log (at, table_name, row_key, operation, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
-      select $1, $2, private.row_key(r.row, $3), 'insert', private.without_left_out(r.row, $4), $5, $6, $7, $8, $9
-      from (select to_jsonb(new_rows.*) as row from new_rows where (%s) or $9 is not null offset 0) r
-    $sql$, v_condition) using v_at, tg_table_name, v_key_columns, v_left_out, v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id;
+  if v_is_many or tg_op = 'INSERT' and v_condition <> '' then
+    if tg_op = 'UPDATE' then
+      v_likely := array(
+        select e.key from jsonb_each((select to_jsonb(n.*) from new_rows n limit 1)) e
+        where e.value is distinct from (select to_jsonb(o.*) from old_rows o limit 1) -> e.key and e.key <> all(v_key_columns)
+      );
+    end if;
+    execute private.audit_statement(tg_relid, tg_op, v_key_columns, v_left_out, v_condition, v_likely)
+      using v_at, tg_table_name, v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id, v_left_out;
   elsif tg_op = 'INSERT' then
     insert into public.audit_log (at, table_name, row_key, operation, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
     select v_at, tg_table_name, case when v_key_column is null then private.row_key(r.row, v_key_columns) else r.row ->> v_key_column end, 'insert',
@@ -28240,53 +28321,6 @@ begin
       case when v_left_out = '{}' then r.row else private.without_left_out(r.row, v_left_out) end,
       v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id
     from (select to_jsonb(o.*) as row from old_rows o offset 0) r;
-  elsif v_is_many then
-    -- Writing a row as JSON takes as long as writing it did. Of many rows that do not differ but in what the first one differs
-    -- in, only these columns are written so: a plan more, which few rows would not be worth. Images are compared, to the byte,
-    -- since what a type calls equal may be written differently.
-    v_likely := array(
-      select e.key from jsonb_each((select to_jsonb(n.*) from new_rows n limit 1)) e
-      where e.value is distinct from (select to_jsonb(o.*) from old_rows o limit 1) -> e.key
-    ) || v_key_columns;
-    execute (
-      select format($sql$
-        insert into public.audit_log (at, table_name, row_key, operation, old_values, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
-        select $1, $2, c.row_key, c.operation,
-          case when $5 = '{}' then c.before else private.without_left_out(c.before, $5) end,
-          case when $5 = '{}' then c.after else private.without_left_out(c.after, $5) end,
-          $6, $7, $8, $9, $10
-        from (
-          select case when $4 is null then private.row_key(coalesce(r.new, r.old), $3) else coalesce(r.new, r.old) ->> $4 end as row_key,
-            case when r.old is null then 'insert' when r.new is null then 'delete' else 'update' end as operation,
-            r.old - s.same as before, r.new - s.same as after
-          from (
-            select case when l.is_likely then to_jsonb(a.*) else to_jsonb(o.*) end as old, case when l.is_likely then to_jsonb(b.*) else to_jsonb(n.*) end as new
-            from old_rows o
-            full join new_rows n on %1$s
-            cross join lateral (select %2$s) a
-            cross join lateral (select %3$s) b
-            cross join lateral (select %4$s and row(%5$s)::record *= row(%6$s)::record as is_likely) l
-            offset 0
-          ) r
-          cross join lateral (
-            select array(select e.key from jsonb_each(r.new) e where e.value = r.old -> e.key) as same offset 0
-          ) s
-          where r.old is distinct from r.new
-          offset 0
-        ) c
-        where c.operation <> 'update' or c.after - array['version', 'updated_at', 'last_run_at'] <> '{}'
-      $sql$,
-        string_agg(format('n.%1$I::text = o.%1$I::text', t.attname), ' and ') filter (where t.is_key),
-        string_agg(format('o.%I', t.attname), ', ') filter (where t.is_likely), string_agg(format('n.%I', t.attname), ', ') filter (where t.is_likely),
-        string_agg(format('o.%1$I is not null and n.%1$I is not null', t.attname), ' and ') filter (where t.is_key),
-        string_agg(format('o.%I', t.attname), ', ') filter (where not t.is_likely), string_agg(format('n.%I', t.attname), ', ') filter (where not t.is_likely))
-      from (
-        select a.attname, a.attname = any(v_key_columns) as is_key, a.attname = any(v_likely) as is_likely
-        from pg_catalog.pg_attribute a
-        where a.attrelid = tg_relid and a.attnum > 0 and not a.attisdropped
-        order by a.attnum
-      ) t
-    ) using v_at, tg_table_name, v_key_columns, v_key_column, v_left_out, v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id;
   else
     insert into public.audit_log (at, table_name, row_key, operation, old_values, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
     select v_at, tg_table_name, c.row_key, c.operation,
@@ -28318,7 +28352,7 @@ begin
     case when v_was[1] is not null then set_config('TimeZone', v_styles[1], true) end, case when v_was[2] is not null then set_config('DateStyle', v_styles[2], true) end,
     case when v_was[3] is not null then set_config('IntervalStyle', v_styles[3], true) end,
     case when v_was[4] is not null then set_config('bytea_output', v_styles[4], true) end,
-    case when v_was[5] is not null then set_config('enable_nestloop', v_styles[5], true) end];
+    case when v_was[5] is not null then set_config('enable_mergejoin', v_styles[5], true) end];
   return null;
 end;
 $$;
@@ -28631,7 +28665,7 @@ begin
       select private.without_values(b.old_values, v_columns, v_names) as old_values, private.without_values(b.new_values, v_columns, v_names) as new_values offset 0
     ) f
     where b.table_name = v_name and b.row_key = any(v_keys) and (f.old_values, f.new_values) is distinct from (b.old_values, b.new_values)
-      and a.transaction_id = b.transaction_id and a.id = b.id and a.at = b.at;
+      and a.at = b.at and a.id = b.id;
   end loop;
   update public.audit_log a set request_id = null, ip_address = null, forgotten_at = private.now()
   where a.actor_id = any(v_own::uuid[]) and (a.request_id is not null or a.ip_address is not null);
