@@ -4826,6 +4826,45 @@ end;
 $$;
 comment on function private.refuse_beyond_horizon(public.claims[]) is 'Raises limit_exceeded for claims beyond their resource''s horizon.';
 
+-- A function for each source, so that its plan is kept.
+create function private.compare_claims_of(p_source_table text) returns void
+language plpgsql volatile set search_path = ''
+as $$
+begin
+  execute format($sql$
+    create function private.%1$I(p_ids uuid[], out gone public.claims[], out missing public.claims[])
+    language plpgsql volatile set search_path = ''
+    as $function$
+    begin
+      with wanted as materialized (
+        select w.resource_id, w.during,
+          case when lower(w.during) < coalesce(least(o.expires_at, o.revoked_at), 'infinity') and o.id is not null
+            then o.id else md5(%3$L || w.source_id::text || (w.occurs_on - date '1970-01-01'))::uuid end as share_key,
+          %3$L as source_table, w.source_id, w.occurs_on, w.kind, w.title
+        from private.%2$I w
+        left join public.override_members m on m.source_id = w.source_id and m.source_table = %3$L
+        left join public.overrides o on o.id = m.override_id
+        where w.source_id = any(p_ids)
+      ), present as materialized (
+        select c.resource_id, c.during, c.share_key, c.source_table, c.source_id, c.occurs_on, c.kind, c.title
+        from public.claims c
+        where c.source_id = any(p_ids) and c.source_table = %3$L
+      )
+      select array_agg(row(p.*)::public.claims) filter (where w.source_id is null), array_agg(row(w.*)::public.claims) filter (where p.source_id is null)
+      into gone, missing
+      from present p
+      full join wanted w using (resource_id, during, share_key, source_table, source_id, occurs_on, kind, title)
+      where p.source_id is null or w.source_id is null;
+    end;
+    $function$;
+    comment on function private.%1$I(uuid[]) is %4$L;
+  $sql$, p_source_table || '_claims_compared', p_source_table || '_claims', p_source_table,
+    format('Of these rows of %s: the claims there are and should not be, and those there should be and are not.', p_source_table));
+end;
+$$;
+comment on function private.compare_claims_of(text) is
+  'Makes the function that compares the claims of a source table with what its view private.<table>_claims says.';
+
 -- The caller holds locks on the source rows. Only the difference between what is and what should be is written, so
 -- that an update of a note touches no claim. Losers of the constraint are found by counting, never by an exception:
 -- ON CONFLICT DO NOTHING waits for whoever is ahead instead of deadlocking with them.
@@ -4838,29 +4877,13 @@ declare
   v_missing public.claims[];
   v_inserted integer;
   v_refuses_unavailable boolean := private.setting_text('availability_policy') = 'refuse';
+  v_plans constant text := current_setting('plan_cache_mode');
 begin
   perform private.require_read_committed();
-  execute format($sql$
-    with wanted as materialized (
-      select w.resource_id, w.during,
-        case when lower(w.during) < coalesce(least(o.expires_at, o.revoked_at), 'infinity') and o.id is not null
-          then o.id else md5($2 || w.source_id::text || (w.occurs_on - date '1970-01-01'))::uuid end as share_key,
-        $2 as source_table, w.source_id, w.occurs_on, w.kind, w.title
-      from private.%I w
-      left join public.override_members m on m.source_id = w.source_id and m.source_table = $2
-      left join public.overrides o on o.id = m.override_id
-      where w.source_id = any($1)
-    ), present as materialized (
-      select c.resource_id, c.during, c.share_key, c.source_table, c.source_id, c.occurs_on, c.kind, c.title
-      from public.claims c
-      where c.source_id = any($1) and c.source_table = $2
-    )
-    select array_agg(row(p.*)::public.claims) filter (where w.source_id is null), array_agg(row(w.*)::public.claims) filter (where p.source_id is null)
-    from present p
-    full join wanted w using (resource_id, during, share_key, source_table, source_id, occurs_on, kind, title)
-    where p.source_id is null or w.source_id is null
-    $sql$, p_source_table || '_claims')
-  into v_gone, v_new using p_ids, p_source_table;
+  -- Planning takes longer than comparing a few, and many are worth a plan of their own.
+  perform set_config('plan_cache_mode', case when cardinality(p_ids) > 100 then 'force_custom_plan' else 'force_generic_plan' end, true);
+  execute format('select d.gone, d.missing from private.%I($1) d', p_source_table || '_claims_compared') into v_gone, v_new using p_ids;
+  perform set_config('plan_cache_mode', v_plans, true);
 
   -- Whoever makes a single claim holds nothing while waiting for it. Whoever makes several, or leaves some for others,
   -- would hold the one while waiting for the next: with the resources locked, in order, they wait before they hold
@@ -5007,6 +5030,9 @@ declare
   v_source text := (select c.relname from pg_catalog.pg_class c where c.oid = coalesce(p_source, p_table));
   v_arguments text := format('%L, %L, %L', v_source, p_key, p_source is not null);
 begin
+  if p_source is null then
+    perform private.compare_claims_of(v_source);
+  end if;
   execute format('create trigger t00_read_committed before insert or update or delete on %s
     for each statement execute function private.refuse_other_isolation()', p_table);
   execute format('create trigger t50_claims_insert after insert on %s referencing new table as new_rows
@@ -5407,6 +5433,8 @@ begin
 end;
 $$;
 comment on function private.lock_rules(uuid[], uuid[]) is 'Locks rules, then in one go their resources and further ones.';
+
+select private.compare_claims_of('weekly_rules');
 
 create function private.derive_weekly_rules(p_rule_ids uuid[], p_resource_ids uuid[]) returns void
 language plpgsql volatile security definer set search_path = ''
@@ -20801,7 +20829,9 @@ begin
   from private.plan_generation(new.student_ids, new.since_start, new.through_date) p;
   if v_new is not null or v_obsolete is not null then
     perform private.ensure_teachers(array(select n.teacher_id from unnest(v_new) n));
-    perform private.lock_sources('classes', v_obsolete);
+    if v_obsolete is not null then
+      perform private.lock_sources('classes', v_obsolete);
+    end if;
     perform private.lock_resources(array(
       select n.teacher_id from unnest(v_new) n where n.teacher_id is not null
       union

@@ -197,6 +197,8 @@ end;
 $$;
 comment on function private.lock_rules(uuid[], uuid[]) is 'Locks rules, then in one go their resources and further ones.';
 
+select private.compare_claims_of('weekly_rules');
+
 create function private.derive_weekly_rules(p_rule_ids uuid[], p_resource_ids uuid[]) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$

@@ -246,7 +246,9 @@ begin
   from private.plan_generation(new.student_ids, new.since_start, new.through_date) p;
   if v_new is not null or v_obsolete is not null then
     perform private.ensure_teachers(array(select n.teacher_id from unnest(v_new) n));
-    perform private.lock_sources('classes', v_obsolete);
+    if v_obsolete is not null then
+      perform private.lock_sources('classes', v_obsolete);
+    end if;
     perform private.lock_resources(array(
       select n.teacher_id from unnest(v_new) n where n.teacher_id is not null
       union
