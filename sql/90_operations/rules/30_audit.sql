@@ -135,6 +135,7 @@ declare
   v_origin text[] := '{}';
   v_fix_id bigint;
   v_is_many boolean;
+  v_is_any boolean;
   v_likely text[];
 begin
   -- Referential actions run one statement for each row they look after, most of which touch nothing.
@@ -149,6 +150,19 @@ begin
     end if;
     v_is_many := exists (select from new_rows offset 50);
   end if;
+  if current_setting('classbase.fix', true) ~ '^[0-9]{1,18}$' then
+    v_fix_id := (
+      select f.fix_id from private.open_fixes f
+      where f.fix_id = current_setting('classbase.fix', true)::bigint and f.transaction_id = pg_current_xact_id()
+    );
+  end if;
+  -- What a repair or its undo puts there is recorded in any case: a row that went may come again with its old key.
+  if tg_op = 'INSERT' and v_condition <> '' and v_fix_id is null then
+    execute format('select exists (select from new_rows where %s)', v_condition) into v_is_any;
+    if not v_is_any then
+      return null;
+    end if;
+  end if;
   v_was := array[
     case when v_styles[1] <> 'UTC' then set_config('TimeZone', 'UTC', true) end, case when v_styles[2] not like 'ISO%' then set_config('DateStyle', 'ISO', true) end,
     case when v_styles[3] <> 'iso_8601' then set_config('IntervalStyle', 'iso_8601', true) end,
@@ -160,13 +174,6 @@ begin
   if current_setting('request.headers', true) <> '' then
     v_origin := private.request_origin();
   end if;
-  if current_setting('classbase.fix', true) ~ '^[0-9]{1,18}$' then
-    v_fix_id := (
-      select f.fix_id from private.open_fixes f
-      where f.fix_id = current_setting('classbase.fix', true)::bigint and f.transaction_id = pg_current_xact_id()
-    );
-  end if;
-  -- What a repair or its undo puts there is recorded in any case: a row that went may come again with its old key.
   if v_is_many or tg_op = 'INSERT' and v_condition <> '' then
     if tg_op = 'UPDATE' then
       v_likely := array(
