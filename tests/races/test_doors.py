@@ -124,8 +124,9 @@ def test_a_serialization_failure_reaches_nobody(ledger: Ledger, room: UUID, guar
 def test_a_borrowed_id_gives_no_right_to_overlap(ledger: Ledger, room: UUID, guarded: bool) -> None:
     """A meeting may be given any id, that of a weekly rule for one; keys carry the table's name."""
     if not guarded:
-        for function in ("private.derive_claims(text,uuid[],boolean)",):
-            ledger.rewrite(function, "md5($2 || w.source_id::text", "md5(w.source_id::text")
+        for source in ("meetings", "weekly_rules"):
+            compared = f"private.{source}_claims_compared(uuid[])"
+            ledger.rewrite(compared, f"md5('{source}' || w.source_id::text", "md5(w.source_id::text")
     rule = ledger.rule("Yoga", room)
     outcome = ledger.attempt(lambda by: ledger.meeting("Concert", room, by=by, id=rule))
     assert outcome.code == ("time_conflict" if guarded else None)
@@ -134,7 +135,7 @@ def test_a_borrowed_id_gives_no_right_to_overlap(ledger: Ledger, room: UUID, gua
 @pytest.mark.parametrize("guarded", [True, False])
 def test_two_dates_of_one_rule_do_not_overlap(ledger: Ledger, room: UUID, guarded: bool) -> None:
     if not guarded:
-        ledger.rewrite("private.derive_claims(text,uuid[],boolean)", "|| (w.occurs_on - date '1970-01-01')", "")
+        ledger.rewrite("private.weekly_rules_claims_compared(uuid[])", "|| (w.occurs_on - date '1970-01-01')", "")
     rule = ledger.rule("Yoga", room)
     outcome = ledger.attempt(
         lambda by: by.execute(

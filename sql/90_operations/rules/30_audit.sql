@@ -181,7 +181,7 @@ begin
         where e.value is distinct from (select to_jsonb(o.*) from old_rows o limit 1) -> e.key and e.key <> all(v_key_columns)
       );
     end if;
-    execute private.audit_statement(tg_relid, tg_op, v_key_columns, v_left_out, v_condition, v_likely)
+    execute (select private.audit_statement(tg_relid, tg_op, v_key_columns, v_left_out, v_condition, v_likely))
       using v_at, tg_table_name, v_actor_id, v_actor_role, v_origin[1], v_origin[2], v_fix_id, v_left_out;
   elsif tg_op = 'INSERT' then
     insert into public.audit_log (at, table_name, row_key, operation, new_values, actor_id, actor_role, request_id, ip_address, fix_id)
