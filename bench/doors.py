@@ -21,9 +21,8 @@ import httpx
 import psycopg
 
 from bench.seats import CLIENTS, SESSIONS, House
-from bench.support import Ratio, say
-from classbase.embedded.binaries import postgrest
-from tests.support.rest import Rest
+from bench.support import Ratio, over_http, sign_in
+from tests.support.identity import User
 from tests.support.server import TestServer
 
 BOOKINGS, ROUNDS = 60, 5
@@ -44,15 +43,15 @@ update public.settings set value = '100000' where key = 'calls_per_minute';
 Booking = Callable[[UUID, str], object]
 
 
-def _ours_by_psycopg(dsn: str, claims: str) -> Booking:
-    db = _signed_in(dsn, claims)
+def _ours_by_psycopg(dsn: str, user: User) -> Booking:
+    db = sign_in(psycopg.connect(dsn, autocommit=True), user)
     return lambda session_id, email: db.execute(
         "select id from public.book_session(%s, %s)", [session_id, json.dumps([{"name": "Guest", "email": email}])]
     ).fetchall()
 
 
-def _bare_by_psycopg(dsn: str, claims: str) -> Booking:
-    db = _signed_in(dsn, claims)
+def _bare_by_psycopg(dsn: str, user: User) -> Booking:
+    db = sign_in(psycopg.connect(dsn, autocommit=True), user)
 
     def book(session_id: UUID, email: str) -> None:
         with db.transaction():
@@ -81,13 +80,6 @@ def _bare_over_http(url: str, headers: dict[str, str]) -> Booking:
     return lambda session_id, email: client.post(
         "/rpc/book_barely", json={"p_session_id": str(session_id), "p_email": email}
     ).raise_for_status()
-
-
-def _signed_in(dsn: str, claims: str) -> psycopg.Connection[Any]:
-    db = psycopg.connect(dsn, autocommit=True)
-    db.execute("select set_config('request.jwt.claims', %s, false)", [claims])
-    db.execute("set role authenticated")
-    return db
 
 
 def _client(make: Callable[..., Booking], door: tuple[Any, ...], orders: Connection) -> None:
@@ -152,12 +144,9 @@ def _compare(
 def run(server: TestServer) -> Iterator[Ratio]:
     """Both doors."""
     house = House(server, _BARE_FUNCTION)
-    claims = json.dumps(house.user.claims())
-    yield from _compare(house, "by psycopg", _ours_by_psycopg, _bare_by_psycopg, (house.database.dsn, claims))
-    if postgrest(None) is None:
-        say("Left out: PostgREST is not installed (it comes with `make setup` where there is Node).")
-    else:
-        with Rest.serve(house.database) as serving:
+    yield from _compare(house, "by psycopg", _ours_by_psycopg, _bare_by_psycopg, (house.database.dsn, house.user))
+    with over_http(house.database) as serving:
+        if serving is not None:
             door = (serving.url, serving.headers(house.user))
             yield from _compare(house, "over HTTP", _ours_over_http, _bare_over_http, door)
     house.db.close()

@@ -16,10 +16,8 @@ from uuid import uuid4
 import httpx
 import psycopg
 
-from bench.support import Ratio, say, side_by_side, sign_in
+from bench.support import Ratio, over_http, side_by_side, sign_in
 from bench.timetable import Span, Timetable, make_timetable
-from classbase.embedded.binaries import postgrest
-from tests.support.rest import Rest
 from tests.support.server import TestServer
 
 _FIND = "select * from public.find_conflicts(%s, %s, %s)"
@@ -151,7 +149,7 @@ def rest(ledgers: Ledgers) -> Iterator[Ratio]:
     with timetable.connect() as owner:
         ids = [row[0] for row in owner.execute("select id from public.meetings limit %s", [batch])]
     bodies = [_as_json(timetable.span(number)) for number in range(batch)]
-    with _over_http(timetable) as client:
+    with _manager_over_http(timetable) as client:
         if client is None:
             return
 
@@ -192,7 +190,7 @@ def calendar(ledgers: Ledgers) -> Iterator[Ratio]:
         )
         owner.execute(_SCAN_FUNCTION)
     span = {"p_from": since.isoformat(), "p_to": until.isoformat(), "p_resource_ids": [str(r) for r in resources]}
-    with _over_http(timetable) as client:
+    with _manager_over_http(timetable) as client:
         if client is not None:
             yield side_by_side(
                 "calendar over HTTP: a month of 200 resources",
@@ -257,19 +255,14 @@ def _questions(timetable: Timetable, count: int) -> Iterator[Callable[[], None]]
 
 
 @contextmanager
-def _over_http(timetable: Timetable) -> Iterator[httpx.Client | None]:
-    """A manager's client of a PostgREST of its own; None, and a word why, where there is no PostgREST."""
-    if postgrest(None) is None:
-        say("Left out: PostgREST is not installed (it comes with `make setup` where there is Node).")
-        yield None
-        return
-    with (
-        Rest.serve(timetable.database) as serving,
-        httpx.Client(
-            base_url=serving.url, headers=serving.headers(timetable.manager), timeout=60, trust_env=False
-        ) as client,
-    ):
-        yield client
+def _manager_over_http(timetable: Timetable) -> Iterator[httpx.Client | None]:
+    with over_http(timetable.database) as serving:
+        if serving is None:
+            yield None
+            return
+        headers = serving.headers(timetable.manager)
+        with httpx.Client(base_url=serving.url, headers=headers, timeout=60, trust_env=False) as client:
+            yield client
 
 
 def _as_json(span: Span) -> dict[str, Any]:

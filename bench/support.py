@@ -25,8 +25,10 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from classbase.embedded.binaries import postgrest
 from classbase.embedded.postgres import PostgresServer
 from tests.support.identity import User
+from tests.support.rest import Rest
 from tests.support.server import Database, TestServer
 
 
@@ -142,6 +144,17 @@ def sign_in(connection: psycopg.Connection[Any], user: User) -> psycopg.Connecti
     connection.execute("select set_config('request.jwt.claims', %s, false)", [json.dumps(user.claims())])
     connection.execute("set role authenticated")
     return connection
+
+
+@contextmanager
+def over_http(database: Database) -> Iterator[Rest | None]:
+    """A PostgREST of its own; None, and a word why, where there is none to start."""
+    if postgrest(None) is None:
+        say("Left out: PostgREST is not installed (it comes with `make setup` where there is Node).")
+        yield None
+        return
+    with Rest.serve(database) as serving:
+        yield serving
 
 
 def say(message: str) -> None:

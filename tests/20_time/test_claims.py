@@ -51,6 +51,26 @@ def test_back_to_back_is_free_and_a_minute_more_is_not(ledger: Ledger) -> None:
     assert ledger.faults() == []
 
 
+def test_how_claims_are_planned_is_nothing_to_the_rest_of_the_transaction(ledger: Ledger) -> None:
+    """Neither after a change that goes through, few or many, nor after one that is refused."""
+    asked = "select current_setting('plan_cache_mode')"
+    before = ledger.one(asked)
+    ann, rooms = ledger.person("Ann"), [ledger.place(f"Room {number}") for number in range(101)]
+    with ledger.db.transaction():
+        meeting = ledger.meeting("Algebra", ann)
+        assert ledger.one(asked) == before
+        with refused("time_conflict"), ledger.db.transaction():
+            ledger.meeting("Geometry", ann)
+        assert ledger.one(asked) == before
+        ledger.db.execute(
+            "insert into public.meetings (id, title, date, start_time, end_time)"
+            " select id, 'Cleaning', %s, '09:00', '10:00' from unnest(%s::uuid[]) id",
+            [ledger.day, rooms],
+        )
+        assert ledger.one(asked) == before
+    assert ledger.claims_of(meeting) != []
+
+
 def test_a_refused_change_leaves_everything_as_it_was(ledger: Ledger) -> None:
     ann, ben = ledger.person("Ann"), ledger.person("Ben")
     ledger.meeting("Algebra", ann)

@@ -119,6 +119,14 @@ def test_keys_of_several_columns_and_keys_that_change(db: psycopg.Connection[Any
     assert (came_again["operation"], came_again["row_key"]) == ("insert", "visitor")
 
 
+def trail(db: psycopg.Connection[Any], table: str) -> list[tuple[Any, ...]]:
+    """What is recorded of a table, whoever did it, by key."""
+    return db.execute(
+        "select row_key, operation, old_values, new_values from public.audit_log where table_name = %s order by 1, 2",
+        [table],
+    ).fetchall()
+
+
 NO_NEWS = ("note = note", "r = 1.00", "t = '{\"x\":1}'")
 # Columns called like anything, of types that call equal what is written differently, that have no equality, or none at all.
 _ODD = """
@@ -157,11 +165,7 @@ def test_many_rows_at_once_are_recorded_as_one_by_one(db: psycopg.Connection[Any
             db.execute(_ODD)
             for condition in conditions:
                 db.execute(f"update public.odd_things set {change} where {condition}".encode())
-            recorded.append(
-                db.execute(
-                    "select row_key, operation, old_values, new_values from public.audit_log where table_name = 'odd_things' order by 1, 2"
-                ).fetchall()
-            )
+            recorded.append(trail(db, "odd_things"))
     at_once, one_by_one = recorded
     assert at_once == one_by_one
     assert (at_once == []) == (change in NO_NEWS)
@@ -196,11 +200,7 @@ def test_many_rows_come_change_and_go_as_one_by_one(
                     f"update public.odd_keys set secret = 'New' where number between {first} and {last};"
                     f"delete from public.odd_keys where number between {first} and {last}".encode()
                 )
-            recorded.append(
-                db.execute(
-                    "select row_key, operation, old_values, new_values from public.audit_log where table_name = 'odd_keys' order by 1, 2"
-                ).fetchall()
-            )
+            recorded.append(trail(db, "odd_keys"))
     at_once, one_by_one = recorded
     assert at_once == one_by_one
     assert len(at_once) == (180 if condition is None else 150)
